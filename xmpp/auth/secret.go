@@ -1,0 +1,100 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+)
+
+// Secret is where an account's credential comes from: verifiers, or a plain password that is derived once, when it is first needed, and
+// dropped then. A Secret never changes what it accepts and may be shared between goroutines.
+type Secret struct {
+	once     sync.Once
+	derived  atomic.Bool
+	password string
+	salt     []byte
+	cred     Credential
+	print    [16]byte
+}
+
+// NewPasswordSecret makes a Secret of a plain password. The derivation (a millisecond of work) is left to whoever calls Credential first. The salt
+// should depend on the content, so that the same content on another replica or after a restart gives the same verifiers; nil stands for a
+// random one. A password that PreparePassword refuses makes a Secret that admits nobody.
+func NewPasswordSecret(password string, salt []byte) *Secret {
+	s := &Secret{password: password, salt: append([]byte(nil), salt...)}
+	// Lets Same answer without a derivation. It stays in memory only, where the watch's cache holds the password itself anyway.
+	h := sha256.New()
+	h.Write([]byte("password\x00"))
+	writeField(h, s.salt)
+	writeField(h, []byte(password))
+	copy(s.print[:], h.Sum(nil))
+	return s
+}
+
+// NewVerifierSecret makes a Secret of ready verifiers.
+func NewVerifierSecret(c Credential) *Secret {
+	s := &Secret{cred: c}
+	s.derived.Store(true)
+	h := sha256.New()
+	h.Write([]byte("verifiers\x00"))
+	for _, v := range []Verifier{c.SHA256, c.SHA1} {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(v.Iterations))
+		h.Write(n[:])
+		writeField(h, v.Salt)
+		writeField(h, v.StoredKey)
+		writeField(h, v.ServerKey)
+	}
+	copy(s.print[:], h.Sum(nil))
+	return s
+}
+
+func writeField(h interface{ Write([]byte) (int, error) }, b []byte) {
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+	h.Write(n[:])
+	h.Write(b)
+}
+
+// Credential returns the verifiers, deriving them when nobody has yet.
+func (s *Secret) Credential() Credential {
+	if s == nil {
+		return Credential{}
+	}
+	if !s.derived.Load() {
+		s.once.Do(s.derive)
+	}
+	return s.cred
+}
+
+func (s *Secret) derive() {
+	salt := s.salt
+	if len(salt) == 0 {
+		salt = nil
+	}
+	if c, err := Derive(s.password, salt, DefaultIterations); err == nil {
+		s.cred = c
+	}
+	s.password, s.salt = "", nil
+	s.derived.Store(true)
+}
+
+// Ready says that Credential costs nothing any more: what a warmer that goes through all accounts asks first.
+func (s *Secret) Ready() bool { return s == nil || s.derived.Load() }
+
+// Same says whether both hold the same content, in constant time and without a derivation. Passwords count as the same when their salts are the same,
+// too, which salts that depend on the content are.
+func (s *Secret) Same(t *Secret) bool {
+	if s == nil || t == nil {
+		return s == t
+	}
+	return subtle.ConstantTimeCompare(s.print[:], t.print[:]) == 1
+}
+
+// String keeps a Secret out of logs.
+func (s *Secret) String() string { return "auth.Secret(hidden)" }
+
+// GoString keeps a Secret out of logs.
+func (s *Secret) GoString() string { return s.String() }
