@@ -1,0 +1,37 @@
+package v1alpha1
+
+// Names that the operator writes into, and reads from, the metadata of resources and Secrets.
+const (
+	// FieldManager is the one field manager of every write that the operator makes, whoever asked for it.
+	FieldManager = "chat-operator"
+
+	// ManagedByLabel marks what the operator made itself, on behalf of a REST or XMPP client: its value there is
+	// ManagedBy. Resources without it were declared by somebody else.
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of ManagedByLabel.
+	ManagedBy = "chat-operator"
+
+	// CreatedAtAnnotation carries the time (RFC 3339) at which a user, group or room came into being when that was
+	// before its resource was made, as after an import. It is what status.createdAt shows then.
+	CreatedAtAnnotation = "chat-operator.io/created-at"
+
+	// ConfirmPurgeAnnotation releases the purge brake. When more than a tenth of the accounts (and at least ten)
+	// are due to be purged at once, nothing is purged until somebody confirms it. The Event that reports the brake names the
+	// Secret to annotate, and the value: the number of accounts that may be purged. The operator removes the annotation
+	// once it has acted on it.
+	ConfirmPurgeAnnotation = "chat-operator.io/confirm-purge"
+
+	// UserLabel is on every Secret that the operator made for a ChatUser; its value is the resource's metadata.name where
+	// that fits a label value (63 characters), else the hash of it that LabelValue gives.
+	UserLabel = "chat-operator.io/user"
+)
+
+// Keys of a Secret's data that the operator reads and writes.
+const (
+	// PasswordKey holds a plain password as people, ExternalSecrets or SealedSecrets give it.
+	PasswordKey = "password"
+	// ScramSHA256Key holds a SCRAM-SHA-256 verifier, "SCRAM-SHA-256$4096:<salt>$<stored key>:<server key>".
+	ScramSHA256Key = "scram-sha-256"
+	// ScramSHA1Key holds a SCRAM-SHA-1 verifier of the same shape.
+	ScramSHA1Key = "scram-sha-1"
+)
