@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
@@ -24,10 +25,14 @@ type Secret struct {
 // random one. A password that PreparePassword refuses makes a Secret that admits nobody.
 func NewPasswordSecret(password string, salt []byte) *Secret {
 	s := &Secret{password: password, salt: append([]byte(nil), salt...)}
+	if len(s.salt) == 0 {
+		s.salt = make([]byte, SaltSize)
+		rand.Read(s.salt) // never fails: crypto/rand ends the process instead
+	}
 	// Lets Same answer without a derivation. It stays in memory only, where the watch's cache holds the password itself anyway.
 	h := sha256.New()
 	h.Write([]byte("password\x00"))
-	writeField(h, s.salt)
+	writeField(h, salt)
 	writeField(h, []byte(password))
 	copy(s.print[:], h.Sum(nil))
 	return s
@@ -70,15 +75,23 @@ func (s *Secret) Credential() Credential {
 }
 
 func (s *Secret) derive() {
-	salt := s.salt
-	if len(salt) == 0 {
-		salt = nil
-	}
-	if c, err := Derive(s.password, salt, DefaultIterations); err == nil {
+	if c, err := Derive(s.password, s.salt, DefaultIterations); err == nil {
 		s.cred = c
 	}
-	s.password, s.salt = "", nil
+	s.password = ""
 	s.derived.Store(true)
+}
+
+// factors returns what a SCRAM client has to be told first, without deriving anything: an exchange that stops there costs nothing.
+func (s *Secret) factors(h Hash) (salt []byte, iterations int, ok bool) {
+	if s == nil {
+		return nil, 0, false
+	}
+	if !s.derived.Load() {
+		return s.salt, DefaultIterations, true
+	}
+	v := s.cred.Verifier(h)
+	return v.Salt, v.Iterations, !v.IsZero()
 }
 
 // Ready says that Credential costs nothing any more: what a warmer that goes through all accounts asks first.
