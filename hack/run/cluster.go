@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// serviceAccount is the name that config/rbac gives the operator's ServiceAccount.
+const serviceAccount = "chat-operator"
+
+// kubectl runs kubectl against one cluster and namespace.
+type kubectl struct {
+	path       string
+	kubeconfig string // empty: as the environment says
+	namespace  string
+}
+
+// run runs kubectl with args and returns what it printed.
+func (k *kubectl) run(ctx context.Context, args ...string) ([]byte, error) {
+	return k.apply(ctx, "", args...)
+}
+
+func (k *kubectl) apply(ctx context.Context, stdin string, args ...string) ([]byte, error) {
+	all := append([]string{"--namespace=" + k.namespace}, args...)
+	if k.kubeconfig != "" {
+		all = append([]string{"--kubeconfig=" + k.kubeconfig}, all...)
+	}
+	cmd := exec.CommandContext(ctx, k.path, all...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("kubectl %s: %w\n%s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.Bytes(), nil
+}
+
+func (k *kubectl) get(ctx context.Context, into any, args ...string) error {
+	out, err := k.run(ctx, append([]string{"get", "--output=json"}, args...)...)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(out, into)
+}
+
+// install makes the namespace and puts the custom resources and the operator's rights in.
+func (r *run) install(ctx context.Context) error {
+	namespace := fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, r.settings.namespace)
+	if _, err := r.kubectl.apply(ctx, namespace, "apply", "--server-side", "--filename=-"); err != nil {
+		return err
+	}
+	// Server-side: a large schema does not fit into the annotation of a client-side apply.
+	crds := filepath.Join(r.settings.config, "crd", "bases")
+	if _, err := r.kubectl.run(ctx, "apply", "--server-side", "--force-conflicts", "--filename="+crds); err != nil {
+		return err
+	}
+	if _, err := r.kubectl.run(ctx, "wait", "--for=condition=Established", "--timeout=30s", "--filename="+crds); err != nil {
+		return err
+	}
+	rights, err := r.kubectl.run(ctx, "kustomize", filepath.Join(r.settings.config, "rbac"))
+	if err != nil {
+		return err
+	}
+	_, err = r.kubectl.apply(ctx, string(rights), "apply", "--server-side", "--force-conflicts", "--filename=-")
+	return err
+}
+
+func (r *run) applySamples(ctx context.Context) error {
+	_, err := r.kubectl.run(ctx, "apply", "--kustomize="+filepath.Join(r.settings.config, "samples"))
+	return err
+}
+
+// checkCluster makes sure that the cluster of KUBECONFIG is prepared; this program changes nothing there.
+func (r *run) checkCluster(ctx context.Context) error {
+	if _, err := r.kubectl.run(ctx, "get", "namespace", r.settings.namespace); err != nil {
+		return fmt.Errorf("the cluster has no namespace %s or cannot be reached; `make install` makes it:\n%w", r.settings.namespace, err)
+	}
+	files, err := filepath.Glob(filepath.Join(r.settings.config, "crd", "bases", "*.yaml"))
+	if err != nil || len(files) == 0 {
+		return errors.Join(err, fmt.Errorf("%s has no custom resources", r.settings.config))
+	}
+	for _, file := range files {
+		if _, err := r.kubectl.run(ctx, "get", "--filename="+file); err != nil {
+			return fmt.Errorf("the cluster lacks custom resources; `make install` puts them in:\n%w", err)
+		}
+	}
+	return nil
+}
+
+// currentKubeconfig is the file that kubectl uses when nothing is said.
+func currentKubeconfig() string {
+	if path := os.Getenv("KUBECONFIG"); path != "" {
+		return path
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".kube", "config")
+}

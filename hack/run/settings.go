@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// settings are what `up` is told.
+type settings struct {
+	dir       string // data, certificates, kubeconfigs, logs
+	binaries  string // etcd, kube-apiserver, ...
+	operator  string // the operator's binary
+	config    string // the folder config/ of the repository
+	namespace string
+	domain    string
+	current   bool // use the cluster of KUBECONFIG
+	samples   bool
+	logLevel  string
+
+	xmpp, xmpps, rest, health, metrics           port
+	apiServer, etcd, etcdPeer, controllerManager port
+	passOn                                       []string // further arguments of the operator
+}
+
+// port is a port with what messages call it and the make variable that changes it.
+type port struct {
+	number         int
+	what, variable string
+}
+
+func (p port) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number)) }
+
+func parseSettings(args []string) (*settings, error) {
+	s := &settings{}
+	flags := flag.NewFlagSet("up", flag.ContinueOnError)
+	flags.StringVar(&s.dir, "dir", ".run", "folder of data, certificates, kubeconfigs and logs")
+	flags.StringVar(&s.binaries, "binaries", "bin/k8s", "folder of etcd, kube-apiserver, kube-controller-manager and kubectl")
+	flags.StringVar(&s.operator, "operator", "bin/chat-operator", "the operator's binary")
+	flags.StringVar(&s.config, "config", "config", "folder of the manifests")
+	flags.StringVar(&s.namespace, "namespace", "chat", "namespace, that is: chat server")
+	flags.StringVar(&s.domain, "domain", "localhost", "XMPP domain")
+	flags.BoolVar(&s.samples, "samples", true, "apply config/samples")
+	flags.StringVar(&s.logLevel, "log-level", "info", "the operator's log level")
+	cluster := flags.String("cluster", "local", `"local" starts a control plane, "current" uses the cluster of KUBECONFIG`)
+	for _, p := range []struct {
+		port           *port
+		flag           string
+		number         int
+		what, variable string
+	}{
+		{&s.xmpp, "xmpp-port", 5222, "XMPP with STARTTLS", "XMPP_PORT"},
+		{&s.xmpps, "xmpps-port", 5223, "XMPP with direct TLS", "XMPPS_PORT"},
+		{&s.rest, "rest-port", 9090, "the REST server", "REST_PORT"},
+		{&s.health, "health-port", 18081, "the operator's probes", "HEALTH_PORT"},
+		{&s.metrics, "metrics-port", 18080, "the operator's metrics", "METRICS_PORT"},
+		{&s.apiServer, "apiserver-port", 16443, "the API server", "APISERVER_PORT"},
+		{&s.etcd, "etcd-port", 12379, "etcd", "ETCD_PORT"},
+		{&s.etcdPeer, "etcd-peer-port", 12380, "etcd's peers", "ETCD_PEER_PORT"},
+		{&s.controllerManager, "controller-manager-port", 20257, "the controller manager", "CONTROLLER_MANAGER_PORT"},
+	} {
+		*p.port = port{what: p.what, variable: p.variable}
+		flags.IntVar(&p.port.number, p.flag, p.number, "port of "+p.what)
+	}
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	switch *cluster {
+	case "local":
+	case "current":
+		s.current = true
+	default:
+		return nil, fmt.Errorf("CLUSTER=%s is neither local nor current", *cluster)
+	}
+	s.passOn = flags.Args()
+	for _, path := range []*string{&s.dir, &s.binaries, &s.operator, &s.config} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return nil, err
+		}
+		*path = abs
+	}
+	return s, nil
+}
+
+// ports are the ports that will be listened on.
+func (s *settings) ports() []port {
+	ports := []port{s.xmpp, s.xmpps, s.rest, s.health, s.metrics}
+	if !s.current {
+		ports = append(ports, s.apiServer, s.etcd, s.etcdPeer, s.controllerManager)
+	}
+	return ports
+}
+
+// checkPorts names every port that is taken or given twice, before anything is started.
+func checkPorts(ports []port) error {
+	var errs []error
+	users := map[int]port{}
+	for _, p := range ports {
+		if other, twice := users[p.number]; twice {
+			errs = append(errs, fmt.Errorf("port %d is meant for %s and for %s; give one of them another with %s=PORT", p.number, other.what, p.what, p.variable))
+			continue
+		}
+		users[p.number] = p
+		ln, err := net.Listen("tcp", p.address())
+		if err != nil {
+			errs = append(errs, fmt.Errorf("port %d, meant for %s, is not free (%w); end what listens there, or choose another: make run %s=PORT", p.number, p.what, err, p.variable))
+			continue
+		}
+		_ = ln.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// checkBinaries names what is missing of the programs that are needed.
+func (s *settings) checkBinaries() error {
+	needed := []string{s.operator}
+	if !s.current {
+		needed = append(needed, filepath.Join(s.binaries, "etcd"), filepath.Join(s.binaries, "kube-apiserver"))
+	}
+	var missing []string
+	for _, path := range needed {
+		if _, err := os.Stat(path); err != nil {
+			missing = append(missing, path)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s not found; where KUBEBUILDER_ASSETS is set it must name a folder that holds them", strings.Join(missing, ", "))
+	}
+	_, err := s.kubectlPath()
+	return err
+}
+
+// kubectlPath prefers kubectl beside the control plane: it is of the same version.
+func (s *settings) kubectlPath() (string, error) {
+	own := filepath.Join(s.binaries, "kubectl")
+	if _, err := os.Stat(own); err == nil {
+		return own, nil
+	}
+	path, err := exec.LookPath("kubectl")
+	if err != nil {
+		return "", fmt.Errorf("kubectl is neither in %s nor in the PATH", s.binaries)
+	}
+	return path, nil
+}
