@@ -28,10 +28,11 @@ func buildControlPlane(ctx context.Context, args []string, out io.Writer) error 
 	flags := flag.NewFlagSet("controlplane", flag.ContinueOnError)
 	module := flags.String("module", "hack/controlplane", "folder of the module to build")
 	bin := flags.String("bin", "bin/k8s", "folder that takes the binaries")
+	goTool := flags.String("go", "go", "the go command")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	want, err := stamp(ctx, *module)
+	want, err := stamp(ctx, *goTool, *module)
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func buildControlPlane(ctx context.Context, args []string, out io.Writer) error 
 	}
 	fmt.Fprintf(out, "The control plane (%s) is built from Go modules, once; later runs skip this.\n", strings.Join(controlPlaneBinaries, ", "))
 	fmt.Fprintln(out, "  From nothing that takes about 4 minutes on two cores.")
-	b := &builder{module: *module, out: out, progress: newProgress(out)}
+	b := &builder{goTool: *goTool, module: *module, out: out, progress: newProgress(out)}
 	if err := b.download(ctx); err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func upToDate(bin, want string) bool {
 }
 
 // stamp identifies everything that decides what the build gives: the module's files and the compiler.
-func stamp(ctx context.Context, module string) (string, error) {
+func stamp(ctx context.Context, goTool, module string) (string, error) {
 	files, err := filepath.Glob(filepath.Join(module, "cmd", "*", "*.go"))
 	if err != nil {
 		return "", err
@@ -92,7 +93,7 @@ func stamp(ctx context.Context, module string) (string, error) {
 		fmt.Fprintf(h, "%s %d\n", filepath.ToSlash(name), len(b))
 		h.Write(b)
 	}
-	version, err := exec.CommandContext(ctx, "go", "version").Output()
+	version, err := exec.CommandContext(ctx, goTool, "version").Output()
 	if err != nil {
 		return "", fmt.Errorf("ask the Go compiler for its version: %w", err)
 	}
@@ -101,13 +102,14 @@ func stamp(ctx context.Context, module string) (string, error) {
 }
 
 type builder struct {
+	goTool   string
 	module   string
 	out      io.Writer
 	progress *progress
 }
 
 func (b *builder) goCommand(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, b.goTool, args...)
 	cmd.Dir = b.module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

@@ -1,0 +1,172 @@
+# chat-operator. `make help` lists what there is. A fresh machine needs Go and make; with a C compiler the tests also run
+# under the race detector.
+
+# --- What can be set: make run XMPP_PORT=15222, make test GO=go1.26 ------------------------------------------------------------
+GO ?= go
+
+# `make run`: the cluster ("local" starts one, "current" uses that of KUBECONFIG), the namespace, that is the chat server,
+# its XMPP domain, the folder of data, and ports on 127.0.0.1.
+CLUSTER ?= local
+NAMESPACE ?= chat
+DOMAIN ?= localhost
+RUN_DIR ?= .run
+SAMPLES ?= true
+LOG_LEVEL ?= info
+XMPP_PORT ?= 5222
+XMPPS_PORT ?= 5223
+REST_PORT ?= 9090
+HEALTH_PORT ?= 18081
+METRICS_PORT ?= 18080
+APISERVER_PORT ?= 16443
+ETCD_PORT ?= 12379
+ETCD_PEER_PORT ?= 12380
+CONTROLLER_MANAGER_PORT ?= 20257
+# Further flags of the operator.
+ARGS ?=
+
+# `make test`: which packages; the race detector where there is a C compiler; how long a fuzz target runs.
+PACKAGES ?=
+RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+FUZZTIME ?= 30s
+BENCH ?= .
+
+# The image of `make docker-build`.
+IMG ?= chat-operator:dev
+DOCKER ?= docker
+
+# --- What follows from it --------------------------------------------------------------------------------------------------------
+BIN := bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# etcd, kube-apiserver, ...: those of KUBEBUILDER_ASSETS where that is set, else built from hack/controlplane.
+ifdef KUBEBUILDER_ASSETS
+ASSETS := $(abspath $(KUBEBUILDER_ASSETS))
+else
+ASSETS := $(abspath $(BIN)/k8s)
+endif
+
+# Modules of this repository.
+MODULES := . hack/controlplane hack/tools hack/tools/lint
+# Where the race detector pays: everything with goroutines of its own.
+RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+##@ Start here
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nVariables stand at the top of the Makefile.\n'
+
+.PHONY: run
+run: $(BIN)/run controlplane build ## Start a chat server with a Kubernetes of its own, on loopback (CLUSTER=current: in the cluster of KUBECONFIG)
+	@exec $(BIN)/run up --cluster=$(CLUSTER) --dir=$(RUN_DIR) --binaries=$(ASSETS) --operator=$(BIN)/chat-operator \
+		--namespace=$(NAMESPACE) --domain=$(DOMAIN) --samples=$(SAMPLES) --log-level=$(LOG_LEVEL) \
+		--xmpp-port=$(XMPP_PORT) --xmpps-port=$(XMPPS_PORT) --rest-port=$(REST_PORT) \
+		--health-port=$(HEALTH_PORT) --metrics-port=$(METRICS_PORT) --apiserver-port=$(APISERVER_PORT) \
+		--etcd-port=$(ETCD_PORT) --etcd-peer-port=$(ETCD_PEER_PORT) --controller-manager-port=$(CONTROLLER_MANAGER_PORT) \
+		-- $(ARGS)
+
+.PHONY: test
+test: controlplane ## Unit tests and suites against a real API server (PACKAGES=./xmpp/... for some)
+	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE=$(RACE) RACE_PACKAGES="$(RACE_PACKAGES)" hack/test.sh $(PACKAGES)
+
+.PHONY: verify
+verify: tools lint-tools ## Everything that must hold besides the tests: generated files, formatting, modules, linters
+	@GO=$(GO) MODULES="$(MODULES)" hack/verify.sh
+
+##@ Build
+
+.PHONY: build
+build: ## The operator, into bin/
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/chat-operator .
+
+.PHONY: controlplane
+controlplane: ## etcd, kube-apiserver, kube-controller-manager and kubectl, into bin/k8s (nothing to do with KUBEBUILDER_ASSETS)
+ifndef KUBEBUILDER_ASSETS
+controlplane: $(BIN)/run
+	@$(BIN)/run controlplane --go=$(GO) --module=hack/controlplane --bin=$(BIN)/k8s
+endif
+
+# Always asked for: the compiler knows best what changed, and answers at once when nothing did.
+.PHONY: $(BIN)/run
+$(BIN)/run:
+	@CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./hack/run
+
+.PHONY: docker-build
+docker-build: ## The container image (IMG=name:tag)
+	$(DOCKER) build --build-arg VERSION=$(VERSION) --tag $(IMG) .
+
+##@ Generate
+
+.PHONY: generate
+generate: tools ## All generated files: deepcopy, custom resources, reference
+	@$(BIN)/controller-gen object paths=./api/...
+	@$(BIN)/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	@hack/generate-docs.sh
+
+.PHONY: tools
+tools: $(BIN)/.tools ## controller-gen, kustomize and crd-ref-docs, into bin/
+$(BIN)/.tools: hack/tools/go.mod hack/tools/go.sum
+	@echo "Building the tools of hack/tools (once)"
+	@mkdir -p $(BIN)
+	@cd hack/tools && $(GO) build -o ../../$(BIN)/ tool
+	@touch $@
+
+.PHONY: lint-tools
+lint-tools: $(BIN)/.lint-tools ## golangci-lint with kube-api-linter inside, into bin/
+$(BIN)/.lint-tools: hack/tools/lint/go.mod hack/tools/lint/go.sum
+	@echo "Building the linters of hack/tools/lint (once; some minutes)"
+	@mkdir -p $(BIN)
+	@cd hack/tools/lint && $(GO) build -o ../../../$(BIN)/ tool
+	@touch $@
+
+##@ Develop
+
+.PHONY: fmt
+fmt: ## gofmt everything
+	@gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+.PHONY: tidy
+tidy: ## go mod tidy in every module
+	@for m in $(MODULES); do (cd $$m && echo "go mod tidy: $$m" && $(GO) mod tidy); done
+
+.PHONY: lint
+lint: lint-tools ## golangci-lint with import directions and API conventions
+	@hack/lint.sh
+
+.PHONY: bench
+bench: ## Benchmarks of the core (BENCH=pattern)
+	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./xmpp/...
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME each
+	@GO=$(GO) FUZZTIME=$(FUZZTIME) hack/fuzz.sh
+
+.PHONY: test-clients
+test-clients: $(BIN)/run controlplane build ## The same story with slixmpp and @xmpp/client (needs Python, Node and their package registries)
+	@ASSETS=$(ASSETS) hack/clients/test.sh
+
+.PHONY: clean
+clean: ## Remove what was built (bin/ without the control plane) and the data of `make run`
+	@rm -rf $(RUN_DIR) $(BIN)/chat-operator $(BIN)/run
+
+##@ Install
+
+.PHONY: install
+install: ## Custom resources and namespace into the cluster of KUBECONFIG
+	@kubectl create namespace $(NAMESPACE) --dry-run=client --output=yaml | kubectl apply --filename=-
+	@kubectl apply --server-side --filename=config/crd/bases
+
+.PHONY: deploy
+deploy: tools ## The operator into the cluster of KUBECONFIG (config/default)
+	@$(BIN)/kustomize build config/default | kubectl apply --server-side --filename=-
+
+.PHONY: helm
+helm: ## Bring the chart's custom resources up to date with config/crd
+	@hack/chart.sh
