@@ -13,12 +13,12 @@ const MaxPasswordSize = 1024
 
 // PreparePassword turns a password into the form that verifiers are computed from, or says why it cannot be one.
 //
-// A password is valid when PRECIS OpaqueString (RFC 8265 §4.2) accepts it: not empty, no control characters, nothing unassigned. What is
-// hashed is its SASLprep form (RFC 4013) where SASLprep accepts it, otherwise the OpaqueString form. Why both: a SCRAM client hashes the
-// password itself, and RFC 5802 §5.1 and with it nearly every deployed client say SASLprep; RFC 8265 replaced it, but no client can tell
-// which of the two made a verifier. For ASCII, and for all text without compatibility characters, the two agree. Where they differ
-// ("Ⅸ" is "IX" to SASLprep and itself to OpaqueString) the deployed clients win. Where SASLprep cannot speak (emoji and everything newer than Unicode
-// 3.2, mixed directions) clients send what was typed, and so OpaqueString, which keeps it, is right.
+// That is its SASLprep form (RFC 4013) where SASLprep accepts it, otherwise its PRECIS OpaqueString form (RFC 8265 §4.2); what neither
+// accepts is refused. Why both: a SCRAM client hashes the password itself, and RFC 5802 §5.1 and with it nearly every deployed client say
+// SASLprep; RFC 8265 replaced it, but no client can tell which of the two made a verifier. For ASCII, and for all text without
+// compatibility or invisible characters, the two agree. Where they differ ("Ⅸ" is "IX" to SASLprep and itself to OpaqueString) the deployed clients
+// win. Where SASLprep cannot speak (emoji and everything else newer than Unicode 3.2, mixed directions) clients send what was typed, and
+// so OpaqueString, which keeps it, is right.
 func PreparePassword(password string) (string, error) {
 	if password == "" {
 		return "", errors.New("the password is empty")
@@ -32,15 +32,14 @@ func PreparePassword(password string) (string, error) {
 	if printableASCII(password) {
 		return password, nil
 	}
-	opaque, err := precis.OpaqueString.String(password)
-	if err != nil || opaque == "" {
-		// The library's error can quote the password.
-		return "", errors.New("the password contains a character that passwords must not contain (a control or unassigned character)")
-	}
 	if prepared, err := stringprep.SASLprep.Prepare(password); err == nil && prepared != "" {
 		return prepared, nil
 	}
-	return opaque, nil
+	if opaque, err := precis.OpaqueString.String(password); err == nil && opaque != "" {
+		return opaque, nil
+	}
+	// Neither library's error: both can quote the password.
+	return "", errors.New("the password contains a character that passwords must not contain (a control or unassigned character)")
 }
 
 // passwordForms returns the strings that a password given in the clear may have been hashed as: the prepared form, and the OpaqueString
@@ -57,7 +56,7 @@ func passwordForms(password string) (forms []string, usable bool) {
 	if prepared == password && printableASCII(password) {
 		return []string{prepared}, true
 	}
-	if opaque, err := precis.OpaqueString.String(password); err == nil && opaque != prepared {
+	if opaque, err := precis.OpaqueString.String(password); err == nil && opaque != "" && opaque != prepared {
 		return []string{prepared, opaque}, true
 	}
 	return []string{prepared}, true
