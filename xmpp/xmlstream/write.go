@@ -166,3 +166,22 @@ func decode[T string | []byte](s T, i int) (rune, int) {
 	var b [utf8.UTFMax]byte
 	return utf8.DecodeRune(b[:copy(b[:], s[i:min(len(s), i+utf8.UTFMax)])])
 }
+
+// AppendEscapedAttrString is AppendEscapedAttr for strings.
+func AppendEscapedAttrString(dst []byte, s string) []byte { return appendEscaped(dst, s, true) }
+
+// AppendAttrs writes the element's attributes, each after a space, in a form that can stand in any start tag; those for
+// which skip holds are left out.
+func (e Element) AppendAttrs(dst []byte, skip func(space, local []byte) bool) []byte {
+	if e.d == nil {
+		return dst
+	}
+	attrs := e.attrs()
+	for i := range attrs {
+		a := &attrs[i]
+		if !skip(e.d.bytes(e.d.spaces[a.space]), e.d.bytes(a.name)) {
+			dst = e.d.appendAttr(dst, a, i)
+		}
+	}
+	return dst
+}
