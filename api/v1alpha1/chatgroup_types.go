@@ -139,7 +139,7 @@ type ChatGroup struct {
 	// status is what the operator reports.
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
-	Status ChatGroupStatus `json:"status,omitempty"`
+	Status ChatGroupStatus `json:"status,omitzero"`
 }
 
 // ChatGroupList is a list of ChatGroups.

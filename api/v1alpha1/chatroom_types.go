@@ -206,7 +206,7 @@ type RoomAffiliation struct {
 	// +kubebuilder:validation:XValidation:rule="self == self.lowerAscii()",message="write the JID in lower case: capital letters mean the same address"
 	JID string `json:"jid,omitempty"`
 
-	// affiliation: Owner (configures the room), Admin (bans, makes members and moderators), Member (may enter a members-only
+	// affiliation is Owner (configures the room), Admin (bans, makes members and moderators), Member (may enter a members-only
 	// room, has a voice) or Outcast (is banned).
 	// +required
 	Affiliation Affiliation `json:"affiliation,omitempty"`
@@ -264,7 +264,7 @@ type ChatRoom struct {
 	// status is what the operator reports.
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
-	Status ChatRoomStatus `json:"status,omitempty"`
+	Status ChatRoomStatus `json:"status,omitzero"`
 }
 
 // ChatRoomList is a list of ChatRooms.

@@ -181,7 +181,7 @@ type ChatUser struct {
 	// status is what the operator reports.
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
-	Status ChatUserStatus `json:"status,omitempty"`
+	Status ChatUserStatus `json:"status,omitzero"`
 }
 
 // ChatUserList is a list of ChatUsers.

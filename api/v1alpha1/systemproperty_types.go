@@ -77,7 +77,7 @@ type SystemProperty struct {
 	// status is what the operator reports.
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
-	Status SystemPropertyStatus `json:"status,omitempty"`
+	Status SystemPropertyStatus `json:"status,omitzero"`
 }
 
 // SystemPropertyList is a list of SystemProperties.

@@ -24,7 +24,7 @@ func lockDir(dir string) (unlock func(), err error) {
 			return nil, fmt.Errorf("lock %s: %w", dir, err)
 		}
 		pid, _ := os.ReadFile(f.Name())
-		return nil, fmt.Errorf("another run works in %s (process %s); stop it with Ctrl-C, or give this one a folder and ports of its own: make run RUN_DIR=...", dir, strings.TrimSpace(string(pid)))
+		return nil, fmt.Errorf("another run works in %s (process %s); stop it with Ctrl-C, or give this one a folder and ports of its own: make run RUN_DIR=FOLDER", dir, strings.TrimSpace(string(pid)))
 	}
 	if err := errors.Join(f.Truncate(0), writeAt(f, fmt.Sprintln(os.Getpid()))); err != nil {
 		return nil, errors.Join(err, f.Close())
