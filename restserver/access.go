@@ -1,0 +1,98 @@
+package restserver
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+)
+
+// Principal is who calls.
+type Principal struct {
+	// Name is what the audit log shows: a username, a secret's name.
+	Name string
+}
+
+// Authenticator knows one way to prove who one is.
+type Authenticator interface {
+	// Authenticate judges the value of an Authorization header. ok is false when it
+	// isn't proof of anything here; an error means that nobody can tell at the moment.
+	Authenticate(ctx context.Context, authorization string) (who Principal, ok bool, err error)
+}
+
+// actor is the caller as the proposer and the audit log see it.
+func (c *call) actor() directory.Actor {
+	return directory.Actor{Via: viaREST, Name: c.who.Name, Address: c.addressText()}
+}
+
+const viaREST = "REST"
+
+// admit makes the checks that come before any handler, in the order that clients
+// of the original know. What isn't public by the route table needs all of them, a
+// path that doesn't exist as well.
+func (s *Server) admit(c *call) error {
+	path := c.request.URL.Path
+	if c.route != nil && c.route.public {
+		return nil
+	}
+	if !s.Directory.Bool(directory.KeyRESTEnabled) {
+		return problem(http.StatusForbidden, serviceDisabled, "the REST API is switched off: see the property "+directory.KeyRESTEnabled, path)
+	}
+	if c.request.Method == http.MethodOptions {
+		return nil
+	}
+	if !allowed(c.from, s.Directory.Strings(directory.KeyRESTAllowedIPs)) {
+		return unauthorised(path)
+	}
+	authorization := c.request.Header.Get("Authorization")
+	if authorization == "" {
+		return unauthorised(path)
+	}
+	return s.authenticate(c, authorization)
+}
+
+// unauthorised doesn't say what was wrong, and has no WWW-Authenticate: browsers would
+// show their password box in front of a program that has its own.
+func unauthorised(path string) *failure {
+	return problem(http.StatusUnauthorized, notAuthorised, "the request is not authorized: send the Authorization header of an administrator or the shared secret, from an allowed address", path)
+}
+
+// authenticate tries what plugin.restapi.httpAuth allows. An address that failed too often waits
+// before anything is compared: a right guess in between must not be told from a wrong one.
+func (s *Server) authenticate(c *call, authorization string) error {
+	path := c.request.URL.Path
+	if wait := s.throttle.wait(c.from, time.Now()); wait > 0 {
+		f := problem(http.StatusTooManyRequests, "TooManyRequestsException", "too many failed attempts from this address: try again later", path)
+		f.retryAfter = wait
+		return f
+	}
+	for _, a := range s.authenticators() {
+		who, ok, err := a.Authenticate(c.ctx, authorization)
+		if err != nil {
+			f := problem(http.StatusServiceUnavailable, "ServiceUnavailableException", "credentials cannot be checked at the moment: try again later", path)
+			f.retryAfter, f.cause = time.Second, err
+			return f
+		}
+		if ok {
+			c.who = who
+			return nil
+		}
+	}
+	s.throttle.fail(c.from, time.Now())
+	c.recordFailedAuthentication(s.admins.claimed(authorization))
+	return unauthorised(path)
+}
+
+// authenticators lists what is accepted now, the cheapest first.
+func (s *Server) authenticators() []Authenticator {
+	switch s.Directory.String(directory.KeyRESTAuth) {
+	case "":
+		return append(append([]Authenticator{s.secrets}, s.Authenticators...), s.admins)
+	case "basic":
+		return []Authenticator{s.admins}
+	default:
+		// As in the original: what isn't "basic" is the shared secret.
+		return []Authenticator{s.secrets}
+	}
+}

@@ -1,0 +1,62 @@
+package restserver
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/chat-operator/chat-operator/restserver/entity"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+)
+
+// succeed writes what a handler answered.
+func (c *call) succeed(w http.ResponseWriter, a answer) {
+	h := w.Header()
+	if a.isList {
+		h.Set("X-Total-Count", strconv.Itoa(a.total))
+	}
+	if a.allow != "" {
+		h.Set("Allow", a.allow)
+	}
+	c.write(w, a.status, a.entity)
+}
+
+// fail writes the error entity.
+func (c *call) fail(w http.ResponseWriter, f *failure) {
+	h := w.Header()
+	if f.allow != "" {
+		h.Set("Allow", f.allow)
+	}
+	if f.retryAfter > 0 {
+		// Whole seconds, rounded up: a caller that obeys must not come too early.
+		h.Set("Retry-After", strconv.Itoa(int((f.retryAfter+time.Second-1)/time.Second)))
+	}
+	if f.status == http.StatusInternalServerError {
+		c.server.Log.Error("a REST call failed", "method", c.request.Method, "path", c.request.URL.Path, "error", f.cause)
+	}
+	c.write(w, f.status, entity.Error{Exception: f.exception, Message: f.message, Resource: f.resource})
+}
+
+func (c *call) write(w http.ResponseWriter, status int, e entity.Entity) {
+	h := w.Header()
+	// Constant, whatever the Origin is: what browser clients of the original rely on.
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Allow-Headers", "origin, content-type, accept, authorization")
+	h.Set("Access-Control-Allow-Credentials", "true")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS, HEAD")
+	var body []byte
+	if e != nil {
+		body = entity.Marshal(c.format, e)
+		h.Set("Content-Type", c.format.ContentType())
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if c.request.Method != http.MethodHead && len(body) > 0 {
+		// The caller is gone when this fails: nobody is left to tell.
+		_, _ = w.Write(body)
+	}
+	if c.server.Directory.Bool(directory.KeyRESTServiceLogging) {
+		c.server.Log.Info("REST call", "method", c.request.Method, "path", c.request.URL.Path, "status", status,
+			"by", c.who.Name, "from", c.addressText())
+	}
+}

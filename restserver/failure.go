@@ -1,0 +1,117 @@
+package restserver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/chat-operator/chat-operator/restserver/entity"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+)
+
+// Names that clients' exception tables contain. Those of the second group are for
+// answers that the original gives without an entity.
+const (
+	illegalArgument    = "IllegalArgumentException"
+	passwordIsNull     = "PasswordIsNull"
+	userAlreadyExists  = "UserAlreadyExistsException"
+	userNotFound       = "UserNotFoundException"
+	rosterItemNotFound = "RosterItemNotFound"
+	propertyNotFound   = "PropertyNotFoundException"
+	notAuthorised      = "RequestNotAuthorised"
+	serviceDisabled    = "UserServiceDisabled"
+
+	managedByOther = "ManagedByOther"
+)
+
+// failure is an answer that isn't a success.
+type failure struct {
+	status     int
+	exception  string
+	message    string
+	resource   string
+	allow      string
+	retryAfter time.Duration
+	cause      error // what only the log may know
+}
+
+func (f *failure) Error() string { return f.message }
+
+func problem(status int, exception, message, resource string) *failure {
+	return &failure{status: status, exception: exception, message: message, resource: resource}
+}
+
+func badRequest(message, resource string) *failure {
+	return problem(http.StatusBadRequest, illegalArgument, message, resource)
+}
+
+// refusal says how an operation words the errors that depend on it.
+type refusal struct {
+	resource string
+	notFound *failure
+	exists   *failure
+	// doing starts the sentence of a change that isn't in force yet: "created", "changed".
+	doing string
+}
+
+// explain turns any error into an answer: this is the only such table.
+func explain(err error, r refusal) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	if e, ok := errors.AsType[*directory.ManagedError](err); ok {
+		return problem(http.StatusConflict, managedByOther, e.Error(), r.resource)
+	}
+	if e, ok := errors.AsType[*directory.InvalidError](err); ok {
+		return badRequest(e.Error(), r.resource)
+	}
+	if e, ok := errors.AsType[*directory.LimitError](err); ok {
+		return badRequest(e.Error(), r.resource)
+	}
+	if e, ok := errors.AsType[*entity.InputError](err); ok {
+		return badRequest(e.Error(), r.resource)
+	}
+	if e, ok := errors.AsType[*jid.Error](err); ok {
+		return badRequest(e.Error(), r.resource)
+	}
+	if e, ok := errors.AsType[*directory.UnavailableError](err); ok {
+		// The cause names addresses of the cluster, which are nobody's business here.
+		f := problem(http.StatusServiceUnavailable, "ServiceUnavailableException",
+			"declarations cannot be changed at the moment: try again later", r.resource)
+		f.retryAfter, f.cause = max(e.RetryAfter, time.Second), err
+		return f
+	}
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		if r.notFound != nil {
+			return r.notFound
+		}
+		return problem(http.StatusNotFound, "NotFoundException", err.Error(), r.resource)
+	case errors.Is(err, directory.ErrExists):
+		if r.exists != nil {
+			return r.exists
+		}
+		return problem(http.StatusConflict, "AlreadyExistsException", err.Error(), r.resource)
+	case errors.Is(err, directory.ErrConflict):
+		return problem(http.StatusConflict, "ConflictException", "others are changing the same thing: try again", r.resource)
+	case errors.Is(err, directory.ErrTooManyRequests):
+		f := problem(http.StatusTooManyRequests, "TooManyRequestsException", "too many changes: try again later", r.resource)
+		f.retryAfter = time.Second
+		return f
+	case errors.Is(err, directory.ErrNotYetActive):
+		doing := r.doing
+		if doing == "" {
+			doing = "written"
+		}
+		return problem(http.StatusGatewayTimeout, "NotYetActiveException", doing+", not yet active: it will be in force shortly", r.resource)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		f := problem(http.StatusServiceUnavailable, "ServiceUnavailableException", "this took too long: try again later", r.resource)
+		f.retryAfter, f.cause = time.Second, err
+		return f
+	}
+	f := problem(http.StatusInternalServerError, "InternalServerErrorException", "the server failed: its log says why", r.resource)
+	f.cause = err
+	return f
+}

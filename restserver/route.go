@@ -1,0 +1,142 @@
+package restserver
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// route is a path and what can be done with it.
+type route struct {
+	// path is relative to the base; a segment in braces is a parameter.
+	path string
+	// public routes need no authentication and answer even when the API is off.
+	public     bool
+	operations []operation
+
+	segments []string
+}
+
+// operation is one method of a route.
+type operation struct {
+	method string
+	handle func(*call) (answer, error)
+	// takes says that a request's body is read, answers that a success has one.
+	takes, answers bool
+}
+
+// operation finds a method. HEAD is answered wherever GET is.
+func (r *route) operation(method string) *operation {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	for i := range r.operations {
+		if r.operations[i].method == method {
+			return &r.operations[i]
+		}
+	}
+	return nil
+}
+
+// allow is the value of the Allow header.
+func (r *route) allow() string {
+	var methods []string
+	for _, op := range r.operations {
+		methods = append(methods, op.method)
+		if op.method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	return strings.Join(append(methods, http.MethodOptions), ", ")
+}
+
+// routeTable matches whole paths, first match first.
+type routeTable []*route
+
+func newRouteTable(routes []*route) routeTable {
+	for _, r := range routes {
+		r.segments = strings.Split(r.path, "/")
+	}
+	return routes
+}
+
+// match finds the route of an escaped path. The path is cut at its slashes first and
+// each segment decoded after that, so a name may contain a slash, a dot segment or
+// a semicolon, and there is exactly one way to read a path: what is authorized is
+// what is executed.
+func (t routeTable) match(escaped string) (*route, map[string]string) {
+	rest, ok := strings.CutPrefix(escaped, Base+"/")
+	if !ok {
+		return nil, nil
+	}
+	segments := strings.Split(strings.TrimSuffix(rest, "/"), "/")
+	for i, s := range segments {
+		decoded, err := url.PathUnescape(s)
+		if err != nil || decoded == "" || !utf8.ValidString(decoded) {
+			return nil, nil
+		}
+		segments[i] = decoded
+	}
+	for _, r := range t {
+		if params, ok := r.match(segments); ok {
+			return r, params
+		}
+	}
+	return nil, nil
+}
+
+func (r *route) match(segments []string) (map[string]string, bool) {
+	if len(segments) != len(r.segments) {
+		return nil, false
+	}
+	var params map[string]string
+	for i, want := range r.segments {
+		if name, ok := parameter(want); ok {
+			if params == nil {
+				params = make(map[string]string, 2)
+			}
+			params[name] = segments[i]
+		} else if want != segments[i] {
+			return nil, false
+		}
+	}
+	return params, true
+}
+
+func parameter(segment string) (name string, ok bool) {
+	if strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}") {
+		return segment[1 : len(segment)-1], true
+	}
+	return "", false
+}
+
+// query is a request's query string.
+type query map[string][]string
+
+// parseQuery reads a query string. Only "&" separates: a search text may contain
+// a semicolon.
+func parseQuery(raw string) (query, error) {
+	q := query{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, err1 := url.QueryUnescape(name)
+		value, err2 := url.QueryUnescape(value)
+		if err1 != nil || err2 != nil || !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return nil, badRequest("the query string is not properly percent-encoded UTF-8", "query")
+		}
+		q[name] = append(q[name], value)
+	}
+	return q, nil
+}
+
+// get returns the first value of a parameter, and whether there is one at all.
+func (q query) get(name string) (string, bool) {
+	if values := q[name]; len(values) > 0 {
+		return values[0], true
+	}
+	return "", false
+}

@@ -1,0 +1,268 @@
+package restserver
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/chat-operator/chat-operator/restserver/entity"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+)
+
+const couldNotCreateUser = "Could not create new user"
+
+// listUsers is GET /users: by username, all of them, those with a property, or those whose username
+// contains a text.
+func listUsers(c *call) (answer, error) {
+	users := c.server.Directory.Users()
+	key, _ := c.query.get("propertyKey")
+	search, _ := c.query.get("search")
+	switch {
+	case key != "":
+		want, exact := c.query.get("propertyValue")
+		users = filter(users, func(u *directory.User) bool {
+			have, ok := u.Property(key)
+			return ok && (!exact || have == want)
+		})
+	case search != "":
+		// Usernames are stored in lower case and composed (RFC 7622 §3.3).
+		search = norm.NFC.String(strings.ToLower(search))
+		users = filter(users, func(u *directory.User) bool { return strings.Contains(u.Username, search) })
+	}
+	return listOf(c, users, func(part []*directory.User) entity.Entity {
+		list := make(entity.Users, len(part))
+		for i, u := range part {
+			list[i] = userEntity(u)
+		}
+		return list
+	})
+}
+
+// filter keeps the list it was given: the directory shares it.
+func filter[E any](list []E, keep func(E) bool) []E {
+	var kept []E
+	for _, e := range list {
+		if keep(e) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+func userEntity(u *directory.User) entity.User {
+	e := entity.User{Username: u.Username, Name: &u.DisplayName, Email: &u.Email}
+	for _, p := range u.Properties {
+		e.Properties = append(e.Properties, entity.Property(p))
+	}
+	return e
+}
+
+// getUser is GET /users/{username}.
+func getUser(c *call) (answer, error) {
+	u, err := c.user()
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(userEntity(u))
+}
+
+// createUsers is POST /users, with one user or with a list that is created whole or not at all.
+func createUsers(c *call) (answer, error) {
+	if c.body == nil {
+		return answer{}, badRequest(couldNotCreateUser, "users")
+	}
+	list, several, err := c.body.Users()
+	if err != nil {
+		return answer{}, err
+	}
+	if len(list) == 0 {
+		return answer{}, badRequest(couldNotCreateUser, "users")
+	}
+	users := make([]directory.NewUser, len(list))
+	seen := make(map[string]bool, len(list))
+	for i, e := range list {
+		if users[i], err = c.newUser(e); err != nil {
+			return answer{}, err
+		}
+		name := users[i].Username
+		if _, taken := c.server.Directory.User(name); taken || seen[name] {
+			return answer{}, problem(http.StatusConflict, userAlreadyExists, couldNotCreateUser, e.Username)
+		}
+		seen[name] = true
+	}
+
+	resource := list[0].Username
+	if several {
+		resource = "users"
+		err = c.server.Proposer.CreateUsers(c.ctx, c.actor(), users)
+	} else {
+		err = c.server.Proposer.CreateUser(c.ctx, c.actor(), users[0])
+	}
+	// What is written but not in force yet was created all the same.
+	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
+		for _, u := range users {
+			c.record("created new user "+u.Username, userDetails(&u.DisplayName, &u.Email, &u.Properties, false)...)
+		}
+	}
+	if err != nil {
+		return answer{}, explain(err, refusal{
+			resource: resource,
+			exists:   problem(http.StatusConflict, userAlreadyExists, couldNotCreateUser, resource),
+			doing:    "created",
+		})
+	}
+	return created()
+}
+
+func (c *call) newUser(e entity.User) (directory.NewUser, error) {
+	username, valid := prepareUsername(e.Username, c.server.Domain)
+	switch {
+	case strings.TrimSpace(e.Username) == "":
+		return directory.NewUser{}, badRequest(couldNotCreateUser, "users")
+	case !valid:
+		return directory.NewUser{}, badRequest(couldNotCreateUser+": this can be no username, it is too long, of another server, "+
+			"or has a character that usernames cannot have", e.Username)
+	case e.Password == nil:
+		return directory.NewUser{}, problem(http.StatusBadRequest, passwordIsNull, couldNotCreateUser+", because password is null", e.Username)
+	case *e.Password == "":
+		return directory.NewUser{}, badRequest(couldNotCreateUser+", because the password is empty", e.Username)
+	}
+	properties, err := userProperties(e)
+	if err != nil {
+		return directory.NewUser{}, err
+	}
+	return directory.NewUser{
+		Username: username, DisplayName: text(e.Name), Email: text(e.Email), Password: *e.Password, Properties: properties,
+	}, nil
+}
+
+// userProperties are the properties of a request, none when it has none.
+func userProperties(e entity.User) ([]directory.Property, error) {
+	list := make([]directory.Property, 0, len(e.Properties))
+	seen := make(map[string]bool, len(e.Properties))
+	for _, p := range e.Properties {
+		if seen[p.Key] {
+			return nil, badRequest(fmt.Sprintf("the property %q is there twice", p.Key), e.Username)
+		}
+		seen[p.Key] = true
+		list = append(list, directory.Property(p))
+	}
+	slices.SortFunc(list, func(a, b directory.Property) int { return strings.Compare(a.Key, b.Key) })
+	return list, nil
+}
+
+// text is a field that counts as unset when it is blank.
+func text(s *string) string {
+	if s == nil || strings.TrimSpace(*s) == "" {
+		return ""
+	}
+	return *s
+}
+
+// updateUser is PUT /users/{username}: absent fields stay, properties are replaced.
+func updateUser(c *call) (answer, error) {
+	u, err := c.user()
+	if err != nil {
+		return answer{}, err
+	}
+	if c.body == nil {
+		return done()
+	}
+	e, err := c.body.User()
+	if err != nil {
+		return answer{}, err
+	}
+	name := c.params["username"]
+	if strings.TrimSpace(e.Username) != "" {
+		if other, valid := prepareUsername(e.Username, c.server.Domain); !valid || other != u.Username {
+			return answer{}, badRequest("the username of the path and of the body differ, and accounts cannot be renamed: "+
+				"create the new account and delete the old one", name)
+		}
+	}
+	properties, err := userProperties(e)
+	if err != nil {
+		return answer{}, err
+	}
+	change := directory.UserUpdate{Properties: &properties}
+	if e.Name != nil {
+		change.DisplayName = new(text(e.Name))
+	}
+	if e.Email != nil {
+		change.Email = new(text(e.Email))
+	}
+	if e.Password != nil {
+		if *e.Password == "" {
+			return answer{}, badRequest("Could not update the user, because the password is empty", name)
+		}
+		change.Password = e.Password
+	}
+	err = c.changeUser(u.Username, change)
+	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
+		c.record("edited user "+u.Username, userDetails(change.DisplayName, change.Email, change.Properties, change.Password != nil)...)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return done()
+}
+
+// changeUser proposes a change of an account and words its errors.
+func (c *call) changeUser(username string, change directory.UserUpdate) error {
+	if err := c.server.Proposer.UpdateUser(c.ctx, c.actor(), username, change); err != nil {
+		return c.userTrouble(err)
+	}
+	return nil
+}
+
+func (c *call) userTrouble(err error) error {
+	name := c.params["username"]
+	f := explain(err, refusal{resource: name, notFound: noUser(name)})
+	f.cause = err // what the callers look for
+	return f
+}
+
+// Unwrap gives the cause, so that callers can tell what is done from what is not.
+func (f *failure) Unwrap() error { return f.cause }
+
+// deleteUser is DELETE /users/{username}.
+func deleteUser(c *call) (answer, error) {
+	u, err := c.user()
+	if err != nil {
+		return answer{}, err
+	}
+	err = c.server.Proposer.DeleteUser(c.ctx, c.actor(), u.Username)
+	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
+		c.record("deleted user " + u.Username)
+	}
+	if err != nil {
+		return answer{}, c.userTrouble(err)
+	}
+	return done()
+}
+
+// userDetails tells what an entry about a user may tell. Values of properties may be secrets, so
+// only their keys are told.
+func userDetails(name, email *string, properties *[]directory.Property, password bool) []string {
+	var lines []string
+	if name != nil && *name != "" {
+		lines = append(lines, detail("name", *name))
+	}
+	if email != nil && *email != "" {
+		lines = append(lines, detail("email", *email))
+	}
+	if properties != nil && len(*properties) > 0 {
+		keys := make([]string, len(*properties))
+		for i, p := range *properties {
+			keys[i] = p.Key
+		}
+		lines = append(lines, detail("properties", strings.Join(keys, ", ")))
+	}
+	if password {
+		lines = append(lines, detail("password", "changed"))
+	}
+	return lines
+}
