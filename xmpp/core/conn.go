@@ -1,0 +1,26 @@
+package core
+
+import (
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+)
+
+// Conn is the connection of one session as the switchboard needs it.
+type Conn interface {
+	// Send queues the bytes of one whole stanza and does not keep them. It never blocks; false means that the connection is
+	// over or being closed, and that nothing was queued.
+	Send(b []byte) bool
+	// Close ends the stream, with a stream error unless it is nil. It does not wait, and only the first call counts.
+	Close(e *stanza.StreamError)
+	// Info describes the connection.
+	Info() Info
+}
+
+// Info describes a connection for people.
+type Info struct {
+	RemoteAddr   string // host and port, or what the transport has instead
+	Secure       bool   // inside TLS
+	Created      time.Time
+	LastActivity time.Time // when the client sent something last
+}

@@ -1,0 +1,176 @@
+package core
+
+import (
+	"bytes"
+
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+// Namespaces of what only servers may put into a message.
+const (
+	nsCarbons     = "urn:xmpp:carbons:2"
+	nsArchive     = "urn:xmpp:mam:2"
+	nsStanzaID    = "urn:xmpp:sid:0"
+	nsPubSubEvent = "http://jabber.org/protocol/pubsub#event"
+)
+
+// messageFromClient is the way of a message that a client sent, in order.
+func (sb *Switchboard) messageFromClient(s *Session, m *stanza.Stanza) {
+	// 1. No 'to' means the sender's own account (RFC 6120 §10.3.1).
+	if m.To.IsZero() {
+		m.To = s.jid.Bare()
+	}
+	// 2. What only servers may say is taken out.
+	if !sb.cleanse(m) {
+		sb.refuse(m, stanza.ConditionNotAcceptable, "The message consists of what only servers may send.")
+		return
+	}
+	// 3. Deliver.
+	s.buf = sb.routeMessage(m, s.buf[:0])
+	s.trim()
+}
+
+// maxSessionBuffer is what a session keeps of its buffer between stanzas.
+const maxSessionBuffer = 4 << 10
+
+func (s *Session) trim() {
+	if cap(s.buf) > maxSessionBuffer {
+		s.buf = nil
+	}
+}
+
+// cleanse removes children that claim to come from a server: carbon copies, archive results, event notifications, and stanza
+// ids and delays in the name of this domain. All of them go, whatever their prefix. It is false when nothing remains.
+func (sb *Switchboard) cleanse(m *stanza.Stanza) bool {
+	forged := false
+	for c := range m.Root.Children() {
+		if sb.forged(c) {
+			forged = true
+			break
+		}
+	}
+	if !forged {
+		return true
+	}
+	payload := make([]byte, 0, 512)
+	for c := range m.Root.Children() {
+		if !sb.forged(c) {
+			payload = c.Append(payload)
+		}
+	}
+	m.Payload = payload
+	return len(payload) > 0
+}
+
+func (sb *Switchboard) forged(c xmlstream.Element) bool {
+	switch string(c.Space()) {
+	case nsCarbons:
+		// <private/> is the sender's to say (XEP-0280 §9); copies are not.
+		return c.Is(nsCarbons, "sent") || c.Is(nsCarbons, "received")
+	case nsArchive:
+		return c.Is(nsArchive, "result")
+	case nsPubSubEvent:
+		return true
+	case nsStanzaID:
+		return c.Is(nsStanzaID, "stanza-id") && sb.ours(c.Attr("by"))
+	case stanza.NSDelay:
+		return sb.ours(c.Attr("from"))
+	}
+	return false
+}
+
+// ours reports whether an address is of this domain, or is none at all: what cannot be told from ours counts as ours.
+func (sb *Switchboard) ours(address []byte) bool {
+	j, err := jid.ParseBytes(bytes.TrimSpace(address))
+	return err != nil || j.Domain() == sb.domain
+}
+
+// routeMessage delivers one message: RFC 6120 §10.4, §10.5 and RFC 6121 §8.5, table 1. It serializes into buf, at most once.
+func (sb *Switchboard) routeMessage(m *stanza.Stanza, buf []byte) []byte {
+	switch sb.locate(m.To) {
+	case elsewhere:
+		sb.unreachable(m)
+	case atHost:
+		// Nobody reads the server's mail (RFC 6120 §10.5.1).
+		sb.undeliverable(m)
+	case atAccount:
+		return sb.deliverMessage(m, buf)
+	}
+	return buf
+}
+
+// undeliverable is the fate of a message that nobody took: an error for the sender, silence for headlines and errors.
+// It does not depend on whether the account exists, so it does not tell (RFC 6121 §8.5.1, §8.5.2.2, §8.5.3.2.1).
+func (sb *Switchboard) undeliverable(m *stanza.Stanza) {
+	if m.Type == stanza.MessageHeadline {
+		return
+	}
+	sb.refuse(m, stanza.ConditionServiceUnavailable, "")
+}
+
+// deliverMessage hands a message to the resources of an account that RFC 6121 §8.5 picks.
+func (sb *Switchboard) deliverMessage(m *stanza.Stanza, buf []byte) []byte {
+	list := sb.table.sessions(m.To.Local())
+	if m.To.IsFull() {
+		// §8.5.3.1: a connected resource that matches gets it, whatever the type and its priority.
+		for _, s := range list {
+			if s.jid == m.To {
+				buf = m.Append(buf)
+				if !s.Send(buf) {
+					sb.undeliverable(m)
+				}
+				return buf
+			}
+		}
+		// §8.5.3.2.1: only chat goes on to the account.
+		if m.Type != stanza.MessageChat {
+			sb.undeliverable(m)
+			return buf
+		}
+	}
+	// §8.5.2: the bare address.
+	reach := everyone
+	switch m.Type {
+	case stanza.MessageNormal, stanza.MessageChat:
+		reach = mostAvailable
+	case stanza.MessageHeadline:
+	case stanza.MessageGroupchat:
+		sb.undeliverable(m)
+		return buf
+	default: // §8.5.2.1.1: an error to a bare address is ignored.
+		return buf
+	}
+	best := int8(0) // negative priorities never get what is meant for the account
+	if reach == mostAvailable {
+		for _, s := range list {
+			best = max(best, s.Priority())
+		}
+	}
+	delivered := false
+	for _, s := range list {
+		p := s.presence.Load()
+		if p == nil || p.Priority < best {
+			continue
+		}
+		if len(buf) == 0 {
+			buf = m.Append(buf)
+		}
+		if s.Send(buf) {
+			delivered = true
+		}
+	}
+	if !delivered {
+		sb.undeliverable(m)
+	}
+	return buf
+}
+
+// reach says which of the available resources with a priority of zero or more get a message to the bare address.
+type reach uint8
+
+const (
+	everyone      reach = iota
+	mostAvailable       // those of the highest priority (RFC 6121 §8.5.2.1.1)
+)

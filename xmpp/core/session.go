@@ -1,0 +1,193 @@
+package core
+
+import (
+	"bytes"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+// Session is one bound resource (RFC 6120 §7).
+type Session struct {
+	sb        *Switchboard
+	conn      Conn
+	jid       jid.JID
+	username  string
+	anonymous bool
+	created   time.Time
+
+	// ended is set before anything of the session is torn down: whoever sees it unset under a lock that [Presences.Gone]
+	// takes as well has his work undone by Gone.
+	ended atomic.Bool
+	gone  sync.Once
+	// presence is nil while the resource is connected but not available (RFC 6121 §4.2).
+	presence atomic.Pointer[Presence]
+
+	// conflicts counts attempts to bind this session's address; guarded by its table shard.
+	conflicts int
+
+	// Used on the reader's goroutine alone, so that the way of a stanza needs no memory of its own.
+	cache jid.Cache
+	st    stanza.Stanza
+	buf   []byte
+}
+
+// Presence is what an available resource said about itself last (RFC 6121 §4.7).
+type Presence struct {
+	Priority int8
+	Show     string // "", "away", "chat", "dnd" or "xa" (RFC 6121 §4.7.2.1); others are passed on but count as ""
+	Status   string // the first <status/>
+	At       time.Time
+	// Stanza is the broadcast as contacts get it: from the full address, without 'to'. It must not be changed.
+	Stanza *stanza.Stanza
+}
+
+// JID is the full address.
+func (s *Session) JID() jid.JID { return s.jid }
+
+// Username is the account's name, which is the local part.
+func (s *Session) Username() string { return s.username }
+
+// Anonymous sessions have no account behind them (XEP-0175).
+func (s *Session) Anonymous() bool { return s.anonymous }
+
+// Created is when the resource was bound.
+func (s *Session) Created() time.Time { return s.created }
+
+// Info describes the connection.
+func (s *Session) Info() Info { return s.conn.Info() }
+
+// Ended reports whether the session is over.
+func (s *Session) Ended() bool { return s.ended.Load() }
+
+// Presence gives what the resource said last; nil while it is not available.
+func (s *Session) Presence() *Presence { return s.presence.Load() }
+
+// SetPresence is for the presence service, which orders the changes of one user; nil makes the resource unavailable.
+func (s *Session) SetPresence(p *Presence) { s.presence.Store(p) }
+
+// Available reports whether the resource sent initial presence (RFC 6121 §4.2).
+func (s *Session) Available() bool { return s.presence.Load() != nil }
+
+// Priority is that of the last presence; 0 while the resource is not available.
+func (s *Session) Priority() int8 {
+	if p := s.presence.Load(); p != nil {
+		return p.Priority
+	}
+	return 0
+}
+
+// Send queues the bytes of one whole stanza; see [Conn].
+func (s *Session) Send(b []byte) bool { return !s.ended.Load() && s.conn.Send(b) }
+
+// SendStanza queues one stanza. nil is nothing to send.
+func (s *Session) SendStanza(st *stanza.Stanza) bool {
+	if st == nil {
+		return true
+	}
+	buf := takeBuffer()
+	defer giveBuffer(buf)
+	*buf = st.Append((*buf)[:0])
+	return s.Send(*buf)
+}
+
+// Receive takes in one element that the client sent. The element need not outlive the call. A stream error ends the stream.
+func (s *Session) Receive(e xmlstream.Element) (failure *stanza.StreamError) {
+	defer func() {
+		if r := recover(); r != nil {
+			// One stream ends, the process goes on. The value of the panic may quote a stanza, so it is not logged.
+			s.sb.log.Error("a stanza made its handler fail: the stream is closed", "jid", s.jid.String(), "stack", string(debug.Stack()))
+			failure = &stanza.StreamError{Condition: stanza.StreamInternalServerError}
+		}
+	}()
+	if s.ended.Load() {
+		return nil
+	}
+	// RFC 6120 §4.9.3.24: first-level children are stanzas, of the content namespace.
+	if !e.Is(stanza.NSClient, "message") && !e.Is(stanza.NSClient, "presence") && !e.Is(stanza.NSClient, "iq") {
+		return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType}
+	}
+	// RFC 6120 §8.1.2.1: 'from' is this resource or its account; anything else ends the stream (§4.9.3.8).
+	if from := e.Attr("from"); from != nil && !s.owns(from) {
+		return &stanza.StreamError{Condition: stanza.StreamInvalidFrom}
+	}
+	var bad *stanza.Error
+	s.st, bad = stanza.Parse(e, &s.cache)
+	st := &s.st
+	st.From = s.jid
+	if bad != nil {
+		s.SendStanza(stanza.ErrorReply(st, bad))
+		return nil
+	}
+	switch st.Kind {
+	case stanza.Message:
+		s.sb.messageFromClient(s, st)
+	case stanza.Presence:
+		s.sb.presenceFromClient(s, st)
+	case stanza.IQ:
+		s.sb.iqFromClient(s, st)
+	}
+	return nil
+}
+
+// owns reports whether a 'from' that the client wrote is its full or its bare address.
+func (s *Session) owns(from []byte) bool {
+	if string(from) == s.jid.String() {
+		return true
+	}
+	j, err := s.cache.Parse(bytes.TrimSpace(from))
+	return err == nil && (j == s.jid || j == s.jid.Bare())
+}
+
+// Closed is called when the connection is over, whoever ended it.
+func (s *Session) Closed() {
+	s.detach()
+	s.depart()
+}
+
+// end closes the session at once: it is out of the table, and everybody who has to know knows, when end returns.
+func (s *Session) end(e *stanza.StreamError) bool {
+	if !s.detach() {
+		return false
+	}
+	s.conn.Close(e)
+	s.depart()
+	return true
+}
+
+// detach takes the session off the table; true for the caller that did it.
+func (s *Session) detach() bool {
+	if !s.ended.CompareAndSwap(false, true) {
+		return false
+	}
+	s.sb.table.remove(s)
+	return true
+}
+
+// depart tells the presence service, once.
+func (s *Session) depart() {
+	s.gone.Do(func() {
+		if p := s.sb.presences; p != nil {
+			p.Gone(s)
+		}
+	})
+}
+
+// buffers are for stanzas that are built outside a reader's goroutine.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// maxPooledBuffer keeps a rare huge stanza from pinning memory.
+const maxPooledBuffer = 64 << 10
+
+func takeBuffer() *[]byte { return buffers.Get().(*[]byte) }
+
+func giveBuffer(b *[]byte) {
+	if cap(*b) <= maxPooledBuffer {
+		buffers.Put(b)
+	}
+}
