@@ -1,0 +1,175 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/chat-operator/chat-operator/hack/internal/localkube"
+	"github.com/chat-operator/chat-operator/hack/internal/supervise"
+)
+
+// domain is the XMPP domain of every server here.
+const domain = "chat.example"
+
+// server is one chat server: a namespace with the program that serves it.
+type server struct {
+	namespace string
+	dir       string // --data-dir
+	xmpp      string // STARTTLS
+	xmpps     string // direct TLS
+	rest      string
+	health    string
+	proxy     *proxy // between the program and the API server
+	certs     *certificates
+	process   *supervise.Process
+	starts    int
+}
+
+// newServer makes a namespace with the program's rights in it, and starts the program there. Both end with the spec or container that asked.
+func newServer(namespace string) *server {
+	GinkgoHelper()
+	s := prepareServer(namespace)
+	s.start()
+	DeferCleanup(func() { s.stop() })
+	return s
+}
+
+// prepareServer makes all that the program needs to start, but does not start it.
+func prepareServer(namespace string) *server {
+	GinkgoHelper()
+	Expect(kube.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
+	overlay := filepath.Join(work, namespace+"-rights")
+	Expect(os.Mkdir(overlay, 0o700)).To(Succeed())
+	rbac, err := filepath.Rel(overlay, filepath.Join(root, "config", "rbac"))
+	Expect(err).NotTo(HaveOccurred())
+	Expect(os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), fmt.Appendf(nil, "namespace: %s\nresources: [%s]\n", namespace, rbac), 0o600)).To(Succeed())
+	kubectl(namespace, "", "apply", "--server-side", "--force-conflicts", "--kustomize="+overlay)
+
+	ports, err := localkube.FreePorts(4)
+	Expect(err).NotTo(HaveOccurred())
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
+	s := &server{
+		namespace: namespace, dir: filepath.Join(work, namespace+"-data"),
+		xmpp: at(0), xmpps: at(1), rest: at(2), health: at(3),
+		certs: newCertificates(filepath.Join(work, namespace+"-tls")),
+	}
+	identity, err := cluster.ClientCertificate("system:serviceaccount:"+namespace+":chat-operator",
+		"system:serviceaccounts", "system:serviceaccounts:"+namespace)
+	Expect(err).NotTo(HaveOccurred())
+	s.proxy = newProxy(identity)
+	return s
+}
+
+// run starts the program with further flags, which win over the usual ones, and does not wait for it.
+func (s *server) run(flags ...string) *supervise.Process {
+	GinkgoHelper()
+	s.starts++
+	kubeconfig := filepath.Join(work, s.namespace+".kubeconfig")
+	Expect(localkube.WriteKubeconfig(kubeconfig, s.proxy.url, nil, nil, nil)).To(Succeed())
+	p, err := group.Start(supervise.Spec{
+		Name: "chat-operator in " + s.namespace, Path: operator,
+		Log:   filepath.Join(work, fmt.Sprintf("%s-%d.log", s.namespace, s.starts)),
+		Grace: 20 * time.Second,
+		Args: append([]string{
+			"--kubeconfig=" + kubeconfig, "--namespace=" + s.namespace, "--domain=" + domain, "--data-dir=" + s.dir,
+			"--xmpp-bind-address=" + s.xmpp, "--xmpps-bind-address=" + s.xmpps, "--rest-bind-address=" + s.rest,
+			"--health-probe-bind-address=" + s.health, "--metrics-bind-address=0",
+			"--tls-cert-file=" + s.certs.certFile, "--tls-key-file=" + s.certs.keyFile,
+		}, flags...),
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return p
+}
+
+// start starts the program and waits until its readiness probe answers.
+func (s *server) start() {
+	GinkgoHelper()
+	s.process = s.run()
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	Expect(s.process.WaitReady(ctx, func(ctx context.Context) error { return get(ctx, "http://"+s.health+"/readyz") })).To(Succeed())
+}
+
+// stop ends the program as a rollout does. What it printed is shown when the spec has failed.
+func (s *server) stop() {
+	GinkgoHelper()
+	AddReportEntry(s.process.Log(), ReportEntryVisibilityFailureOrVerbose, s.process.Tail(60))
+	Expect(s.process.Stop()).To(Succeed())
+	Expect(s.process.ExitCode()).To(BeZero(), "the program's exit status after SIGTERM:\n%s", s.process.Tail(20))
+	log, err := os.ReadFile(s.process.Log())
+	Expect(err).NotTo(HaveOccurred())
+	Expect(string(log)).NotTo(ContainSubstring("DATA RACE"))
+}
+
+func (s *server) restart() {
+	GinkgoHelper()
+	s.stop()
+	s.start()
+}
+
+// apply applies a manifest with kubectl.
+func (s *server) apply(manifest string) { GinkgoHelper(); kubectl(s.namespace, manifest, "apply") }
+
+// kubectl runs kubectl in the server's namespace.
+func (s *server) kubectl(args ...string) string {
+	GinkgoHelper()
+	return strings.TrimSpace(kubectl(s.namespace, "", args...))
+}
+
+// applyUser declares a user with a password of its own.
+func (s *server) applyUser(name, password string) {
+	GinkgoHelper()
+	s.apply(fmt.Sprintf(`
+apiVersion: v1
+kind: Secret
+metadata:
+  name: %[1]s-password
+stringData:
+  password: %[2]q
+---
+apiVersion: chat-operator.io/v1alpha1
+kind: ChatUser
+metadata:
+  name: %[1]s
+spec:
+  credentials:
+    secretRef:
+      name: %[1]s-password
+`, name, password))
+}
+
+// restSecret is the shared secret of REST's secret authentication.
+func (s *server) restSecret() string {
+	GinkgoHelper()
+	secret := &corev1.Secret{}
+	Expect(kube.Get(context.Background(), types.NamespacedName{Namespace: s.namespace, Name: "chat-operator"}, secret)).To(Succeed())
+	Expect(secret.Data).To(HaveKey("rest-secret"))
+	return string(secret.Data["rest-secret"])
+}
+
+func get(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, resp.Status)
+	}
+	return nil
+}

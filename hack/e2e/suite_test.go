@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/hack/internal/localkube"
+	"github.com/chat-operator/chat-operator/hack/internal/supervise"
+)
+
+const (
+	// startLimit is far more than any process here needs to start.
+	startLimit = time.Minute
+	// limit is how long anything that is promised without a figure may take.
+	limit = 10 * time.Second
+)
+
+// The world that all scenarios share. Each scenario has a namespace, that is a chat server, of its own.
+var (
+	root     string // of the repository
+	binaries string // etcd, kube-apiserver, kubectl
+	operator string // the program
+	work     string // scratch folder
+
+	group   *supervise.Group
+	cluster *localkube.Cluster
+	kube    client.Client // the administrator's
+)
+
+func TestEndToEnd(t *testing.T) {
+	RegisterFailHandler(Fail)
+	suite, reporter := GinkgoConfiguration()
+	reporter.Succinct = true
+	RunSpecs(t, "End to end", suite, reporter)
+}
+
+var _ = BeforeSuite(func() {
+	var err error
+	root, err = filepath.Abs(filepath.Join("..", ".."))
+	Expect(err).NotTo(HaveOccurred())
+	binaries = os.Getenv("KUBEBUILDER_ASSETS")
+	if binaries == "" {
+		binaries = filepath.Join(root, "bin", "k8s")
+	}
+	for _, name := range []string{"etcd", "kube-apiserver", "kubectl"} {
+		Expect(filepath.Join(binaries, name)).To(BeAnExistingFile(), "`make controlplane` builds it, or KUBEBUILDER_ASSETS names a folder that has it")
+	}
+	work, err = os.MkdirTemp("", "chat-e2e-")
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { Expect(os.RemoveAll(work)).To(Succeed()) })
+
+	operator = build("chat-operator", ".")
+
+	group = supervise.New("")
+	DeferCleanup(func() { Expect(group.Close()).To(Succeed()) })
+	ports, err := localkube.FreePorts(4)
+	Expect(err).NotTo(HaveOccurred())
+	cluster, err = localkube.New(localkube.Config{
+		Binaries: binaries, Dir: filepath.Join(work, "cluster"), Throwaway: true,
+		APIPort: ports[0], EtcdPort: ports[1], EtcdPeerPort: ports[2], ControllerManagerPort: ports[3],
+	}, group)
+	Expect(err).NotTo(HaveOccurred())
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	Expect(cluster.Start(ctx)).To(Succeed())
+
+	config, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig())
+	Expect(err).NotTo(HaveOccurred())
+	s := runtime.NewScheme()
+	Expect(scheme.AddToScheme(s)).To(Succeed())
+	Expect(v1alpha1.AddToScheme(s)).To(Succeed())
+	kube, err = client.New(config, client.Options{Scheme: s})
+	Expect(err).NotTo(HaveOccurred())
+
+	crds := filepath.Join(root, "config", "crd", "bases")
+	kubectl("default", "", "apply", "--server-side", "--filename="+crds)
+	kubectl("default", "", "wait", "--for=condition=Established", "--timeout=30s", "--filename="+crds)
+})
+
+// build builds a program of this repository, with the race detector when RACE says so.
+func build(name, pkg string) string {
+	GinkgoHelper()
+	path := filepath.Join(work, name)
+	args := []string{"build", "-o", path}
+	if race := os.Getenv("RACE"); race != "" {
+		args = append(args, race)
+	}
+	cmd := exec.Command("go", append(args, pkg)...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), "go build %s:\n%s", pkg, out)
+	return path
+}
+
+// kubectl runs kubectl as the administrator in a namespace and returns what it printed.
+func kubectl(namespace, stdin string, args ...string) string {
+	GinkgoHelper()
+	out, err := tryKubectl(namespace, stdin, args...)
+	Expect(err).NotTo(HaveOccurred())
+	return out
+}
+
+func tryKubectl(namespace, stdin string, args ...string) (string, error) {
+	cmd := exec.Command(filepath.Join(binaries, "kubectl"), append([]string{"--kubeconfig=" + cluster.Kubeconfig(), "--namespace=" + namespace}, args...)...)
+	if stdin != "" {
+		file := filepath.Join(work, "manifest.yaml")
+		if err := os.WriteFile(file, []byte(stdin), 0o600); err != nil {
+			return "", err
+		}
+		cmd.Args = append(cmd.Args, "--filename="+file)
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("kubectl %v: %w\n%s", args, err, out)
+	}
+	return string(out), nil
+}
