@@ -1,0 +1,185 @@
+package stream
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+// Conn is the connection of one client.
+type Conn struct {
+	ln  *Listener
+	raw *transport
+	// conn is raw or the TLS connection on it; set during negotiation.
+	conn      net.Conn
+	in        *xmlstream.Reader
+	session   Session
+	mechanism string
+	created   int64        // Unix nanoseconds, as is last
+	last      atomic.Int64 // when an element arrived last
+	received  atomic.Uint64
+
+	mu       sync.Mutex
+	state    state
+	flushing bool    // a goroutine is writing
+	out      *buffer // what waits to be written; nil when nothing does
+	sent     uint64
+	// Set by Close while the stream is negotiated; the negotiating goroutine does the rest.
+	ending bool
+	cause  *stanza.StreamError
+	// written is made when the stream is closed and closed when the last byte is written, or never will be.
+	written chan struct{}
+}
+
+type state uint8
+
+const (
+	negotiating state = iota
+	binding           // the session exists, but the client does not know yet: what is sent waits
+	open
+	closing
+)
+
+func newConn(l *Listener, raw net.Conn) *Conn {
+	now := time.Now()
+	raw.SetDeadline(now.Add(l.cfg.NegotiationTimeout)) // cleared when a resource is bound
+	c := &Conn{ln: l, raw: &transport{Conn: raw}, created: now.UnixNano()}
+	c.conn = c.raw
+	c.last.Store(c.created)
+	return c
+}
+
+// Info describes the connection.
+func (c *Conn) Info() Info {
+	c.mu.Lock()
+	sent := c.sent
+	c.mu.Unlock()
+	info := Info{
+		RemoteAddr:   c.raw.RemoteAddr().String(),
+		Mechanism:    c.mechanism,
+		Created:      time.Unix(0, c.created),
+		LastActivity: time.Unix(0, c.last.Load()),
+		Received:     c.received.Load(),
+		Sent:         sent,
+	}
+	if t, ok := c.conn.(*tls.Conn); ok {
+		cs := t.ConnectionState()
+		info.Secure, info.TLSVersion = cs.HandshakeComplete, cs.Version
+	}
+	return info
+}
+
+// serve reads a bound stream until it is over.
+func (c *Conn) serve() {
+	defer c.ln.wg.Done()
+	defer c.finish()
+	c.read()
+}
+
+// read hands elements to the session until the client closes the stream, the connection breaks, or this side has closed and the
+// client has answered or taken too long.
+func (c *Conn) read() {
+	idle := c.ln.cfg.IdleTimeout
+	for {
+		c.extend(idle)
+		e, err := c.in.Next()
+		switch {
+		case err == nil:
+		case errors.Is(err, xmlstream.ErrClosed):
+			c.Close(nil)
+			<-c.written
+			return
+		case stanza.StreamErrorOf(err) != nil:
+			c.Close(stanza.StreamErrorOf(err))
+			<-c.written
+			c.drain()
+			return
+		case errors.Is(err, os.ErrDeadlineExceeded) && c.end(stanza.NewStreamError(stanza.StreamConnectionTimeout, "Nothing arrived for too long.")):
+			continue
+		default:
+			return
+		}
+		if c.over() {
+			continue // RFC 6120 §4.4: what arrives after the closing tag was sent may be ignored
+		}
+		c.last.Store(time.Now().UnixNano())
+		c.received.Add(1)
+		if failure := c.receive(e); failure != nil {
+			c.Close(failure)
+		}
+	}
+}
+
+// extend moves the read deadline of a stream with an idle timeout, unless closing has set another.
+func (c *Conn) extend(idle time.Duration) {
+	if idle <= 0 {
+		return
+	}
+	c.mu.Lock()
+	if c.state == open {
+		c.raw.SetReadDeadline(time.Now().Add(idle))
+	}
+	c.mu.Unlock()
+}
+
+// receive hands an element to the session. A panic there ends this stream and nothing else.
+func (c *Conn) receive(e xmlstream.Element) (failure *stanza.StreamError) {
+	defer func() {
+		if r := recover(); r != nil {
+			failure = c.panicked()
+		}
+	}()
+	if request := legacySession(e, c.ln.cfg.Domain); request != nil {
+		c.Send(request)
+		return nil
+	}
+	return c.session.Receive(e)
+}
+
+// panicked reports a panic. Its value is left out: it may quote what the client sent.
+func (c *Conn) panicked() *stanza.StreamError {
+	c.ln.cfg.Log.Error("a fault in the server ended an XMPP stream; please report it with this stack",
+		"remote", c.raw.RemoteAddr().String(), "stack", string(debug.Stack()))
+	return stanza.NewStreamError(stanza.StreamInternalServerError, "")
+}
+
+// drain reads on, without looking, so that closing the connection does not take away what the client has not read yet. It ends with the
+// client's end of the connection, at the read deadline that closing has set, or when too much arrives.
+func (c *Conn) drain() {
+	buf := make([]byte, 1024)
+	for total := 0; total < c.ln.cfg.MaxPendingOutput; {
+		n, err := c.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+// finish releases everything. It is the last thing that the connection's goroutine does.
+func (c *Conn) finish() {
+	c.mu.Lock()
+	c.state = closing
+	c.release()
+	c.mu.Unlock()
+	c.conn.Close()
+	if c.session != nil {
+		func() {
+			defer func() {
+				if r := recover(); r != nil {
+					c.panicked()
+				}
+			}()
+			c.session.Closed()
+		}()
+	}
+	c.ln.remove(c)
+}

@@ -1,0 +1,214 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/auth"
+
+	"crypto/tls"
+
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+)
+
+// Listener accepts the connections of one port and owns them.
+type Listener struct {
+	cfg Config
+	ln  net.Listener
+	tls *tls.Config
+
+	endPoint atomic.Pointer[endPoint]
+	buffers  sync.Pool // of *buffer
+
+	wg sync.WaitGroup // one for each goroutine of a connection
+
+	mu      sync.Mutex
+	conns   map[*Conn]struct{}
+	pending int // connections under negotiation
+	drained bool
+	warned  time.Time
+}
+
+// NewListener makes a Listener of a socket that listens. Serve has to follow, and closes the socket.
+func NewListener(ln net.Listener, cfg Config) (*Listener, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	l := &Listener{cfg: cfg, ln: ln, conns: make(map[*Conn]struct{})}
+	l.tls = serverTLS(cfg.TLS)
+	if cfg.Mode == DirectTLS && len(l.tls.NextProtos) == 0 {
+		// XEP-0368: a client that offers protocols has to offer this one; one that offers none is welcome.
+		l.tls.NextProtos = []string{"xmpp-client"}
+	}
+	l.buffers.New = func() any { return new(buffer) }
+	return l, nil
+}
+
+// Addr is where the Listener listens.
+func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
+
+// Serve accepts connections until ctx ends. Then it stops accepting, closes every stream with system-shutdown (RFC 6120 §4.9.3.20) and returns
+// when the last one is over, within a few times CloseTimeout. Its error names the address that cannot be accepted on.
+func (l *Listener) Serve(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { l.ln.Close() })
+	defer stop()
+	err := l.accept(ctx)
+	l.ln.Close()
+	l.drain()
+	return err
+}
+
+func (l *Listener) accept(ctx context.Context) error {
+	for pause := time.Duration(0); ; {
+		raw, err := l.ln.Accept()
+		if err == nil {
+			pause = 0
+			l.admit(raw)
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("the listener on %s was closed: %w", l.ln.Addr(), err)
+		}
+		// Out of file descriptors, or the client was gone already: neither is a reason to stop serving.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		l.cfg.Log.Error("cannot accept an XMPP connection; trying again", "address", l.ln.Addr().String(), "error", err, "pause", pause)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// admit starts a connection's negotiation, unless too many are under way already.
+func (l *Listener) admit(raw net.Conn) {
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		// Finds clients that vanished within 4 minutes, and wakes the radios of mobile ones rarely.
+		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 30 * time.Second, Count: 4})
+	}
+	c := newConn(l, raw)
+	l.mu.Lock()
+	full := l.pending >= l.cfg.MaxUnauthenticated
+	warn := full && time.Since(l.warned) > 10*time.Second
+	if warn {
+		l.warned = time.Now()
+	}
+	if !full {
+		l.pending++
+		l.conns[c] = struct{}{}
+		l.wg.Add(1)
+	}
+	l.mu.Unlock()
+	if !full {
+		go c.negotiate()
+		return
+	}
+	raw.Close()
+	if warn {
+		l.cfg.Log.Warn("too many connections that have not logged in yet; new ones are dropped",
+			"address", l.ln.Addr().String(), "limit", l.cfg.MaxUnauthenticated)
+	}
+}
+
+// negotiated gives the connection's place among those under negotiation back.
+func (l *Listener) negotiated() {
+	l.mu.Lock()
+	l.pending--
+	l.mu.Unlock()
+}
+
+func (l *Listener) remove(c *Conn) {
+	l.mu.Lock()
+	delete(l.conns, c)
+	l.mu.Unlock()
+}
+
+// drain closes every stream and waits until all are over. Nothing is accepted any more, so that none can come to them.
+func (l *Listener) drain() {
+	l.mu.Lock()
+	conns := make([]*Conn, 0, len(l.conns))
+	for c := range l.conns {
+		conns = append(conns, c)
+	}
+	l.mu.Unlock()
+	for _, c := range conns {
+		c.Close(stanza.NewStreamError(stanza.StreamSystemShutdown, "The server is shutting down."))
+	}
+	l.wg.Wait()
+}
+
+// transport is the TCP connection under the TLS one. It remembers the certificate that was presented on it, which crypto/tls does not tell.
+type transport struct {
+	net.Conn
+	cert *tls.Certificate
+}
+
+// closeWrite tells the client that nothing more will come.
+func (t *transport) closeWrite() {
+	if half, ok := t.Conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+}
+
+// serverTLS turns what the caller configured into what a listener uses.
+func serverTLS(base *tls.Config) *tls.Config {
+	base = base.Clone()
+	cfg := base.Clone()
+	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12) // RFC 7590, BCP 195
+	cfg.SessionTicketsDisabled = true
+	// Output is coalesced, so that small first records would only cost.
+	cfg.DynamicRecordSizingDisabled = true
+	cfg.Certificates, cfg.NameToCertificate = nil, nil //nolint:staticcheck // cleared so that GetCertificate is asked for every connection
+	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := certificateFor(base, hello)
+		if t, ok := hello.Conn.(*transport); ok && err == nil {
+			t.cert = cert
+		}
+		return cert, err
+	}
+	return cfg
+}
+
+func certificateFor(cfg *tls.Config, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if cfg.GetCertificate != nil {
+		if cert, err := cfg.GetCertificate(hello); cert != nil || err != nil {
+			return cert, err
+		}
+	}
+	for i := range cfg.Certificates {
+		if hello.SupportsCertificate(&cfg.Certificates[i]) == nil {
+			return &cfg.Certificates[i], nil
+		}
+	}
+	if len(cfg.Certificates) > 0 {
+		return &cfg.Certificates[0], nil
+	}
+	return nil, errors.New("there is no TLS certificate for XMPP clients")
+}
+
+// endPoint is the tls-server-end-point binding of a certificate; the last one is kept, since one serves nearly all connections.
+type endPoint struct {
+	cert    *tls.Certificate
+	binding auth.ChannelBinding
+}
+
+func (l *Listener) endPointBinding(cert *tls.Certificate) auth.ChannelBinding {
+	if cert == nil {
+		return auth.ChannelBinding{}
+	}
+	if e := l.endPoint.Load(); e != nil && e.cert == cert {
+		return e.binding
+	}
+	binding, _ := auth.EndPointBinding(cert)
+	l.endPoint.Store(&endPoint{cert, binding})
+	return binding
+}

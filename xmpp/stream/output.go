@@ -1,0 +1,183 @@
+package stream
+
+import (
+	"crypto/tls"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+)
+
+// endTag closes a stream (RFC 6120 §4.4).
+const endTag = "</stream:stream>"
+
+// Buffers that grew beyond maxPooled are left to the garbage collector.
+const (
+	firstBuffer = 2 << 10
+	maxPooled   = 64 << 10
+)
+
+// buffer is output that waits. Only connections that have something to write hold one.
+type buffer struct{ b []byte }
+
+// takeBuffer returns the output buffer, taking one from the pool if there is none. c.mu is held.
+func (c *Conn) takeBuffer() *buffer {
+	if c.out == nil {
+		c.out = c.ln.buffers.Get().(*buffer)
+		if c.out.b == nil {
+			c.out.b = make([]byte, 0, firstBuffer)
+		}
+	}
+	return c.out
+}
+
+// release drops what waits. c.mu is held.
+func (c *Conn) release() {
+	c.ln.giveBack(c.out)
+	c.out = nil
+}
+
+func (l *Listener) giveBack(b *buffer) {
+	if b != nil && cap(b.b) <= maxPooled {
+		b.b = b.b[:0]
+		l.buffers.Put(b)
+	}
+}
+
+// Send queues the bytes of one whole stanza, which it copies. It never blocks. False says that the stream is over, or is being closed because
+// the client does not take what is sent to it: nothing was queued.
+func (c *Conn) Send(b []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != open && c.state != binding {
+		return false
+	}
+	waiting := 0
+	if c.out != nil {
+		waiting = len(c.out.b)
+	}
+	if waiting+len(b) > c.ln.cfg.MaxPendingOutput {
+		c.ln.cfg.Log.Info("a client is too slow for what is sent to it; its stream is closed", "remote", c.raw.RemoteAddr().String(), "waiting", waiting)
+		// What waits would not be taken in time, either.
+		c.release()
+		c.close(stanza.NewStreamError(stanza.StreamResourceConstraint, "The client does not take what is sent to it."))
+		return false
+	}
+	buf := c.takeBuffer()
+	buf.b = append(buf.b, b...)
+	c.sent++
+	c.wake()
+	return true
+}
+
+// SendStanza queues a stanza; see Send.
+func (c *Conn) SendStanza(s *stanza.Stanza) bool {
+	b := c.ln.buffers.Get().(*buffer)
+	b.b = s.Append(b.b[:0])
+	ok := c.Send(b.b)
+	c.ln.giveBack(b)
+	return ok
+}
+
+// Close ends the stream: with a stream error unless it is nil, then the closing tag, and then the connection, once the client has closed or
+// has taken too long. It does not wait for any of that, and only the first call counts.
+func (c *Conn) Close(e *stanza.StreamError) { c.end(e) }
+
+// end is Close; true for the call that counts.
+func (c *Conn) end(e *stanza.StreamError) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.close(e)
+}
+
+// close is end with c.mu held.
+func (c *Conn) close(e *stanza.StreamError) bool {
+	switch {
+	case c.state == closing || c.ending:
+		return false
+	case c.state != open:
+		// The negotiating goroutine is the only one that writes yet; it is woken up and says good-bye itself.
+		c.ending, c.cause = true, e
+		c.raw.SetDeadline(time.Unix(1, 0))
+		return true
+	}
+	c.state = closing
+	c.written = make(chan struct{})
+	buf := c.takeBuffer()
+	if e != nil {
+		buf.b = e.Append(buf.b)
+	}
+	buf.b = append(buf.b, endTag...)
+	c.raw.SetWriteDeadline(time.Now().Add(c.ln.cfg.CloseTimeout))
+	c.wake()
+	return true
+}
+
+// over says that this side has closed the stream.
+func (c *Conn) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == closing
+}
+
+// wake makes sure that somebody writes. c.mu is held.
+func (c *Conn) wake() {
+	if !c.flushing && c.state != binding {
+		c.flushing = true
+		// The reading goroutine is counted as well and has not finished: it sets the state to closing, under c.mu, before it does.
+		c.ln.wg.Add(1)
+		go c.flush()
+	}
+}
+
+// flush writes until nothing waits any more, all that waits at once.
+func (c *Conn) flush() {
+	defer c.ln.wg.Done()
+	for {
+		c.mu.Lock()
+		buf := c.out
+		c.out = nil
+		if buf == nil {
+			c.flushing = false
+			last := c.written
+			c.mu.Unlock()
+			if last != nil {
+				c.goodbye()
+				close(last)
+			}
+			return
+		}
+		if c.state != closing {
+			c.raw.SetWriteDeadline(time.Now().Add(c.ln.cfg.WriteTimeout))
+		}
+		c.mu.Unlock()
+		_, err := c.conn.Write(buf.b)
+		c.ln.giveBack(buf)
+		if err != nil {
+			c.abandon()
+			return
+		}
+	}
+}
+
+// goodbye follows the closing tag: nothing more will be written, and the client has a moment to close its side.
+func (c *Conn) goodbye() {
+	c.raw.SetReadDeadline(time.Now().Add(c.ln.cfg.CloseTimeout))
+	if t, ok := c.conn.(*tls.Conn); ok {
+		t.CloseWrite()
+	}
+	c.raw.closeWrite()
+}
+
+// abandon ends a connection that cannot be written to. The reader notices and does the rest.
+func (c *Conn) abandon() {
+	c.mu.Lock()
+	c.flushing = false
+	c.release()
+	if c.written == nil {
+		c.written = make(chan struct{})
+	}
+	c.state = closing
+	close(c.written)
+	c.mu.Unlock()
+	c.raw.Close()
+}
