@@ -47,7 +47,7 @@ ASSETS := $(abspath $(BIN)/k8s)
 endif
 
 # Modules of this repository.
-MODULES := . hack/controlplane hack/tools hack/tools/lint
+MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm
 # Where the race detector pays: everything with goroutines of its own.
 RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
@@ -77,7 +77,7 @@ test: controlplane ## Unit tests and suites against a real API server (PACKAGES=
 	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE=$(RACE) RACE_PACKAGES="$(RACE_PACKAGES)" hack/test.sh $(PACKAGES)
 
 .PHONY: verify
-verify: tools lint-tools ## Everything that must hold besides the tests: generated files, formatting, modules, linters
+verify: tools lint-tools helm-tool ## Everything that must hold besides the tests: generated files, formatting, modules, linters
 	@GO=$(GO) MODULES="$(MODULES)" hack/verify.sh
 
 ##@ Build
@@ -105,10 +105,10 @@ docker-build: ## The container image (IMG=name:tag)
 ##@ Generate
 
 .PHONY: generate
-generate: tools ## All generated files: deepcopy, custom resources, reference
+generate: tools ## All generated files: deepcopy, custom resources, the chart's copies, reference
 	@$(BIN)/controller-gen object paths=./api/...
 	@$(BIN)/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
-	@hack/generate-docs.sh
+	@hack/chart.sh
 
 .PHONY: tools
 tools: $(BIN)/.tools ## controller-gen, kustomize and crd-ref-docs, into bin/
@@ -124,6 +124,14 @@ $(BIN)/.lint-tools: hack/tools/lint/go.mod hack/tools/lint/go.sum
 	@echo "Building the linters of hack/tools/lint (once; some minutes)"
 	@mkdir -p $(BIN)
 	@cd hack/tools/lint && $(GO) build -o ../../../$(BIN)/ tool
+	@touch $@
+
+.PHONY: helm-tool
+helm-tool: $(BIN)/.helm-tool ## Helm, into bin/
+$(BIN)/.helm-tool: hack/tools/helm/go.mod hack/tools/helm/go.sum
+	@echo "Building Helm from hack/tools/helm (once)"
+	@mkdir -p $(BIN)
+	@cd hack/tools/helm && CGO_ENABLED=0 $(GO) build -trimpath -o ../../../$(BIN)/ tool
 	@touch $@
 
 ##@ Develop
@@ -167,6 +175,11 @@ install: ## Custom resources and namespace into the cluster of KUBECONFIG
 deploy: tools ## The operator into the cluster of KUBECONFIG (config/default)
 	@$(BIN)/kustomize build config/default | kubectl apply --server-side --filename=-
 
-.PHONY: helm
-helm: ## Bring the chart's custom resources up to date with config/crd
-	@hack/chart.sh
+.PHONY: helm-verify
+helm-verify: helm-tool ## Lint the Helm chart and render its variants
+	@hack/chart.sh verify
+
+.PHONY: helm-install
+helm-install: helm-tool ## The Helm chart into the cluster of KUBECONFIG (DOMAIN, NAMESPACE, IMG)
+	@$(BIN)/helm upgrade --install chat-operator charts/chat-operator --namespace $(NAMESPACE) --create-namespace --set domain=$(DOMAIN) \
+		--set image.repository=$(firstword $(subst :, ,$(IMG))) --set image.tag=$(lastword $(subst :, ,$(IMG)))
