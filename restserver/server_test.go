@@ -1,0 +1,331 @@
+package restserver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chat-operator/chat-operator/restserver"
+	"github.com/chat-operator/chat-operator/xmpp/account"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+)
+
+const (
+	domain     = "chat.example"
+	mainSecret = "correct-horse-battery"
+	prolog     = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>`
+	formatXML  = "application/xml"
+	formatJSON = "application/json"
+)
+
+func TestMain(m *testing.M) {
+	// The reference's examples come from a server two hours east of UTC.
+	time.Local = time.FixedZone("", 2*60*60)
+	os.Exit(m.Run())
+}
+
+// world is a server with everything around it in memory.
+type world struct {
+	t         testing.TB
+	directory *directory.Directory
+	local     *directory.Local
+	rosters   *rosters
+	sessions  *sessions
+	audit     *audit
+	health    *health
+	log       *strings.Builder
+	config    restserver.Config
+	handler   http.Handler
+}
+
+func newWorld(t testing.TB, change ...func(*restserver.Config, *restserver.Deps)) *world {
+	t.Helper()
+	d := directory.New(domain)
+	w := &world{t: t, directory: d, local: directory.NewLocal(d), sessions: &sessions{}, audit: &audit{}, health: &health{}, log: &strings.Builder{}}
+	w.rosters = &rosters{directory: d, local: w.local, made: map[string][]account.Item{}}
+	cfg := restserver.Config{Domain: domain, Node: "chat-0", Secret: func() string { return mainSecret }}
+	deps := restserver.Deps{Directory: d, Proposer: w.local, Rosters: w.rosters, Sessions: w.sessions, Audit: w.audit, Health: w.health,
+		Log: slog.New(slog.NewTextHandler(&synced{w: w.log}, nil))}
+	for _, f := range change {
+		f(&cfg, &deps)
+	}
+	w.handler = restserver.New(cfg, deps)
+	return w
+}
+
+type synced struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *synced) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(b)
+}
+
+// rosters joins declared contacts with those that a client made, as the account service does.
+type rosters struct {
+	directory *directory.Directory
+	local     *directory.Local
+	made      map[string][]account.Item
+}
+
+func (r *rosters) Roster(_ context.Context, username string) ([]account.Item, error) {
+	var items []account.Item
+	if u, ok := r.directory.User(username); ok {
+		for _, c := range u.Contacts {
+			items = append(items, account.Item{JID: c.JID, Name: c.Name, Subscription: account.Subscription(c.Subscription), Groups: c.Groups, Declared: true})
+		}
+	}
+	for _, i := range r.made[username] {
+		if !slices.ContainsFunc(items, func(have account.Item) bool { return have.JID == i.JID }) {
+			items = append(items, i)
+		}
+	}
+	return items, nil
+}
+
+func (r *rosters) Remove(ctx context.Context, by directory.Actor, username string, contact jid.JID) error {
+	before := len(r.made[username])
+	r.made[username] = slices.DeleteFunc(r.made[username], func(i account.Item) bool { return i.JID == contact })
+	if before > len(r.made[username]) {
+		return nil
+	}
+	return r.local.DeleteContact(ctx, by, username, contact)
+}
+
+type sessions struct {
+	mu   sync.Mutex
+	list []restserver.Session
+}
+
+func (s *sessions) Sessions(username string) []restserver.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []restserver.Session
+	for _, one := range s.list {
+		if username == "" || one.JID.Local() == username {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+func (s *sessions) Kick(username string) int {
+	n := len(s.Sessions(username))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = slices.DeleteFunc(s.list, func(one restserver.Session) bool { return one.JID.Local() == username })
+	return n
+}
+
+type audit struct {
+	mu      sync.Mutex
+	entries []restserver.AuditEntry
+}
+
+func (a *audit) AppendAudit(_ context.Context, e restserver.AuditEntry) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.entries = append(a.entries, e)
+	return nil
+}
+
+func (a *audit) summaries() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var list []string
+	for _, e := range a.entries {
+		list = append(list, e.Summary)
+	}
+	return list
+}
+
+func (a *audit) text() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return fmt.Sprintf("%+v", a.entries)
+}
+
+type health struct{ live, ready, plain, encrypted error }
+
+func (h *health) Live(context.Context) error  { return h.live }
+func (h *health) Ready(context.Context) error { return h.ready }
+func (h *health) Accepting(_ context.Context, encrypted bool) error {
+	if encrypted {
+		return h.encrypted
+	}
+	return h.plain
+}
+
+// request changes a request before it is sent.
+type request func(*http.Request)
+
+func header(name, value string) request {
+	return func(r *http.Request) {
+		r.Header.Del(name)
+		if value != "" {
+			r.Header.Set(name, value)
+		}
+	}
+}
+
+func accept(value string) request { return header("Accept", value) }
+
+func authorization(value string) request { return header("Authorization", value) }
+
+func from(address string) request {
+	return func(r *http.Request) { r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(address), 40000).String() }
+}
+
+// send makes a request with a JSON or an XML body, which its first character tells apart, and the
+// installation's secret unless a change says otherwise.
+func (w *world) send(method, path, body string, changes ...request) *httptest.ResponseRecorder {
+	w.t.Helper()
+	r := httptest.NewRequest(method, restserver.Base+path, strings.NewReader(body))
+	r.Header.Set("Authorization", mainSecret)
+	if body != "" {
+		kind := formatJSON
+		if strings.HasPrefix(strings.TrimSpace(body), "<") {
+			kind = formatXML
+		}
+		r.Header.Set("Content-Type", kind)
+	}
+	for _, change := range changes {
+		change(r)
+	}
+	recorder := httptest.NewRecorder()
+	w.handler.ServeHTTP(recorder, r)
+	return recorder
+}
+
+// want makes a request and compares status and body; an empty body has no Content-Type.
+func (w *world) want(status int, body string, method, path, sent string, changes ...request) *httptest.ResponseRecorder {
+	w.t.Helper()
+	got := w.send(method, path, sent, changes...)
+	if got.Code != status || got.Body.String() != body {
+		w.t.Errorf("%s %s %s\n got %d %s\nwant %d %s", method, path, sent, got.Code, got.Body, status, body)
+	}
+	if body == "" && got.Header().Get("Content-Type") != "" {
+		w.t.Errorf("%s %s: no body, but Content-Type %q", method, path, got.Header().Get("Content-Type"))
+	}
+	return got
+}
+
+// wantError makes a request and compares the error entity, in both formats.
+func (w *world) wantError(status int, exception, message, resource string, method, path, sent string, changes ...request) {
+	w.t.Helper()
+	w.want(status, errorXML(exception, message, resource), method, path, sent, append(changes, accept(formatXML))...)
+	w.want(status, errorJSON(exception, message, resource), method, path, sent, append(changes, accept(formatJSON))...)
+}
+
+func errorXML(exception, message, resource string) string {
+	return prolog + "<error><exception>" + exception + "</exception><message>" + message + "</message><resource>" + resource + "</resource></error>"
+}
+
+func errorJSON(exception, message, resource string) string {
+	return `{"resource":"` + resource + `","message":"` + message + `","exception":"` + exception + `"}`
+}
+
+// entityLike says whether a body is an error entity with that exception, whatever its message.
+func entityLike(body, exception string) bool {
+	return strings.HasPrefix(body, prolog+"<error><exception>"+exception+"</exception><message>") && strings.HasSuffix(body, "</resource></error>") ||
+		strings.HasPrefix(body, `{"resource":"`) && strings.HasSuffix(body, `","exception":"`+exception+`"}`)
+}
+
+// create makes a user with a password.
+func (w *world) create(username, password string) {
+	w.t.Helper()
+	if err := w.local.CreateUser(context.Background(), directory.Actor{}, directory.NewUser{Username: username, Password: password}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) update(username string, u directory.UserUpdate) {
+	w.t.Helper()
+	if err := w.local.UpdateUser(context.Background(), directory.Actor{}, username, u); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) set(key, value string) {
+	w.t.Helper()
+	if err := w.local.PutProperty(context.Background(), directory.Actor{}, key, value, false); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// refuse makes the next changes fail.
+func (w *world) refuse(err error) {
+	w.local.Refuse = func(string, string) error { return err }
+}
+
+func (w *world) wantAudit(want ...string) {
+	w.t.Helper()
+	if got := w.audit.summaries(); !slices.Equal(got, want) {
+		w.t.Errorf("audit log\n got %q\nwant %q", got, want)
+	}
+}
+
+// Every error of the proposer has its answer, and a cause never shows.
+func TestProposerErrors(t *testing.T) {
+	for _, c := range []struct {
+		err        error
+		status     int
+		exception  string
+		message    string
+		retryAfter string
+	}{
+		{&directory.ManagedError{Field: "spec.email", Manager: "argocd"}, 409, "ManagedByOther", `spec.email is declared by "argocd": change it there`, ""},
+		{&directory.ManagedError{Field: "spec.email", Policy: true}, 409, "ManagedByOther", `spec.email may not be changed from here: the resource's inBandPolicy is Deny`, ""},
+		{&directory.InvalidError{Field: "username", Message: "too odd"}, 400, "IllegalArgumentException", "username: too odd", ""},
+		{&directory.LimitError{Field: "properties", Limit: 128}, 400, "IllegalArgumentException", "properties takes at most 128 entries", ""},
+		{directory.ErrExists, 409, "UserAlreadyExistsException", "Could not create new user", ""},
+		{directory.ErrConflict, 409, "ConflictException", "others are changing the same thing: try again", ""},
+		{directory.ErrTooManyRequests, 429, "TooManyRequestsException", "too many changes: try again later", "1"},
+		{directory.ErrNotYetActive, 504, "NotYetActiveException", "created, not yet active: it will be in force shortly", ""},
+		{&directory.UnavailableError{RetryAfter: 2500 * time.Millisecond, Err: errors.New("dial tcp 10.9.8.7:6443")}, 503, "ServiceUnavailableException",
+			"declarations cannot be changed at the moment: try again later", "3"},
+		{&directory.UnavailableError{}, 503, "ServiceUnavailableException", "declarations cannot be changed at the moment: try again later", "1"},
+		{context.DeadlineExceeded, 503, "ServiceUnavailableException", "this took too long: try again later", "1"},
+		{errors.New("disk of 10.9.8.7 on fire"), 500, "InternalServerErrorException", "the server failed: its log says why", ""},
+	} {
+		w := newWorld(t)
+		w.refuse(fmt.Errorf("creating mira: %w", c.err))
+		got := w.send("POST", "/users", `{"username":"mira","password":"pw"}`, accept(formatJSON))
+		message := strings.ReplaceAll(c.message, `"`, `\"`)
+		if got.Code != c.status || got.Body.String() != errorJSON(c.exception, message, "mira") {
+			t.Errorf("%v: got %d %s", c.err, got.Code, got.Body)
+		}
+		if after := got.Header().Get("Retry-After"); after != c.retryAfter {
+			t.Errorf("%v: Retry-After %q, want %q", c.err, after, c.retryAfter)
+		}
+		if strings.Contains(got.Body.String(), "10.9.8.7") {
+			t.Errorf("%v: the answer tells the cause: %s", c.err, got.Body)
+		}
+	}
+}
+
+// A handler that panics is an answer, and the log says what happened.
+func TestPanicIsAnAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.local.Refuse = func(string, string) error { panic("a mistake") }
+	w.wantError(500, "InternalServerErrorException", "the server failed: its log says why", restserver.Base+"/users",
+		"POST", "/users", `{"username":"mira","password":"pw"}`)
+	if !strings.Contains(w.log.String(), "a mistake") {
+		t.Errorf("the log says nothing: %s", w.log)
+	}
+}
