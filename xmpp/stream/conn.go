@@ -88,6 +88,7 @@ func (c *Conn) serve() {
 // client has answered or taken too long.
 func (c *Conn) read() {
 	idle := c.ln.cfg.IdleTimeout
+	late := false
 	for {
 		c.extend(idle)
 		e, err := c.in.Next()
@@ -102,7 +103,11 @@ func (c *Conn) read() {
 			<-c.written
 			c.drain()
 			return
-		case errors.Is(err, os.ErrDeadlineExceeded) && c.end(stanza.NewStreamError(stanza.StreamConnectionTimeout, "Nothing arrived for too long.")):
+		case errors.Is(err, os.ErrDeadlineExceeded) && !late:
+			// Silence, or an old deadline that ran out while the stream is being closed. Either way the client gets its moment to answer.
+			late = true
+			c.end(stanza.NewStreamError(stanza.StreamConnectionTimeout, "Nothing arrived for too long."))
+			<-c.written
 			continue
 		default:
 			return

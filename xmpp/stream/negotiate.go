@@ -161,7 +161,8 @@ func supportedVersion(s string) bool {
 	return err == nil && err2 == nil && m >= 1
 }
 
-// greeting makes this side's stream header (RFC 6120 §4.7): with a new id, and addressed to who the client says to be, which means nothing.
+// greeting makes this side's stream header (RFC 6120 §4.7): with a new id, and addressed to who the client says to be, which means
+// nothing. §4.7.2 has clients give a bare JID and get it back; those that give a full one want that back.
 func (n *negotiation) greeting(from []byte) []byte {
 	n.greeted = true
 	b := make([]byte, 0, 1024)
@@ -174,7 +175,7 @@ func (n *negotiation) greeting(from []byte) []byte {
 	if len(from) > 0 {
 		if j, err := jid.ParseBytes(from); err == nil {
 			b = append(b, "' to='"...)
-			b = xmlstream.AppendEscapedAttr(b, []byte(j.Bare().String()))
+			b = xmlstream.AppendEscapedAttr(b, []byte(j.String()))
 		}
 	}
 	return append(b, "' version='1.0' xml:lang='en'>"...)

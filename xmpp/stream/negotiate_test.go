@@ -81,8 +81,8 @@ func TestGreeting(t *testing.T) {
 	ids := map[string]bool{}
 	for range 3 {
 		c := s.connect(t)
-		// Any prefix will do (§4.8.5, Namespaces in XML), and what the client says to be is repeated as a bare JID (§4.7.2).
-		c.send("<x:stream to='EXAMPLE.org' from='Juliet@example.org/balcony' version='1.0' xmlns='jabber:client' xmlns:x='http://etherx.jabber.org/streams'>")
+		// Any prefix will do (§4.8.5, Namespaces in XML), and who the client says to be is repeated (§4.7.2).
+		c.send("<x:stream to='EXAMPLE.org' from='Juliet@example.org' version='1.0' xmlns='jabber:client' xmlns:x='http://etherx.jabber.org/streams'>")
 		got := c.expect("<stream:features>")
 		for _, want := range []string{"<?xml version='1.0'?><stream:stream ", " xmlns='jabber:client'", " xmlns:stream='http://etherx.jabber.org/streams'",
 			" from='example.org'", " to='juliet@example.org'", " version='1.0'", " xml:lang='en'"} {

@@ -1,0 +1,405 @@
+package stream
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+// RFC 6120 §4.9.3.20: at the end every stream, in whatever phase, hears system-shutdown, and Serve returns without having to wait for clients.
+func TestShutdown(t *testing.T) {
+	both(t, func(t *testing.T, mode Mode) {
+		s := newServer(t, mode)
+		bound := s.connect(t)
+		bound.bind(username, "x")
+		session := s.backend.session(t, "juliet@example.org/x")
+		secured := s.connect(t)
+		secured.secure()
+		greeted := s.connect(t)
+		greeted.send(header)
+		greeted.expect("</stream:features>")
+		silent := s.connect(t)
+		raw, err := net.Dial("tcp", s.Addr().String()) // for DirectTLS: a handshake that never begins
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		eventually(t, "all are there", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.conns) == 5
+		})
+		begun := time.Now()
+		stopped := make(chan struct{})
+		go func() { s.stop(); close(stopped) }()
+		for _, c := range []*client{bound, secured, greeted, silent} {
+			c.dies("system-shutdown")
+		}
+		waitClosed(t, session)
+		raw.Close()
+		<-stopped
+		if took := time.Since(begun); took > s.cfg.CloseTimeout {
+			t.Fatalf("it took %v", took)
+		}
+		if s.backend.count() != 0 || len(s.conns) != 0 || s.pending != 0 {
+			t.Fatalf("left: %d sessions, %d connections, %d under negotiation", s.backend.count(), len(s.conns), s.pending)
+		}
+		if session.c.Send([]byte("<presence/>")) {
+			t.Fatal("something was accepted after the end")
+		}
+		session.c.Close(nil) // and nothing happens
+	})
+}
+
+// Clients that do not close, or do not even read, cannot hold the end up.
+func TestShutdownWithDeafClients(t *testing.T) {
+	s := newServer(t, DirectTLS, func(c *Config) { c.CloseTimeout = 300 * time.Millisecond })
+	deaf := s.connect(t)
+	deaf.bind(username, "x")
+	session := s.backend.session(t, "juliet@example.org/x")
+	for session.c.Send([]byte("<message><body>" + strings.Repeat("x", 10000) + "</body></message>")) {
+		// until its buffer is full
+	}
+	mute := s.connect(t)
+	mute.bind("romeo", "x") // takes what it gets, but never closes
+	begun := time.Now()
+	s.stop()
+	if took := time.Since(begun); took > 10*s.cfg.CloseTimeout {
+		t.Fatalf("it took %v", took)
+	}
+}
+
+// What is said to a client that takes nothing is bounded, and others do not feel it.
+func TestSlowClient(t *testing.T) {
+	s := newServer(t, DirectTLS, func(c *Config) { c.MaxPendingOutput = 200_000; c.CloseTimeout = 300 * time.Millisecond })
+	slow, quick := s.connect(t), s.connect(t)
+	slow.bind(username, "slow")
+	quick.bind("romeo", "quick")
+	session := s.backend.session(t, "juliet@example.org/slow")
+	message := []byte("<message><body>" + strings.Repeat("x", 10000) + "</body></message>")
+	accepted := 0
+	for session.c.Send(message) {
+		if accepted++; accepted > 10000 {
+			t.Fatal("the buffer has no end")
+		}
+	}
+	quick.send("<message id='unhindered'/>")
+	quick.expect("<message id='unhindered'/>")
+	waitClosed(t, session)
+	// A client that does read in the end finds whole stanzas only.
+	got := slow.rest()
+	if n := strings.Count(got, "<message>"); n != strings.Count(got, "</message>") && strings.Contains(got, "</stream:stream>") {
+		t.Fatalf("%d stanzas begin, others end", n)
+	}
+	if !strings.Contains(s.log.String(), "too slow") {
+		t.Fatal("nobody is told")
+	}
+}
+
+// The reason reaches a client that was merely late (RFC 6120 §4.9.3.17).
+func TestSlowClientHearsWhy(t *testing.T) {
+	s := newServer(t, DirectTLS, func(c *Config) { c.MaxPendingOutput = 1000 })
+	c := s.connect(t)
+	c.bind(username, "x")
+	if s.backend.session(t, "juliet@example.org/x").c.Send(make([]byte, 1001)) {
+		t.Fatal("more than fits was accepted")
+	}
+	c.dies("resource-constraint")
+}
+
+// Stanzas from many senders arrive whole, each sender's in order.
+func TestConcurrentOutput(t *testing.T) {
+	s := newServer(t, DirectTLS)
+	c := s.connect(t)
+	c.bind(username, "x")
+	session := s.backend.session(t, "juliet@example.org/x")
+	const senders, each = 8, 200
+	var wg sync.WaitGroup
+	for sender := range senders {
+		wg.Go(func() {
+			for i := range each {
+				if !session.c.Send(fmt.Appendf(nil, "<message id='%d-%d'/>", sender, i)) {
+					t.Error("refused")
+				}
+				if i%20 == 0 {
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	session.c.SendStanza(&stanza.Stanza{Kind: stanza.Message, Type: stanza.MessageChat, ID: []byte("last"), Payload: []byte("<body>x</body>")})
+	got := c.expect("<body>x</body></message>")
+	next := map[string]int{}
+	for range senders * each {
+		_, rest, ok := strings.Cut(got, "<message id='")
+		if !ok {
+			t.Fatal("stanzas are missing")
+		}
+		var id string
+		id, got, _ = strings.Cut(rest, "'/>")
+		sender, number, _ := strings.Cut(id, "-")
+		if number != fmt.Sprint(next[sender]) {
+			t.Fatalf("sender %s: %s after %d", sender, number, next[sender]-1)
+		}
+		next[sender]++
+	}
+	if n := session.c.Info().Sent; n != senders*each+1 {
+		t.Fatalf("%d were counted", n)
+	}
+}
+
+// An idle session holds neither a goroutine for output nor a buffer for it.
+func TestIdleSessionIsLean(t *testing.T) {
+	s := newServer(t, DirectTLS)
+	c := s.connect(t)
+	c.bind(username, "x")
+	session := s.backend.session(t, "juliet@example.org/x")
+	c.send("<message id='1'/>")
+	c.expect("<message id='1'/>")
+	eventually(t, "the output goroutine ends and gives its buffer back", func() bool {
+		session.c.mu.Lock()
+		defer session.c.mu.Unlock()
+		return !session.c.flushing && session.c.out == nil
+	})
+}
+
+// Close, from the session's side and for every reason.
+func TestClose(t *testing.T) {
+	s := newServer(t, DirectTLS)
+	c := s.connect(t)
+	c.bind(username, "x")
+	session := s.backend.session(t, "juliet@example.org/x")
+	session.c.Send([]byte("<message id='before'/>"))
+	session.c.Close(stanza.NewStreamError(stanza.StreamConflict, "Replaced by <another>."))
+	session.c.Close(stanza.NewStreamError(stanza.StreamReset, "")) // only the first counts
+	if session.c.Send([]byte("<message id='after'/>")) {
+		t.Fatal("accepted after Close")
+	}
+	// RFC 6120 §4.4: what the client sends meanwhile is ignored.
+	c.send("<message id='meanwhile'/>")
+	got := c.expect("</stream:stream>")
+	want := "<message id='before'/><stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>" +
+		"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>Replaced by &lt;another&gt;.</text></stream:error></stream:stream>"
+	if got != want {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	c.send("</stream:stream>")
+	waitClosed(t, session)
+
+	c = s.connect(t)
+	c.bind(username, "x")
+	s.backend.session(t, "juliet@example.org/x").c.Close(nil)
+	if got := c.rest(); got != "</stream:stream>" {
+		t.Fatalf("got %q", got)
+	}
+	c.Conn.Close()
+
+	// The connection breaks without a word.
+	c = s.connect(t)
+	c.bind(username, "broken")
+	session = s.backend.session(t, "juliet@example.org/broken")
+	c.Conn.Close()
+	waitClosed(t, session)
+}
+
+// The session ends the stream by what Receive returns; what was sent before that arrives.
+func TestReceiveEndsTheStream(t *testing.T) {
+	s := newServer(t, DirectTLS)
+	received := 0
+	s.backend.receive = func(sess *session, e xmlstream.Element) *stanza.StreamError {
+		received++
+		sess.c.Send([]byte("<message id='seen'/>"))
+		return stanza.NewStreamError(stanza.StreamInvalidFrom, "")
+	}
+	c := s.connect(t)
+	c.bind(username, "x")
+	session := s.backend.session(t, "juliet@example.org/x")
+	c.send("<message/><message/><message/>")
+	c.expect("<message id='seen'/>")
+	c.dies("invalid-from")
+	waitClosed(t, session)
+	if received != 1 {
+		t.Fatalf("%d elements were received", received)
+	}
+}
+
+// A fault in a handler ends its stream, not the process, and what the client sent does not get into the log.
+func TestPanic(t *testing.T) {
+	s := newServer(t, DirectTLS)
+	s.backend.receive = func(sess *session, e xmlstream.Element) *stanza.StreamError {
+		if e.Is(stanza.NSClient, "presence") {
+			panic("a secret of the client: " + string(e.Append(nil)))
+		}
+		sess.c.Send(e.Append(nil))
+		return nil
+	}
+	s.backend.onBind = func(_ *Conn, sess *session) *stanza.Error {
+		if sess.jid.Resource() == "boom" {
+			panic("another secret")
+		}
+		return nil
+	}
+	bystander := s.connect(t)
+	bystander.bind("romeo", "x")
+	c := s.connect(t)
+	c.bind(username, "x")
+	session := s.backend.session(t, "juliet@example.org/x")
+	c.send("<presence><status>confidential</status></presence>")
+	c.dies("internal-server-error")
+	waitClosed(t, session)
+	c = s.connect(t)
+	c.login(username)
+	c.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>boom</resource></bind></iq>")
+	c.dies("internal-server-error")
+	bystander.send("<message id='alive'/>")
+	bystander.expect("<message id='alive'/>")
+	if log := s.log.String(); strings.Contains(log, "confidential") || strings.Contains(log, "secret") || strings.Count(log, "a fault in the server") != 2 {
+		t.Fatalf("the log says %s", log)
+	}
+}
+
+// Whoever does not log in in time goes, in every phase (RFC 6120 §4.9.3.4).
+func TestNegotiationTimeout(t *testing.T) {
+	both(t, func(t *testing.T, mode Mode) {
+		s := newServer(t, mode, func(c *Config) {
+			c.NegotiationTimeout = 700 * time.Millisecond
+			c.CloseTimeout = 300 * time.Millisecond
+		})
+		raw, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		raw.SetDeadline(time.Now().Add(patience))
+		if mode == DirectTLS {
+			io.WriteString(raw, "\x16\x03\x01\x02\x00\x01") // half a ClientHello
+		}
+		half := s.connect(t)
+		half.send(header[:50])
+		secured := s.connect(t)
+		secured.secure()
+		loggedIn := s.connect(t)
+		loggedIn.login(username)
+		bound := s.connect(t)
+		bound.bind(username, "x")
+		for _, c := range []*client{half, secured, loggedIn} {
+			c.dies("connection-timeout")
+		}
+		if b, err := io.ReadAll(raw); err != nil || mode == DirectTLS && len(b) > 0 {
+			t.Fatalf("a silent connection ends with %q, %v", b, err)
+		}
+		// Who is bound stays.
+		bound.send("<message id='alive'/>")
+		bound.expect("<message id='alive'/>")
+		raw.Close()
+		eventually(t, "the others are gone", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.conns) == 1 && s.pending == 0
+		})
+	})
+}
+
+// With an idle timeout silence ends the stream; white space counts as life (RFC 6120 §4.6.1).
+func TestIdleTimeout(t *testing.T) {
+	s := newServer(t, DirectTLS, func(c *Config) { c.IdleTimeout = 500 * time.Millisecond })
+	c := s.connect(t)
+	c.bind(username, "x")
+	for range 4 {
+		c.send("<message id='1'/>")
+		c.expect("<message id='1'/>")
+		time.Sleep(200 * time.Millisecond)
+	}
+	c.dies("connection-timeout")
+}
+
+// Connections that have not logged in have a number; who has does not count.
+func TestMaxUnauthenticated(t *testing.T) {
+	s := newServer(t, StartTLS, func(c *Config) { c.MaxUnauthenticated = 3 })
+	bound := s.connect(t)
+	bound.bind(username, "x")
+	var waiting []*client
+	for range 3 {
+		c := s.connect(t)
+		c.send(header)
+		c.expect("</stream:features>")
+		waiting = append(waiting, c)
+	}
+	dropped, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dropped.Close()
+	dropped.SetDeadline(time.Now().Add(patience))
+	if n, err := dropped.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Fatal("one too many is served")
+	}
+	waiting[0].Conn.Close()
+	eventually(t, "there is room again", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.pending < 3
+	})
+	next := s.connect(t)
+	next.bind("romeo", "y")
+	bound.send("<message id='alive'/>")
+	bound.expect("<message id='alive'/>")
+	if n := strings.Count(s.log.String(), "too many connections"); n != 1 {
+		t.Fatalf("it was logged %d times", n)
+	}
+}
+
+// Churn: what connections leave behind is nothing.
+func TestChurn(t *testing.T) {
+	both(t, func(t *testing.T, mode Mode) {
+		s := newServer(t, mode)
+		before := runtime.NumGoroutine()
+		var wg sync.WaitGroup
+		for worker := range 4 {
+			wg.Go(func() {
+				for i := range 10 {
+					switch i % 5 {
+					case 0: // says nothing
+						conn, err := net.Dial("tcp", s.Addr().String())
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						conn.Close()
+					case 1: // says garbage
+						conn, err := net.Dial("tcp", s.Addr().String())
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						io.WriteString(conn, "\x16\x03garbage<<<")
+						conn.Close()
+					default:
+						c := s.connect(t)
+						c.bind(username, fmt.Sprintf("r%d-%d", worker, i))
+						if i%5 == 3 {
+							c.send("</stream:stream>")
+							c.rest()
+						}
+						c.Conn.Close()
+					}
+				}
+			})
+		}
+		wg.Wait()
+		eventually(t, "everything is gone", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.conns) == 0 && s.pending == 0 && s.backend.count() == 0 && runtime.NumGoroutine() <= before
+		})
+	})
+}
