@@ -1,0 +1,107 @@
+package restserver_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chat-operator/chat-operator/restserver"
+)
+
+// FuzzRequest sends anything to anywhere: the answer is never a server error and never a redirect,
+// what isn't a success is the error entity, and what is one parses.
+func FuzzRequest(f *testing.F) {
+	for _, path := range []string{"/users", "/users/mira", "/users/mira%2F", "/users/mira/roster", "/users/mira/roster/tobias@chat.example", "/lockouts", "/lockouts/mira", "/sessions", "/sessions/mira",
+		"/system/properties", "/system/properties/plugin.restapi.secret", "/system/statistics/sessions", "/system/liveness", "/system/readiness/connections", "/users?search=%zz&offset=-1", "/users/%00", "/users/..%2f", "/nothing"} {
+		for i, method := range []string{"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"} {
+			f.Add(method, path, []string{"", "*/*", formatJSON, formatXML + ";q=0", "x"}[i%5], []string{formatJSON, formatXML, "", "text/plain"}[i%4], mainSecret, []byte(`{"username":"mira","password":"x"}`))
+		}
+	}
+	for _, body := range []string{`{"jid":"tobias","subscriptionType":3}`, `{"key":"a","value":false}`, `{"users":[{"username":"a","password":"b"}]}`, `<user><username>a</username><password>b</password></user>`,
+		`<rosterItem><jid>a@b</jid></rosterItem>`, `<property key="a" value="b"/>`, `[[[`, `{"username":{"a":[1,2]}}`, `<!DOCTYPE a>`, `null`, "\xef\xbb\xbf{}"} {
+		kind := formatJSON
+		if strings.HasPrefix(body, "<") {
+			kind = formatXML
+		}
+		for _, path := range []string{"/users", "/users/mira", "/users/mira/roster", "/system/properties", "/system/properties/a"} {
+			f.Add("POST", path, "", kind, mainSecret, []byte(body))
+			f.Add("PUT", path, formatJSON, kind, "Basic "+body, []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, method, target, accepted, contentType, authorization string, body []byte) {
+		u, err := url.ParseRequestURI(restserver.Base + target)
+		if err != nil || len(body) > 1<<16 {
+			t.Skip() // net/http answers such a request line itself
+		}
+		w := newWorld(t)
+		w.create("mira", "x")
+		r := httptest.NewRequest("GET", "/", bytes.NewReader(body))
+		r.Method, r.URL = method, u
+		r.Header = http.Header{"Accept": {accepted}, "Content-Type": {contentType}, "Authorization": {authorization}}
+		got := httptest.NewRecorder()
+		w.handler.ServeHTTP(got, r)
+
+		switch {
+		case got.Code < 200 || got.Code >= 500 || got.Code >= 300 && got.Code < 400:
+			t.Errorf("status %d: %s", got.Code, got.Body)
+		case method == http.MethodHead:
+			if got.Body.Len() > 0 {
+				t.Errorf("HEAD with a body: %s", got.Body)
+			}
+		case got.Code >= 400:
+			wantErrorEntity(t, got)
+		case got.Body.Len() > 0:
+			wantWellFormed(t, got)
+		}
+		wantCORS(t, got.Header())
+		if got.Code == http.StatusOK && authorization == "" && method == http.MethodGet && strings.HasPrefix(u.Path, restserver.Base+"/users") {
+			t.Error("answered without authorization")
+		}
+	})
+}
+
+func wantWellFormed(t *testing.T, got *httptest.ResponseRecorder) {
+	t.Helper()
+	switch kind := got.Header().Get("Content-Type"); kind {
+	case formatJSON:
+		if !json.Valid(got.Body.Bytes()) {
+			t.Errorf("not JSON: %q", got.Body)
+		}
+	case formatXML:
+		var any struct{}
+		if err := xml.Unmarshal(got.Body.Bytes(), &any); err != nil {
+			t.Errorf("not XML: %v: %q", err, got.Body)
+		}
+	default:
+		t.Errorf("Content-Type %q", kind)
+	}
+}
+
+func wantErrorEntity(t *testing.T, got *httptest.ResponseRecorder) {
+	t.Helper()
+	var e struct {
+		XMLName                      xml.Name `json:"-" xml:"error"`
+		Exception, Message, Resource *string
+	}
+	var x struct {
+		XMLName   xml.Name `xml:"error"`
+		Exception *string  `xml:"exception"`
+		Message   *string  `xml:"message"`
+		Resource  *string  `xml:"resource"`
+	}
+	var err error
+	if got.Header().Get("Content-Type") == formatJSON {
+		err = json.Unmarshal(got.Body.Bytes(), &e)
+	} else {
+		err = xml.Unmarshal(got.Body.Bytes(), &x)
+		e.Exception, e.Message, e.Resource = x.Exception, x.Message, x.Resource
+	}
+	if err != nil || e.Exception == nil || *e.Exception == "" || e.Message == nil || *e.Message == "" || e.Resource == nil {
+		t.Errorf("status %d without the error entity: %v: %q", got.Code, err, got.Body)
+	}
+}
