@@ -9,43 +9,20 @@ import (
 	"context"
 	"slices"
 
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
-// Subscription is the state of a roster item as the client sees it (RFC 6121 §2.1.2.5). It is a set of two directions, so that
-// SubscriptionBoth == SubscriptionTo|SubscriptionFrom. The numbers are stored and must not change.
-type Subscription uint8
+// Subscription is the state of a roster item from its owner's point of view (RFC 6121 §2.1.2.5). It is a set of two directions:
+// SubscriptionBoth == SubscriptionTo|SubscriptionFrom. Its numbers are stored, and must not change.
+type Subscription = directory.Subscription
 
 const (
-	// SubscriptionNone: neither side sees the other's presence.
-	SubscriptionNone Subscription = 0
-	// SubscriptionTo: the user sees the contact's presence.
-	SubscriptionTo Subscription = 1
-	// SubscriptionFrom: the contact sees the user's presence.
-	SubscriptionFrom Subscription = 2
-	// SubscriptionBoth: each sees the other's presence.
-	SubscriptionBoth Subscription = 3
+	SubscriptionNone = directory.SubscriptionNone
+	SubscriptionTo   = directory.SubscriptionTo   // the user sees the contact's presence
+	SubscriptionFrom = directory.SubscriptionFrom // the contact sees the user's presence
+	SubscriptionBoth = directory.SubscriptionBoth
 )
-
-// HasTo reports whether the user is subscribed to the contact's presence.
-func (s Subscription) HasTo() bool { return s&SubscriptionTo != 0 }
-
-// HasFrom reports whether the contact is subscribed to the user's presence.
-func (s Subscription) HasFrom() bool { return s&SubscriptionFrom != 0 }
-
-// String gives the value of the 'subscription' attribute (RFC 6121 §2.1.2.5).
-func (s Subscription) String() string {
-	switch s {
-	case SubscriptionTo:
-		return "to"
-	case SubscriptionFrom:
-		return "from"
-	case SubscriptionBoth:
-		return "both"
-	default:
-		return "none"
-	}
-}
 
 // Item is one contact of one user.
 type Item struct {
@@ -69,16 +46,19 @@ type Item struct {
 	Declared bool
 }
 
-// clone gives a copy that shares no memory with the item.
-func (it Item) clone() Item {
-	it.Groups = slices.Clone(it.Groups)
-	it.Request = slices.Clone(it.Request)
-	return it
+// pending reports whether the item carries something that a declaration does not.
+func (it *Item) pending() bool { return it.Ask || it.Approved || it.PendingIn }
+
+// same reports whether clients see no difference between two items.
+func (it *Item) same(o *Item) bool {
+	return it.Name == o.Name && it.Subscription == o.Subscription && it.Ask == o.Ask && it.Approved == o.Approved &&
+		slices.Equal(it.Groups, o.Groups)
 }
 
 // Bounds of one roster. A client that goes beyond them gets resource-constraint or bad-request.
 const (
-	MaxItems          = 1000 // remembered contacts of a user, pending requests included
+	MaxItems          = 1000 // contacts of a user that clients made
+	MaxPending        = 200  // requests of strangers that await an answer; more are dropped
 	MaxNameBytes      = 1023
 	MaxGroups         = 50 // groups of one item
 	MaxGroupBytes     = 1023

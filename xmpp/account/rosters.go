@@ -1,0 +1,268 @@
+package account
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/core"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+)
+
+// Proposer is how declared contacts are changed: the directory's vocabulary, the part that rosters need.
+type Proposer interface {
+	PutContact(ctx context.Context, by directory.Actor, username string, c directory.Contact, create bool) error
+	DeleteContact(ctx context.Context, by directory.Actor, username string, contact jid.JID) error
+}
+
+// Config is what Rosters needs.
+type Config struct {
+	Switchboard *core.Switchboard
+	Directory   *directory.Directory
+	Store       RosterStore
+	Proposer    Proposer
+	Log         *slog.Logger
+}
+
+// Rosters is the service behind every user's roster and presence. It implements core.Presences.
+//
+// What belongs to one user is changed under that user's lock only. What one user's change means to another happens after the lock was
+// given back, in order: see user.later. Nobody holds two users' locks.
+type Rosters struct {
+	sb       *core.Switchboard
+	dir      *directory.Directory
+	store    RosterStore
+	proposer Proposer
+	log      *slog.Logger
+	pushes   atomic.Uint64 // numbers the ids of roster pushes
+
+	mu    sync.Mutex
+	users map[string]*user // those who are online, and those whom an operation is under way for
+
+	// Declared contacts changed for these users, who are online.
+	dirty struct {
+		mu     sync.Mutex
+		names  map[string]struct{}
+		signal chan struct{}
+	}
+	// Changes of declared contacts that no client waits for.
+	proposals chan proposal
+}
+
+// storeTimeout bounds what one stanza may wait for the store.
+const storeTimeout = 10 * time.Second
+
+// maxProposals bounds the changes that wait for the API server on behalf of other people's stanzas.
+const maxProposals = 256
+
+var _ core.Presences = (*Rosters)(nil)
+
+// New makes the service. Run has to run for declared changes to reach clients.
+func New(cfg Config) *Rosters {
+	r := &Rosters{
+		sb: cfg.Switchboard, dir: cfg.Directory, store: cfg.Store, proposer: cfg.Proposer, log: cfg.Log,
+		users:     make(map[string]*user),
+		proposals: make(chan proposal, maxProposals),
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	r.dirty.names = make(map[string]struct{})
+	r.dirty.signal = make(chan struct{}, 1)
+	return r
+}
+
+// Run carries changed declarations to the clients, and other people's answers into declarations, until ctx ends.
+func (r *Rosters) Run(ctx context.Context) error {
+	cancel := r.dir.Watch(r.directoryChanged)
+	defer cancel()
+	var both sync.WaitGroup
+	both.Go(func() { r.propose(ctx) })
+	both.Go(func() { r.applyDeclared(ctx) })
+	both.Wait()
+	return nil
+}
+
+// directoryChanged notes down who has to look at the directory again; it must not wait for a user's lock.
+func (r *Rosters) directoryChanged(e directory.Event) {
+	if e.Kind != directory.KindUser || e.New == nil || e.Old == e.New {
+		return
+	}
+	r.mu.Lock()
+	_, online := r.users[e.Identity]
+	r.mu.Unlock()
+	if !online {
+		return
+	}
+	r.dirty.mu.Lock()
+	r.dirty.names[e.Identity] = struct{}{}
+	r.dirty.mu.Unlock()
+	select {
+	case r.dirty.signal <- struct{}{}:
+	default: // one signal covers all names
+	}
+}
+
+func (r *Rosters) applyDeclared(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.dirty.signal:
+		}
+		r.dirty.mu.Lock()
+		names := r.dirty.names
+		r.dirty.names = make(map[string]struct{})
+		r.dirty.mu.Unlock()
+		for name := range names {
+			u := r.lock(name)
+			// Whoever has not asked for anything yet has nothing to hear, and loads what is declared when they do.
+			if u.loaded {
+				r.sync(u)
+			}
+			r.unlock(u)
+		}
+	}
+}
+
+// lock gives a user's state, locked. Every lock is followed by unlock.
+func (r *Rosters) lock(username string) *user {
+	r.mu.Lock()
+	u := r.users[username]
+	if u == nil {
+		u = newUser(username, r.sb.Domain())
+		r.users[username] = u
+	}
+	u.holders++
+	r.mu.Unlock()
+	u.mu.Lock()
+	return u
+}
+
+// unlock does what the user's operations left to be done at other users, then gives the state back. It is dropped when the user has no
+// session and nobody else is at it.
+func (r *Rosters) unlock(u *user) {
+	defer r.release(u)
+	defer u.mu.Unlock()
+	// Whoever is at it takes over what others leave meanwhile, so that the order is that of the operations.
+	for len(u.outbox) > 0 && !u.sending {
+		batch := u.outbox
+		u.outbox = nil
+		u.sendUnlocked(batch)
+	}
+}
+
+func (r *Rosters) release(u *user) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u.holders--
+	// Without holders nobody has the user's lock, so its fields can be read here.
+	if u.holders == 0 && len(u.resources) == 0 {
+		delete(r.users, u.username)
+	}
+}
+
+// ensure has a user's contacts in memory, as stored and as declared now. The user is locked.
+func (r *Rosters) ensure(u *user) error {
+	declared, exists := r.dir.User(u.username)
+	u.anonymous = !exists
+	if u.loaded && exists && u.source != nil && u.source.UID != declared.UID {
+		u.forget() // another account of the same name
+	}
+	if !u.loaded {
+		// Names without an account are asked for like others: how long an answer takes must not tell them apart.
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		rows, err := r.store.LoadRoster(ctx, u.username)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			u.setRow(rows[i])
+		}
+		u.source = declared
+		if exists {
+			for i := range declared.Contacts {
+				u.setDeclared(declared.Contacts[i].JID.Bare(), &declared.Contacts[i])
+			}
+		}
+		u.loaded = true
+		return nil
+	}
+	r.sync(u)
+	return nil
+}
+
+// sync takes over what is declared now, and tells those who have to know. The user is locked and loaded.
+func (r *Rosters) sync(u *user) {
+	declared, exists := r.dir.User(u.username)
+	if !exists || declared == u.source || u.source != nil && u.source.UID != declared.UID {
+		return // gone or another account: the sessions are being closed
+	}
+	var before []directory.Contact
+	if u.source != nil {
+		before = u.source.Contacts
+	}
+	u.source = declared
+	now := make(map[jid.JID]*directory.Contact, len(declared.Contacts))
+	for i := range declared.Contacts {
+		now[declared.Contacts[i].JID.Bare()] = &declared.Contacts[i]
+	}
+	for i := range before {
+		if contact := before[i].JID.Bare(); now[contact] == nil {
+			old := u.item(contact)
+			u.setDeclared(contact, nil)
+			r.changed(u, &old, true)
+		}
+	}
+	for i := range declared.Contacts {
+		contact := declared.Contacts[i].JID.Bare()
+		old := u.item(contact)
+		u.setDeclared(contact, now[contact])
+		r.changed(u, &old, true)
+	}
+}
+
+// write stores what an item has become and then makes it so. The user is locked and loaded. For a declared contact only what the
+// declaration does not say is stored.
+func (r *Rosters) write(ctx context.Context, u *user, next *Item) error {
+	row, had := u.row(next.JID)
+	if next.Declared {
+		if !had {
+			row = Item{JID: next.JID, Hidden: true}
+		}
+		row.Ask, row.Approved, row.PendingIn, row.Request = next.Ask, next.Approved, next.PendingIn, next.Request
+	} else {
+		row = *next
+	}
+	return r.writeRow(ctx, u, row, had)
+}
+
+func (r *Rosters) writeRow(ctx context.Context, u *user, row Item, had bool) error {
+	if row.Hidden && !row.pending() {
+		return r.deleteRow(ctx, u, row.JID, had)
+	}
+	if !u.anonymous {
+		if err := r.store.PutItem(ctx, u.username, row); err != nil {
+			return err
+		}
+	}
+	u.setRow(row)
+	return nil
+}
+
+func (r *Rosters) deleteRow(ctx context.Context, u *user, contact jid.JID, had bool) error {
+	if !had {
+		return nil
+	}
+	if !u.anonymous {
+		if err := r.store.DeleteItem(ctx, u.username, contact); err != nil {
+			return err
+		}
+	}
+	u.dropRow(contact)
+	return nil
+}

@@ -1,0 +1,70 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+)
+
+// Roster gives a user's contacts as clients see them, by address. directory.ErrNotFound: there is no such user.
+func (r *Rosters) Roster(_ context.Context, username string) ([]Item, error) {
+	if _, ok := r.dir.User(username); !ok {
+		return nil, fmt.Errorf("the user %q was %w", username, directory.ErrNotFound)
+	}
+	u := r.lock(username)
+	defer r.unlock(u)
+	if err := r.ensure(u); err != nil {
+		return nil, fmt.Errorf("reading the roster of %q: %w", username, err)
+	}
+	return u.items(), nil
+}
+
+// Remove takes a contact out of a user's roster, wherever it lives: subscriptions end on both sides (RFC 6121 §2.5.2), clients are told.
+// directory.ErrNotFound: no such user or contact.
+func (r *Rosters) Remove(ctx context.Context, by directory.Actor, username string, contact jid.JID) error {
+	if _, ok := r.dir.User(username); !ok {
+		return fmt.Errorf("the user %q was %w", username, directory.ErrNotFound)
+	}
+	if err := r.remove(ctx, by, username, contact.Bare(), func() {}); err != nil {
+		return fmt.Errorf("removing the contact %q of %q: %w", contact.Bare(), username, err)
+	}
+	return nil
+}
+
+// Forget takes an account that goes away out of the remembered rosters of all others, with what follows for them. Declared contacts are left
+// to those who declare them.
+func (r *Rosters) Forget(ctx context.Context, username string) error {
+	gone, err := jid.New(username, r.sb.Domain(), "")
+	if err != nil {
+		return err
+	}
+	holders, err := r.store.Holders(ctx, gone)
+	if err != nil {
+		return fmt.Errorf("looking for the rosters that %q is in: %w", gone, err)
+	}
+	var failed error
+	for _, holder := range holders {
+		if err := r.forgetIn(ctx, holder, gone); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("taking %q out of the roster of %q: %w", gone, holder, err))
+		}
+	}
+	return failed
+}
+
+func (r *Rosters) forgetIn(ctx context.Context, holder string, gone jid.JID) error {
+	u := r.lock(holder)
+	defer r.unlock(u)
+	if err := r.ensure(u); err != nil {
+		return err
+	}
+	old := u.item(gone)
+	_, had := u.row(gone)
+	if err := r.deleteRow(ctx, u, gone, had); err != nil {
+		return err
+	}
+	r.changed(u, &old, false)
+	return nil
+}

@@ -1,0 +1,244 @@
+package account
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"slices"
+	"sync"
+
+	"github.com/chat-operator/chat-operator/xmpp/core"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+)
+
+// user is what is known of one account while it is online or an operation is under way for it.
+type user struct {
+	username string
+	jid      jid.JID // bare
+	holders  int     // operations that have it or wait for it; guarded by Rosters.mu
+
+	// mu orders everything that happens to this user's roster and presence, and guards what follows.
+	mu        sync.Mutex
+	loaded    bool
+	anonymous bool            // there is no account (any more) to remember anything of
+	source    *directory.User // whose contacts are in entries; nil when there is no declared account
+	entries   map[jid.JID]*entry
+	listed    int         // rows that clients see as contacts
+	waiting   int         // hidden rows
+	digest    [2]uint64   // of all that clients see; see version
+	resources []*resource // sessions that asked for the roster or sent presence
+	outbox    []func()    // what other users have yet to be told
+	sending   bool        // somebody is emptying the outbox
+}
+
+// entry is one contact: what is declared, and what is remembered.
+type entry struct {
+	declared *directory.Contact
+	row      *Item
+	digest   [2]uint64
+}
+
+// resource is what is known of one session of the user.
+type resource struct {
+	session    *core.Session
+	interested bool // asked for the roster (RFC 6121 §2.2)
+	// directed holds who got presence by direct address and would otherwise not hear of its end (RFC 6121 §4.6.3).
+	directed map[jid.JID]struct{}
+}
+
+func newUser(username, domain string) *user {
+	bare, err := jid.New(username, domain, "")
+	if err != nil {
+		// Names come prepared, from addresses; what is not a name has no roster either.
+		bare = jid.JID{}
+	}
+	return &user{username: username, jid: bare, entries: make(map[jid.JID]*entry)}
+}
+
+// forget drops all contacts, as if they had never been loaded.
+func (u *user) forget() {
+	u.entries, u.source, u.loaded = make(map[jid.JID]*entry), nil, false
+	u.listed, u.waiting, u.digest = 0, 0, [2]uint64{}
+}
+
+// later has something done for other users after this user's lock is given back, in order.
+func (u *user) later(f func()) { u.outbox = append(u.outbox, f) }
+
+// sendUnlocked runs a batch without the lock, which it has before and after.
+func (u *user) sendUnlocked(batch []func()) {
+	u.sending = true
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		u.sending = false
+	}()
+	for _, f := range batch {
+		f()
+	}
+}
+
+// item gives a contact as one: declared name, subscription and groups win over remembered ones. A contact that there is nothing of is
+// a hidden item.
+func (u *user) item(contact jid.JID) Item {
+	if e := u.entries[contact]; e != nil {
+		return e.item(contact)
+	}
+	return Item{JID: contact, Hidden: true}
+}
+
+func (e *entry) item(contact jid.JID) Item {
+	it := Item{JID: contact, Hidden: true}
+	if e.row != nil {
+		it = *e.row
+	}
+	if d := e.declared; d != nil {
+		it.Name, it.Subscription, it.Groups = d.Name, d.Subscription, d.Groups
+		it.Declared, it.Hidden = true, false
+		// A declaration overtakes what was asked for.
+		it.Ask = it.Ask && !d.Subscription.SeesContact()
+		it.Approved = it.Approved && !d.Subscription.SeenByContact()
+		if it.PendingIn && d.Subscription.SeenByContact() {
+			it.PendingIn, it.Request = false, nil
+		}
+	}
+	return it
+}
+
+// row gives what is remembered of a contact.
+func (u *user) row(contact jid.JID) (Item, bool) {
+	if e := u.entries[contact]; e != nil && e.row != nil {
+		return *e.row, true
+	}
+	return Item{}, false
+}
+
+func (u *user) setRow(row Item) {
+	row.Declared = false
+	e := u.entry(row.JID)
+	u.count(e.row, -1)
+	e.row = &row
+	u.count(e.row, 1)
+	u.refresh(row.JID, e)
+}
+
+func (u *user) dropRow(contact jid.JID) {
+	if e := u.entries[contact]; e != nil {
+		u.count(e.row, -1)
+		e.row = nil
+		u.refresh(contact, e)
+	}
+}
+
+func (u *user) setDeclared(contact jid.JID, d *directory.Contact) {
+	e := u.entry(contact)
+	e.declared = d
+	u.refresh(contact, e)
+}
+
+func (u *user) entry(contact jid.JID) *entry {
+	e := u.entries[contact]
+	if e == nil {
+		e = &entry{}
+		u.entries[contact] = e
+	}
+	return e
+}
+
+func (u *user) count(row *Item, by int) {
+	switch {
+	case row == nil:
+	case row.Hidden:
+		u.waiting += by
+	default:
+		u.listed += by
+	}
+}
+
+// refresh brings the digest up to date and drops an entry that has become empty.
+func (u *user) refresh(contact jid.JID, e *entry) {
+	u.digest[0] ^= e.digest[0]
+	u.digest[1] ^= e.digest[1]
+	e.digest = [2]uint64{}
+	if it := e.item(contact); !it.Hidden {
+		e.digest = it.sum()
+	}
+	u.digest[0] ^= e.digest[0]
+	u.digest[1] ^= e.digest[1]
+	if e.row == nil && e.declared == nil {
+		delete(u.entries, contact)
+	}
+}
+
+// sum digests what clients see of an item.
+func (it *Item) sum() [2]uint64 {
+	h := sha256.New()
+	field := func(s string) {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(s)))
+		h.Write(n[:])
+		h.Write([]byte(s))
+	}
+	field(it.JID.String())
+	field(it.Name)
+	flags := []byte{byte(it.Subscription), 0, 0}
+	if it.Ask {
+		flags[1] = 1
+	}
+	if it.Approved {
+		flags[2] = 1
+	}
+	h.Write(flags)
+	for _, g := range it.Groups {
+		field(g)
+	}
+	sum := h.Sum(nil)
+	return [2]uint64{binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:])}
+}
+
+// version names the state of the roster (RFC 6121 §2.6): equal states have equal versions, also after a restart and on another
+// replica, so nothing needs to be stored.
+func (u *user) version() string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], u.digest[0])
+	binary.BigEndian.PutUint64(b[8:], u.digest[1])
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])
+}
+
+// items lists what clients see, by address.
+func (u *user) items() []Item {
+	out := make([]Item, 0, len(u.entries))
+	for contact, e := range u.entries {
+		if it := e.item(contact); !it.Hidden {
+			out = append(out, it)
+		}
+	}
+	slices.SortFunc(out, func(a, b Item) int { return a.JID.Compare(b.JID) })
+	return out
+}
+
+// resource gives what is known of a session, from now on if need be; nil when the session is over.
+func (u *user) resource(s *core.Session) *resource {
+	if s.Ended() {
+		return nil
+	}
+	for _, r := range u.resources {
+		if r.session == s {
+			return r
+		}
+	}
+	r := &resource{session: s}
+	u.resources = append(u.resources, r)
+	return r
+}
+
+// takeResource gives what is known of a session for the last time.
+func (u *user) takeResource(s *core.Session) *resource {
+	for i, r := range u.resources {
+		if r.session == s {
+			u.resources = slices.Delete(u.resources, i, i+1)
+			return r
+		}
+	}
+	return nil
+}
