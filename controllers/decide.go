@@ -1,0 +1,174 @@
+package controllers
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/controllers/provision"
+)
+
+// Decisions: pure functions from what was gathered to conditions.
+
+// claim is how a resource stands to the chat name that it declares.
+type claim struct {
+	// Name is the chat name, for messages.
+	Name string
+	// Holder is the resource that holds it; empty: the projection has not told yet.
+	Holder string
+	// Own says that it is this one.
+	Own bool
+}
+
+// findings says what there is to say about a claim; nil: all is well.
+func (c claim) findings() []finding {
+	switch {
+	case c.Own:
+		return nil
+	case c.Holder == "":
+		return []finding{{v1alpha1.ReasonPending, "The operator is taking this resource in. Nothing needs to be done."}}
+	}
+	return []finding{{v1alpha1.ReasonNameConflict, fmt.Sprintf(
+		"The older resource %q holds the name %q, and this one is not in force. Delete one of the two.", c.Holder, c.Name)}}
+}
+
+func found(problems []problem) []finding {
+	list := make([]finding, 0, len(problems))
+	for _, p := range problems {
+		list = append(list, finding(p))
+	}
+	return list
+}
+
+// userInputs is what the conditions of a ChatUser follow from.
+type userInputs struct {
+	Problems []problem
+	Claim    claim
+	// Address is the user's JID.
+	Address string
+	Locked  bool
+	Secret  secretInputs
+}
+
+// secretInputs is how the Secret of a user stands.
+type secretInputs struct {
+	// Name is that of the Secret; Generated says that the resource names none.
+	Name      string
+	Generated bool
+	// Found says that it is there; Invalid, why it cannot be used.
+	Found   bool
+	Invalid error
+	// Deferred says that no password is generated before the name is this resource's.
+	Deferred bool
+	// Foreign is set when somebody else's Secret is in the way of a generated one.
+	Foreign *provision.ForeignSecretError
+}
+
+// decideUser makes the conditions of a ChatUser.
+func decideUser(in userInputs) []metav1.Condition {
+	findings := found(in.Problems)
+	if !invalidly(in.Problems, v1alpha1.ReasonInvalidName) {
+		findings = append(findings, in.Claim.findings()...)
+	}
+	credentials := in.Secret.finding()
+	ready := metav1.Condition{
+		Type: v1alpha1.ConditionCredentialsReady, Status: metav1.ConditionFalse, Reason: credentials.Reason, Message: credentials.Message,
+	}
+	if credentials.Reason == v1alpha1.ReasonSecretFound || credentials.Reason == v1alpha1.ReasonSecretGenerated {
+		ready.Status = metav1.ConditionTrue
+	} else {
+		findings = append(findings, credentials)
+	}
+	if len(findings) == 0 {
+		message := fmt.Sprintf("%s can log in.", in.Address)
+		if in.Locked {
+			message = fmt.Sprintf("%s is locked: nobody can log in. Set spec.locked to false to open it.", in.Address)
+		}
+		findings = []finding{active(message)}
+	}
+	return conditionsOf(gravest(findings), ready)
+}
+
+func (s secretInputs) finding() finding {
+	switch {
+	case s.Foreign != nil:
+		return finding{v1alpha1.ReasonSecretInvalid, s.Foreign.Error() + "."}
+	case !s.Found && s.Generated && s.Deferred:
+		return finding{v1alpha1.ReasonPending, "A password is generated once the name is this resource's."}
+	case !s.Found && s.Generated:
+		return finding{v1alpha1.ReasonPending, fmt.Sprintf("A password is being generated into Secret %q. Nothing needs to be done.", s.Name)}
+	case !s.Found:
+		return finding{v1alpha1.ReasonSecretNotFound, fmt.Sprintf(
+			"Secret %q does not exist yet: create it with a key password, or remove spec.credentials to have a password generated.", s.Name)}
+	case s.Invalid != nil && s.Generated:
+		return finding{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %q cannot be used: %v. Correct it, or delete it to have a password generated.", s.Name, s.Invalid)}
+	case s.Invalid != nil:
+		return finding{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %q cannot be used: %v. Correct the Secret.", s.Name, s.Invalid)}
+	case s.Generated:
+		return finding{v1alpha1.ReasonSecretGenerated, fmt.Sprintf("Secret %q holds the generated password.", s.Name)}
+	}
+	return finding{v1alpha1.ReasonSecretFound, fmt.Sprintf("Secret %q holds usable credentials.", s.Name)}
+}
+
+// propertyInputs is what the conditions of a SystemProperty follow from.
+type propertyInputs struct {
+	Claim claim
+	// Missing says what the value's Secret lacks; empty: nothing.
+	Missing string
+	// Invalid says why the value cannot take effect.
+	Invalid error
+	// Known keys are honoured by the server; Live ones without a restart.
+	Known, Live bool
+}
+
+// decideProperty makes the conditions of a SystemProperty.
+func decideProperty(in propertyInputs) []metav1.Condition {
+	findings := in.Claim.findings()
+	if in.Missing != "" {
+		findings = append(findings, finding{v1alpha1.ReasonSecretNotFound, in.Missing})
+	} else if in.Invalid != nil {
+		findings = append(findings, finding{v1alpha1.ReasonInvalidValue,
+			fmt.Sprintf("%v. The last good value stays in force. Correct the value.", in.Invalid)})
+	}
+	if len(findings) == 0 {
+		message := "The value is in force."
+		switch {
+		case !in.Known:
+			message = "The server does not know this key, and keeps its value for programs that do."
+		case !in.Live:
+			message = "The value is in force after the next restart."
+		}
+		findings = []finding{active(message)}
+	}
+	return conditionsOf(gravest(findings))
+}
+
+// namedInputs is what the conditions of a ChatGroup or ChatRoom follow from.
+type namedInputs struct {
+	Problems []problem
+	Claim    claim
+	// Active is the message of a resource in force.
+	Active string
+}
+
+// decideNamed makes the conditions of a ChatGroup or ChatRoom.
+func decideNamed(in namedInputs) []metav1.Condition {
+	findings := found(in.Problems)
+	if !invalidly(in.Problems, v1alpha1.ReasonInvalidName) {
+		findings = append(findings, in.Claim.findings()...)
+	}
+	if len(findings) == 0 {
+		findings = []finding{active(in.Active)}
+	}
+	return conditionsOf(gravest(findings))
+}
+
+func invalidly(problems []problem, reason string) bool {
+	for _, p := range problems {
+		if p.Reason == reason {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package controllers
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+	crcache "sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+)
+
+// ManagerOptions is what an installation decides about the manager.
+type ManagerOptions struct {
+	Namespace string
+	// MetricsBindAddress and HealthProbeBindAddress switch a server off by "0".
+	MetricsBindAddress, HealthProbeBindAddress string
+	Log                                        logr.Logger
+}
+
+// stopWithin is how long everything may take to end in an orderly way.
+const stopWithin = 15 * time.Second
+
+// NewManager makes the manager of one namespace: its cache holds the chat resources and
+// Secrets of that namespace, reduced to what is needed, and nothing else.
+func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	return manager.New(config, manager.Options{
+		Scheme:         scheme,
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return newMapper(), nil },
+		Logger:         o.Log,
+		Cache: crcache.Options{
+			DefaultNamespaces: map[string]crcache.Config{o.Namespace: {}},
+			DefaultTransform:  keepOfResource,
+			ByObject: map[client.Object]crcache.ByObject{
+				&corev1.Secret{}: {Field: secretSelector(), Transform: keepOfSecret},
+			},
+			// Only what is registered before the start is watched.
+			ReaderFailOnMissingInformer: true,
+		},
+		Client:                  client.Options{FieldOwner: v1alpha1.FieldManager},
+		LeaderElection:          false,
+		Metrics:                 metricsserver.Options{BindAddress: o.MetricsBindAddress},
+		HealthProbeBindAddress:  o.HealthProbeBindAddress,
+		GracefulShutdownTimeout: new(stopWithin),
+	})
+}
+
+// NewLiveClient makes a client that asks the API server itself.
+func NewLiveClient(config *rest.Config) (client.Client, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	return client.New(config, client.Options{Scheme: scheme, Mapper: newMapper(), FieldOwner: v1alpha1.FieldManager})
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("registering the chat resources: %w", err)
+	}
+	return scheme, nil
+}
+
+// newMapper knows the few kinds that are used, so that no discovery is asked, not
+// even at a start for which the API server keeps us waiting.
+func newMapper() meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, corev1.SchemeGroupVersion})
+	for kind, plural := range map[string]string{
+		"ChatUser": "chatusers", "ChatGroup": "chatgroups", "ChatRoom": "chatrooms", "SystemProperty": "systemproperties",
+	} {
+		mapper.AddSpecific(v1alpha1.GroupVersion.WithKind(kind),
+			v1alpha1.GroupVersion.WithResource(plural), v1alpha1.GroupVersion.WithResource(kind), meta.RESTScopeNamespace)
+	}
+	mapper.AddSpecific(corev1.SchemeGroupVersion.WithKind("Secret"),
+		corev1.SchemeGroupVersion.WithResource("secrets"), corev1.SchemeGroupVersion.WithResource("secret"), meta.RESTScopeNamespace)
+	return mapper
+}
+
+// keepOfResource drops from a chat resource, before it enters the cache, what only
+// the API server and other tools need; it is most of its size.
+func keepOfResource(obj any) (any, error) {
+	o, ok := obj.(metav1.Object)
+	if !ok {
+		return obj, nil
+	}
+	o.SetManagedFields(nil)
+	created, ok := o.GetAnnotations()[v1alpha1.CreatedAtAnnotation]
+	if ok {
+		o.SetAnnotations(map[string]string{v1alpha1.CreatedAtAnnotation: created})
+	} else {
+		o.SetAnnotations(nil)
+	}
+	return obj, nil
+}

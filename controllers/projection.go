@@ -1,0 +1,207 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	crcache "sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+)
+
+// projector feeds the directory from an informer, in the order of the watch, and
+// only then lets the report queue know. It is the one event handler of its kind: a
+// second one would run beside it, and a report might speak of what is not
+// in force yet.
+type projector[T client.Object] struct {
+	kind      directory.Kind
+	directory *directory.Directory
+	// put takes the object in and returns the identity it claims; empty: none.
+	put func(T) (identity string)
+	// remove takes a life of a resource out; an empty uid means any.
+	remove func(name, uid string)
+	// identity is what an object that goes had claimed.
+	identity func(T) string
+
+	registration cache.ResourceEventHandlerRegistration
+	queue        reportQueue
+}
+
+var _ source.SyncingSource = (*projector[client.Object])(nil)
+
+// register hangs the projector into the informer of its kind.
+func (p *projector[T]) register(ctx context.Context, informers crcache.Informers, obj T) error {
+	informer, err := informers.GetInformer(ctx, obj, crcache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watching %ss: %w", p.kind, err)
+	}
+	p.registration, err = informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc:    p.added,
+		UpdateFunc: p.updated,
+		DeleteFunc: p.deleted,
+	})
+	return err
+}
+
+func (p *projector[T]) added(obj any, initial bool) {
+	if o, ok := obj.(T); ok {
+		p.take(o, initial)
+	}
+}
+
+func (p *projector[T]) updated(old, obj any) {
+	o, ok := obj.(T)
+	if !ok {
+		return
+	}
+	before := ""
+	if was, ok := old.(T); ok {
+		before = p.identity(was)
+	}
+	if now := p.take(o, false); now != before {
+		p.enqueueClaimants(before, false)
+	}
+}
+
+func (p *projector[T]) deleted(obj any) {
+	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	o, ok := obj.(T)
+	if !ok {
+		return
+	}
+	p.remove(o.GetName(), string(o.GetUID()))
+	p.enqueueClaimants(p.identity(o), false)
+}
+
+// take projects one state of an object. One that is being deleted and only waits
+// for somebody's finalizer is gone already, as far as chat is concerned.
+func (p *projector[T]) take(o T, initial bool) (identity string) {
+	if o.GetDeletionTimestamp() != nil {
+		p.remove(o.GetName(), "")
+		p.enqueueClaimants(p.identity(o), initial)
+		return ""
+	}
+	if identity = p.put(o); identity == "" {
+		p.remove(o.GetName(), "")
+	}
+	p.queue.add(o.GetName(), initial)
+	p.enqueueRivals(identity, o.GetName(), initial)
+	return identity
+}
+
+// enqueueClaimants has everybody reported on who claims an identity that changed hands.
+func (p *projector[T]) enqueueClaimants(identity string, low bool) {
+	if identity == "" {
+		return
+	}
+	for _, ref := range p.directory.Claimants(p.kind, identity) {
+		p.queue.add(ref.Name, low)
+	}
+}
+
+func (p *projector[T]) enqueueRivals(identity, name string, low bool) {
+	if identity == "" {
+		return
+	}
+	// Nearly always there is one claimant, and it is in the queue already.
+	for _, ref := range p.directory.Claimants(p.kind, identity) {
+		if ref.Name != name {
+			p.queue.add(ref.Name, low)
+		}
+	}
+}
+
+// enqueueAll has everything of the kind reported on, as a new leader does.
+func (p *projector[T]) enqueueAll(reader client.Reader, list client.ObjectList) {
+	select {
+	case <-p.directory.Synced():
+	default:
+		return // everything is enqueued when it is projected for the first time
+	}
+	list = list.DeepCopyObject().(client.ObjectList)
+	if err := reader.List(context.Background(), list, client.InNamespace(p.queue.namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return // the cache has synced, and reading it cannot fail
+	}
+	_ = meta.EachListItem(list, func(item runtime.Object) error {
+		if o, ok := item.(T); ok {
+			p.queue.add(o.GetName(), true)
+		}
+		return nil
+	})
+}
+
+// Start is called by the controller, with its queue.
+func (p *projector[T]) Start(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	p.queue.open(queue)
+	return nil
+}
+
+// WaitForSync returns once everything declared is in the directory: what a report
+// says may depend on any of it.
+func (p *projector[T]) WaitForSync(ctx context.Context) error {
+	select {
+	case <-p.directory.Synced():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// String names the source in logs.
+func (p *projector[T]) String() string { return "projection of " + p.kind.String() + "s" }
+
+// reportQueue is a controller's queue, which is there only after the projection
+// has begun. What comes before waits.
+type reportQueue struct {
+	namespace string
+
+	mu    sync.Mutex
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
+	early map[reconcile.Request]struct{}
+}
+
+func (q *reportQueue) open(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queue = queue
+	for request := range q.early {
+		push(queue, request, true)
+	}
+	q.early = nil
+}
+
+// add enqueues a resource for its report. Low priority is for what was there
+// already: a change that somebody waits for overtakes it.
+func (q *reportQueue) add(name string, low bool) {
+	request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: q.namespace, Name: name}}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.queue == nil {
+		if q.early == nil {
+			q.early = map[reconcile.Request]struct{}{}
+		}
+		q.early[request] = struct{}{}
+		return
+	}
+	push(q.queue, request, low)
+}
+
+func push(queue workqueue.TypedRateLimitingInterface[reconcile.Request], request reconcile.Request, low bool) {
+	if prioritized, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok && low {
+		prioritized.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, request)
+		return
+	}
+	queue.Add(request)
+}

@@ -1,0 +1,115 @@
+package provision
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/utils/clock"
+
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+)
+
+// nameLocks makes what creates a name, deletes it or purges its data take turns,
+// name by name. They are held for a few requests, never for a wait.
+type nameLocks struct {
+	mu   sync.Mutex
+	held map[string]*nameLock
+}
+
+type nameLock struct {
+	mu    sync.Mutex
+	users int
+}
+
+func newNameLocks() *nameLocks { return &nameLocks{held: map[string]*nameLock{}} }
+
+func (l *nameLocks) lock(name string) (unlock func()) {
+	l.mu.Lock()
+	n, ok := l.held[name]
+	if !ok {
+		n = &nameLock{}
+		l.held[name] = n
+	}
+	n.users++
+	l.mu.Unlock()
+	n.mu.Lock()
+	return func() {
+		n.mu.Unlock()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if n.users--; n.users == 0 {
+			delete(l.held, name)
+		}
+	}
+}
+
+// LockName keeps proposals about an identity waiting, for who purges its data.
+// Hold it briefly.
+func (p *Provisioner) LockName(kind directory.Kind, identity string) (unlock func()) {
+	return p.names.lock(kind.String() + "/" + identity)
+}
+
+// Rates of proposals that chat clients make: enough for people, too little for a
+// loop to keep the API server busy. REST callers are administrators and not limited.
+const (
+	clientRate       = rate.Limit(1) // a second, each user
+	clientBurst      = 10
+	allClientsRate   = rate.Limit(20) // a second, all together
+	allClientsBurst  = 40
+	limitersKeptFor  = 10 * time.Minute
+	limitersSweptOff = 1000
+)
+
+type limits struct {
+	clock clock.PassiveClock
+	all   *rate.Limiter
+
+	mu   sync.Mutex
+	each map[string]*userLimit
+}
+
+type userLimit struct {
+	limiter *rate.Limiter
+	used    time.Time
+}
+
+func newLimits(c clock.PassiveClock) *limits {
+	return &limits{clock: c, all: rate.NewLimiter(allClientsRate, allClientsBurst), each: map[string]*userLimit{}}
+}
+
+// admit refuses a client that proposes too much.
+func (l *limits) admit(by directory.Actor) error {
+	if by.Via != "XMPP" {
+		return nil
+	}
+	now := l.clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one, ok := l.each[by.Name]
+	if !ok {
+		if len(l.each) >= limitersSweptOff {
+			for name, other := range l.each {
+				if now.Sub(other.used) > limitersKeptFor {
+					delete(l.each, name)
+				}
+			}
+		}
+		one = &userLimit{limiter: rate.NewLimiter(clientRate, clientBurst)}
+		l.each[by.Name] = one
+	}
+	one.used = now
+	// The user's own bucket first: who is refused there takes nothing from the others.
+	if !one.limiter.AllowN(now, 1) || !l.all.AllowN(now, 1) {
+		return directory.ErrTooManyRequests
+	}
+	return nil
+}
+
+// lookups limits the live reads that unknown names cause: they guard against a
+// projection that lags, and must not become a way to keep the API server busy.
+type lookups struct{ limiter *rate.Limiter }
+
+func newLookups() *lookups { return &lookups{limiter: rate.NewLimiter(10, 20)} }
+
+func (l *lookups) allow() bool { return l.limiter.Allow() }

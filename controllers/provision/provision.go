@@ -1,0 +1,194 @@
+// Package provision makes every change to declared state that comes from inside:
+// through REST, or from a chat client. It creates, changes and deletes resources
+// and Secrets, refuses what somebody declared outside, and returns when a change is
+// in force in this process. It also makes the Secrets that the operator owes:
+// generated passwords and the installation's own keys.
+//
+// It writes no status, and keeps no state of its own: a process that dies half way
+// leaves an orphaned Secret at worst, which the sweep takes away.
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+)
+
+const (
+	// activeWithin is how long a proposal waits for its change to take effect here.
+	activeWithin = 5 * time.Second
+	// requestTimeout bounds one request to the API server.
+	requestTimeout = 5 * time.Second
+	// maxTries is how often a change is tried anew when others change the same resource.
+	maxTries = 5
+	// retryAfter is told to those who come while the API server is away.
+	retryAfter = 5 * time.Second
+)
+
+// Identities is what is remembered of names, so that nobody inherits a stranger's data.
+type Identities interface {
+	GetIdentity(ctx context.Context, kind, name string) (store.Identity, bool, error)
+	PutIdentity(ctx context.Context, id store.Identity) error
+	PurgeAccount(ctx context.Context, username string) error
+}
+
+// Config is what a Provisioner works with.
+type Config struct {
+	// Live reads from and writes to the API server itself, never a cache.
+	Live client.Client
+	// Namespace is the chat server's.
+	Namespace string
+	Directory *directory.Directory
+	// Identities may be nil where nothing is remembered.
+	Identities Identities
+	Log        logr.Logger
+	// Clock is the real one if nil.
+	Clock clock.PassiveClock
+}
+
+// Provisioner carries proposals out. It is safe for concurrent use.
+type Provisioner struct {
+	live       client.Client
+	namespace  string
+	directory  *directory.Directory
+	identities Identities
+	log        logr.Logger
+	clock      clock.PassiveClock
+	names      *nameLocks
+	limits     *limits
+	lookups    *lookups
+}
+
+var _ directory.Proposer = (*Provisioner)(nil)
+
+// New makes a Provisioner.
+func New(c Config) *Provisioner {
+	if c.Clock == nil {
+		c.Clock = clock.RealClock{}
+	}
+	return &Provisioner{
+		live:       client.WithFieldOwner(c.Live, FieldManager),
+		namespace:  c.Namespace,
+		directory:  c.Directory,
+		identities: c.Identities,
+		log:        c.Log,
+		clock:      c.Clock,
+		names:      newNameLocks(),
+		limits:     newLimits(c.Clock),
+		lookups:    newLookups(),
+	}
+}
+
+func (p *Provisioner) key(name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: p.namespace, Name: name}
+}
+
+// get reads an object from the API server.
+func (p *Provisioner) get(ctx context.Context, name string, obj client.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return p.live.Get(ctx, p.key(name), obj)
+}
+
+func (p *Provisioner) create(ctx context.Context, obj client.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return p.live.Create(ctx, obj)
+}
+
+func (p *Provisioner) patch(ctx context.Context, obj client.Object, patch client.Patch) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return p.live.Patch(ctx, obj, patch)
+}
+
+// remove deletes exactly that life of an object; one that is gone already is no error.
+func (p *Provisioner) remove(ctx context.Context, obj client.Object) error {
+	uid := obj.GetUID()
+	return p.removeIf(ctx, obj, client.Preconditions{UID: &uid})
+}
+
+// removeAsIs deletes an object only if nothing about it has changed.
+func (p *Provisioner) removeAsIs(ctx context.Context, obj client.Object) error {
+	uid, version := obj.GetUID(), obj.GetResourceVersion()
+	return p.removeIf(ctx, obj, client.Preconditions{UID: &uid, ResourceVersion: &version})
+}
+
+func (p *Provisioner) removeIf(ctx context.Context, obj client.Object, condition client.Preconditions) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return client.IgnoreNotFound(p.live.Delete(ctx, obj, condition))
+}
+
+// await bounds a wait for a change to take effect here.
+func await(ctx context.Context, wait func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, activeWithin)
+	defer cancel()
+	return wait(ctx)
+}
+
+// unreachable says whether an error means that the API server could not be
+// asked, or did not say what became of the request.
+func unreachable(err error) bool {
+	if err == nil {
+		return false
+	}
+	if apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err) ||
+		apierrors.IsTooManyRequests(err) || apierrors.IsInternalError(err) {
+		return true
+	}
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+		return false
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) ||
+		utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) ||
+		utilnet.IsHTTP2ConnectionLost(err)
+}
+
+// explain turns an answer of the API server into one of the directory's errors.
+func explain(err error, kind, name string) error {
+	switch {
+	case err == nil:
+		return nil
+	case unreachable(err):
+		return &directory.UnavailableError{RetryAfter: retryAfter, Err: fmt.Errorf("the Kubernetes API server cannot be reached: %w", err)}
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("%s %q: %w", kind, name, directory.ErrNotFound)
+	case apierrors.IsAlreadyExists(err):
+		return fmt.Errorf("%s %q: %w", kind, name, directory.ErrExists)
+	case apierrors.IsConflict(err):
+		return fmt.Errorf("%s %q: %w", kind, name, directory.ErrConflict)
+	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err):
+		return invalid(err)
+	}
+	return fmt.Errorf("%s %q: %w", kind, name, err)
+}
+
+// invalid tells which field admission refused.
+func invalid(err error) error {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		if details := status.Status().Details; details != nil {
+			for _, cause := range details.Causes {
+				if cause.Field != "" {
+					return &directory.InvalidError{Field: cause.Field, Message: cause.Message}
+				}
+			}
+		}
+		return &directory.InvalidError{Field: "spec", Message: status.Status().Message}
+	}
+	return &directory.InvalidError{Field: "spec", Message: err.Error()}
+}

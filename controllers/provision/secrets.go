@@ -1,0 +1,304 @@
+package provision
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/xmpp/auth"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+)
+
+// Types of the Secrets that this program makes.
+const (
+	// TypeBinding is that of generated passwords, in the shape of servicebinding.io.
+	TypeBinding corev1.SecretType = "servicebinding.io/xmpp"
+	// TypeVerifiers is that of Secrets that hold SCRAM verifiers and nothing else.
+	TypeVerifiers corev1.SecretType = "chat-operator.io/scram-verifiers"
+)
+
+// forAnnotation is on issued Secrets and names the ChatUser in full.
+const forAnnotation = "chat-operator.io/for"
+
+const (
+	generatedSuffix = "-credentials"
+	maxName         = 253
+)
+
+// GeneratedSecretName is the name of the Secret with the generated password of the
+// ChatUser of that name.
+func GeneratedSecretName(user string) string {
+	if len(user)+len(generatedSuffix) <= maxName {
+		return user + generatedSuffix
+	}
+	sum := sha256.Sum256([]byte(user))
+	return strings.TrimRight(user[:200], "-.") + "-" + hex.EncodeToString(sum[:8]) + generatedSuffix
+}
+
+// GeneratedKey is the name under which the directory knows the generated credentials
+// of a life of a ChatUser. No Secret can have such a name.
+func GeneratedKey(uid string) string { return "generated/" + uid }
+
+// OwnerOf is the uid of the ChatUser that a Secret was generated for, or empty.
+func OwnerOf(s *corev1.Secret) string {
+	owner := metav1.GetControllerOf(s)
+	if owner == nil || owner.Kind != "ChatUser" || owner.APIVersion != v1alpha1.GroupVersion.String() || s.Type != TypeBinding {
+		return ""
+	}
+	return string(owner.UID)
+}
+
+// UserLabel is the value of the label that says for which ChatUser a Secret was made.
+func userLabel(user string) string {
+	if len(user) <= 63 {
+		return user
+	}
+	sum := sha256.Sum256([]byte(user))
+	return hex.EncodeToString(sum[:16])
+}
+
+func ownLabels(user string) map[string]string {
+	return map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.UserLabel: userLabel(user)}
+}
+
+func ownedBy(u *v1alpha1.ChatUser) metav1.OwnerReference {
+	return *metav1.NewControllerRef(u, v1alpha1.GroupVersion.WithKind("ChatUser"))
+}
+
+// ForeignSecretError says that the name of a generated Secret is taken by one that
+// somebody else made. It is never overwritten.
+type ForeignSecretError struct{ Name string }
+
+func (e *ForeignSecretError) Error() string {
+	return fmt.Sprintf("Secret %q is in the way of the generated password and was not made for this user: "+
+		"name it in spec.credentials.secretRef to use it, or delete it to have a password generated", e.Name)
+}
+
+// Endpoint is what a program needs to know to connect, besides its credentials.
+type Endpoint struct {
+	Host string
+	Port int
+}
+
+// GeneratePassword makes the Secret of a ChatUser that names none. It does nothing
+// when the Secret is there, and fails with a *ForeignSecretError when another is.
+func (p *Provisioner) GeneratePassword(ctx context.Context, u *v1alpha1.ChatUser, address string, at Endpoint) error {
+	username, _, _ := strings.Cut(address, "@")
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:       p.namespace,
+			Name:            GeneratedSecretName(u.Name),
+			Labels:          ownLabels(u.Name),
+			OwnerReferences: []metav1.OwnerReference{ownedBy(u)},
+		},
+		Type: TypeBinding,
+		StringData: map[string]string{
+			"type":               "xmpp",
+			"provider":           "chat-operator",
+			"host":               at.Host,
+			"port":               fmt.Sprint(at.Port),
+			"username":           username,
+			v1alpha1.PasswordKey: rand.Text(),
+			"jid":                address,
+			"uri":                "xmpp:" + address,
+		},
+	}
+	err := p.create(ctx, secret)
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	var there corev1.Secret
+	if err := p.get(ctx, secret.Name, &there); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	switch owner := OwnerOf(&there); owner {
+	case string(u.UID):
+		return nil
+	case "":
+		return &ForeignSecretError{Name: secret.Name}
+	}
+	// An earlier life of the user left it, and it waits to be collected. Its
+	// password must not open the new account.
+	if err := p.remove(ctx, &there); err != nil {
+		return err
+	}
+	secret.ResourceVersion = ""
+	err = p.create(ctx, secret)
+	if apierrors.IsAlreadyExists(err) {
+		return nil // the next look at it tells whose it is
+	}
+	return err
+}
+
+// issueSecret makes a Secret of its own for a password that came in, holding SCRAM
+// verifiers only.
+func (p *Provisioner) issueSecret(ctx context.Context, user string, c auth.Credential) (*corev1.Secret, error) {
+	base := user
+	if len(base) > 200 {
+		base = strings.TrimRight(base[:200], "-.")
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:   p.namespace,
+			Name:        base + "-" + strings.ToLower(rand.Text()[:10]),
+			Labels:      ownLabels(user),
+			Annotations: map[string]string{forAnnotation: user},
+		},
+		Type: TypeVerifiers,
+		Data: verifierData(c),
+	}
+	if err := p.create(ctx, secret); err != nil {
+		return nil, err
+	}
+	return secret, nil
+}
+
+func verifierData(c auth.Credential) map[string][]byte {
+	return map[string][]byte{
+		v1alpha1.ScramSHA256Key: []byte(c.SHA256.String(auth.SHA256)),
+		v1alpha1.ScramSHA1Key:   []byte(c.SHA1.String(auth.SHA1)),
+	}
+}
+
+// adopt makes a user the owner of a Secret that was issued before the user
+// existed, so that it goes when the user goes. Failing at it costs nothing: an
+// unreferenced Secret is swept.
+func (p *Provisioner) adopt(ctx context.Context, secret *corev1.Secret, u *v1alpha1.ChatUser) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid":             secret.UID,
+		"ownerReferences": []metav1.OwnerReference{ownedBy(u)},
+	}})
+	if err == nil {
+		err = p.patch(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: secret.Name}},
+			client.RawPatch(types.MergePatchType, patch))
+	}
+	if err != nil {
+		p.log.Error(err, "Could not make the user own its Secret; it is swept once the user is gone", "secret", secret.Name, "chatUser", u.Name)
+	}
+}
+
+// discard takes back a Secret that lost its purpose.
+func (p *Provisioner) discard(ctx context.Context, secret *corev1.Secret) {
+	// The caller may have gone; what it left must go all the same.
+	if err := p.remove(context.WithoutCancel(ctx), secret); err != nil {
+		p.log.Error(err, "Could not delete a Secret that is not needed; it is swept later", "secret", secret.Name)
+	}
+}
+
+// errNotOurs says that a Secret was made by somebody else.
+var errNotOurs = errors.New("not made by this program")
+
+// rewriteSecret puts new verifiers into a Secret that this program made, and
+// returns its new version. It fails with errNotOurs when somebody else made the
+// Secret or declares its content, or when it isn't there.
+func (p *Provisioner) rewriteSecret(ctx context.Context, name string, c auth.Credential) (version string, err error) {
+	for range maxTries {
+		var secret corev1.Secret
+		err = p.get(ctx, name, &secret)
+		if apierrors.IsNotFound(err) {
+			return "", errNotOurs
+		}
+		if err != nil {
+			return "", err
+		}
+		if secret.Labels[v1alpha1.ManagedByLabel] != v1alpha1.ManagedBy || (secret.Immutable != nil && *secret.Immutable) {
+			return "", errNotOurs
+		}
+		if _, declared := DeclaredPath(&secret, fieldpath.MakePathOrDie("data")); declared {
+			return "", errNotOurs
+		}
+		data := map[string]any{v1alpha1.PasswordKey: nil}
+		for k, v := range verifierData(c) {
+			data[k] = v
+		}
+		patch, err := json.Marshal(map[string]any{
+			"metadata": map[string]any{"uid": secret.UID, "resourceVersion": secret.ResourceVersion},
+			"data":     data,
+		})
+		if err != nil {
+			return "", err
+		}
+		changed := corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: name}}
+		err = p.patch(ctx, &changed, client.RawPatch(types.MergePatchType, patch))
+		if err == nil {
+			return changed.ResourceVersion, nil
+		}
+		if !apierrors.IsConflict(err) {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("Secret %q: %w", name, directory.ErrConflict)
+}
+
+// SweepGrace is how long a Secret may be without a user before it counts as
+// orphaned: longer than any creation takes.
+const SweepGrace = time.Minute
+
+// Sweep deletes the Secrets that a creation left behind which died half way or lost.
+// Referenced says whether a ChatUser names a Secret. It returns when the next candidate
+// comes of age; zero if there is none.
+func (p *Provisioner) Sweep(ctx context.Context, secrets []corev1.Secret, referenced func(name string) bool) (next time.Time, err error) {
+	now := p.clock.Now()
+	var failed []error
+	for i := range secrets {
+		s := &secrets[i]
+		if !sweepable(s) || referenced(s.Name) {
+			continue
+		}
+		if of := s.CreationTimestamp.Add(SweepGrace); of.After(now) {
+			if next.IsZero() || of.Before(next) {
+				next = of
+			}
+			continue
+		}
+		// The cache may lag behind, and this cannot be undone: ask the API server.
+		orphan, err := p.orphaned(ctx, s.Name)
+		if err == nil && orphan {
+			err = p.remove(ctx, s)
+		}
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		if orphan {
+			p.log.Info("Deleted a Secret that no user names", "secret", s.Name)
+		}
+	}
+	return next, errors.Join(failed...)
+}
+
+// orphaned says whether the ChatUser that a Secret was made for does not name it.
+func (p *Provisioner) orphaned(ctx context.Context, name string) (bool, error) {
+	var secret corev1.Secret
+	if err := p.get(ctx, name, &secret); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	var user v1alpha1.ChatUser
+	err := p.get(ctx, secret.Annotations[forAnnotation], &user)
+	if apierrors.IsNotFound(err) {
+		return sweepable(&secret), nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return sweepable(&secret) && (user.Spec.Credentials == nil || user.Spec.Credentials.SecretRef.Name != name), nil
+}
+
+func sweepable(s *corev1.Secret) bool {
+	return s.Type == TypeVerifiers && s.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy &&
+		len(s.OwnerReferences) == 0 && s.DeletionTimestamp == nil
+}

@@ -1,0 +1,486 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/xmpp/auth"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+)
+
+const (
+	kindUser = "ChatUser"
+	// maxProperties is the most that admission takes.
+	maxProperties = 128
+	// createAtOnce is how many users of one call are made at a time.
+	createAtOnce = 8
+)
+
+// made is what a creation has written, so that it can be taken back.
+type made struct {
+	username string
+	user     *v1alpha1.ChatUser
+	secret   *corev1.Secret
+}
+
+// CreateUser declares a user with a Secret of its own and returns when it can log
+// in here. Creating the ChatUser decides who wins a name; who loses takes its Secret back.
+func (p *Provisioner) CreateUser(ctx context.Context, by directory.Actor, u directory.NewUser) error {
+	return p.CreateUsers(ctx, by, []directory.NewUser{u})
+}
+
+// CreateUsers declares all of the users, or none: what was made before one of them
+// failed is taken back.
+func (p *Provisioner) CreateUsers(ctx context.Context, by directory.Actor, users []directory.NewUser) error {
+	if err := p.limits.admit(by); err != nil {
+		return err
+	}
+	// Whatever can be refused without writing is refused first.
+	prepared := make([]directory.NewUser, len(users))
+	seen := make(map[string]struct{}, len(users))
+	for i, u := range users {
+		var err error
+		if prepared[i], err = p.acceptable(u); err != nil {
+			return err
+		}
+		if _, twice := seen[prepared[i].Username]; twice {
+			return fmt.Errorf("user %q is named twice: %w", prepared[i].Username, directory.ErrExists)
+		}
+		seen[prepared[i].Username] = struct{}{}
+	}
+
+	written := make([]made, len(users))
+	errs := make([]error, len(users))
+	slots := make(chan struct{}, createAtOnce)
+	var group sync.WaitGroup
+	for i := range prepared {
+		slots <- struct{}{}
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			defer func() { <-slots }()
+			written[i], errs[i] = p.declare(ctx, prepared[i])
+		}()
+	}
+	group.Wait()
+	if err := first(errs); err != nil {
+		p.takeBack(ctx, written)
+		return err
+	}
+
+	err := await(ctx, func(ctx context.Context) error {
+		for _, m := range written {
+			if err := p.directory.WaitUser(ctx, m.username, string(m.user.UID), m.user.Generation, m.secret.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, directory.ErrExists) {
+		// An older resource of another name claims the username: ours is not in
+		// force and must not lie in wait.
+		p.takeBack(ctx, written)
+	}
+	return err
+}
+
+// acceptable prepares a user to be declared.
+func (p *Provisioner) acceptable(u directory.NewUser) (directory.NewUser, error) {
+	username, err := jid.PrepareLocal(u.Username)
+	if err != nil {
+		return u, &directory.InvalidError{Field: "username", Message: err.Error()}
+	}
+	u.Username = username
+	if _, err := auth.PreparePassword(u.Password); err != nil {
+		return u, &directory.InvalidError{Field: "password", Message: err.Error()}
+	}
+	if len(u.Properties) > maxProperties {
+		return u, &directory.LimitError{Field: "properties", Limit: maxProperties}
+	}
+	if _, held := p.directory.Holder(directory.KindUser, username); held {
+		return u, fmt.Errorf("user %q: %w", username, directory.ErrExists)
+	}
+	return u, nil
+}
+
+// declare writes the Secret and the ChatUser of one user. Only when the ChatUser
+// is there, too, does it return what it made.
+func (p *Provisioner) declare(ctx context.Context, u directory.NewUser) (made, error) {
+	credential, err := auth.Derive(u.Password, nil, 0)
+	if err != nil {
+		return made{}, &directory.InvalidError{Field: "password", Message: err.Error()}
+	}
+	unlock := p.LockName(directory.KindUser, u.Username)
+	defer unlock()
+	name := v1alpha1.EncodeName(u.Username)
+	if err := p.purgeLeftovers(ctx, u.Username, name); err != nil {
+		return made{}, err
+	}
+	secret, err := p.issueSecret(ctx, name, credential)
+	if err != nil {
+		return made{}, explain(err, "Secret", name)
+	}
+	user := newChatUser(p.namespace, name, u, secret.Name)
+	if err := p.create(ctx, user); err != nil {
+		if !unreachable(err) {
+			p.discard(ctx, secret)
+			return made{}, explain(err, kindUser, u.Username)
+		}
+		// Nobody said what became of it. If it is there with our Secret, it is ours.
+		var there v1alpha1.ChatUser
+		if getErr := p.get(context.WithoutCancel(ctx), name, &there); getErr != nil || credentialsOf(&there) != secret.Name {
+			if getErr == nil || apierrors.IsNotFound(getErr) {
+				p.discard(ctx, secret)
+			}
+			return made{}, explain(err, kindUser, u.Username)
+		}
+		user = &there
+	}
+	p.adopt(ctx, secret, user)
+	return made{username: u.Username, user: user, secret: secret}, nil
+}
+
+// takeBack deletes what a failed creation has written, the users first.
+func (p *Provisioner) takeBack(ctx context.Context, written []made) {
+	ctx = context.WithoutCancel(ctx)
+	for _, m := range written {
+		if m.user == nil {
+			continue
+		}
+		if err := p.remove(ctx, m.user); err != nil {
+			p.log.Error(err, "Could not take a user back whose creation failed", "chatUser", m.user.Name)
+			continue
+		}
+		p.discard(ctx, m.secret)
+	}
+}
+
+func newChatUser(namespace, name string, u directory.NewUser, secretName string) *v1alpha1.ChatUser {
+	user := &v1alpha1.ChatUser{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace,
+			Name:      name,
+			Labels:    map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy},
+		},
+		Spec: v1alpha1.ChatUserSpec{
+			Username:    &u.Username,
+			DisplayName: optional(u.DisplayName),
+			Email:       optional(u.Email),
+			Credentials: &v1alpha1.UserCredentials{SecretRef: v1alpha1.LocalSecretReference{Name: secretName}},
+		},
+	}
+	for _, property := range u.Properties {
+		user.Spec.Properties = append(user.Spec.Properties, v1alpha1.Property{Key: property.Key, Value: &property.Value})
+	}
+	return user
+}
+
+// UpdateUser changes a user and returns when the change is in force here.
+func (p *Provisioner) UpdateUser(ctx context.Context, by directory.Actor, username string, update directory.UserUpdate) error {
+	if err := p.limits.admit(by); err != nil {
+		return err
+	}
+	if update.Properties != nil && len(*update.Properties) > maxProperties {
+		return &directory.LimitError{Field: "properties", Limit: maxProperties}
+	}
+	name, err := p.userResource(ctx, username)
+	if err != nil {
+		return err
+	}
+	var user v1alpha1.ChatUser
+	if err := p.get(ctx, name, &user); err != nil {
+		return explain(err, kindUser, username)
+	}
+	// Everything is permitted before anything is written.
+	if paths, err := editUser(user.DeepCopy(), update); err != nil {
+		return err
+	} else if len(paths) > 0 {
+		if err := p.permit(by, &user, user.Spec.InBandPolicy, paths); err != nil {
+			return err
+		}
+	}
+	var version string
+	var issued *corev1.Secret
+	if update.Password != nil {
+		if version, issued, err = p.setPassword(ctx, by, &user, *update.Password); err != nil {
+			return err
+		}
+	}
+	changed, err := change(ctx, p, wish[*v1alpha1.ChatUser]{
+		by: by, kind: kindUser, name: name,
+		obj:    func() *v1alpha1.ChatUser { return &v1alpha1.ChatUser{} },
+		policy: func(u *v1alpha1.ChatUser) *v1alpha1.InBandPolicy { return u.Spec.InBandPolicy },
+		edit: func(u *v1alpha1.ChatUser) ([]fieldpath.Path, error) {
+			paths, err := editUser(u, update)
+			if issued != nil {
+				u.Spec.Credentials = &v1alpha1.UserCredentials{SecretRef: v1alpha1.LocalSecretReference{Name: issued.Name}}
+				paths = append(paths, credentialsPath())
+			}
+			return paths, err
+		},
+	})
+	if err != nil {
+		if issued != nil && !unreachable(err) {
+			p.discard(ctx, issued)
+		}
+		return err
+	}
+	if issued != nil {
+		p.adopt(ctx, issued, changed)
+		version = issued.ResourceVersion
+	}
+	return await(ctx, func(ctx context.Context) error {
+		secretName := ""
+		if version != "" {
+			secretName = directoryKey(changed)
+			if err := p.directory.WaitSecret(ctx, secretName, version); err != nil {
+				return err
+			}
+		}
+		return p.directory.WaitUser(ctx, username, string(changed.UID), changed.Generation, secretName)
+	})
+}
+
+// setPassword writes verifiers of a password into the user's Secret, if this program made
+// that. A Secret of somebody else is never overwritten: unless it is declared that
+// the user has it, a new one is issued that the user is then to name.
+func (p *Provisioner) setPassword(ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser, password string) (version string, issued *corev1.Secret, err error) {
+	credential, err := auth.Derive(password, nil, 0)
+	if err != nil {
+		return "", nil, &directory.InvalidError{Field: "password", Message: err.Error()}
+	}
+	if done, err := p.decidedByPolicy(by, user.Spec.InBandPolicy, "password"); done && err != nil {
+		return "", nil, err
+	}
+	secretName := credentialsOf(user)
+	version, err = p.rewriteSecret(ctx, secretName, credential)
+	switch {
+	case err == nil:
+		return version, nil, nil
+	case !errors.Is(err, errNotOurs):
+		return "", nil, explain(err, "Secret", secretName)
+	}
+	if err := p.permit(by, user, user.Spec.InBandPolicy, []fieldpath.Path{credentialsPath()}); err != nil {
+		return "", nil, err
+	}
+	issued, err = p.issueSecret(ctx, user.Name, credential)
+	if err != nil {
+		return "", nil, explain(err, "Secret", user.Name)
+	}
+	return "", issued, nil
+}
+
+// editUser changes a ChatUser as asked, and says which paths that touches. What
+// already is as asked is not touched.
+func editUser(u *v1alpha1.ChatUser, update directory.UserUpdate) ([]fieldpath.Path, error) {
+	var paths []fieldpath.Path
+	text := func(field **string, wanted *string, name string) {
+		if wanted != nil && *wanted != valueOf(*field) {
+			*field = optional(*wanted)
+			paths = append(paths, specPath(name))
+		}
+	}
+	flag := func(field **bool, wanted *bool, name string) {
+		if wanted != nil && *wanted != valueOf(*field) {
+			*field = wanted
+			paths = append(paths, specPath(name))
+		}
+	}
+	text(&u.Spec.DisplayName, update.DisplayName, "displayName")
+	text(&u.Spec.Email, update.Email, "email")
+	flag(&u.Spec.Locked, update.Locked, "locked")
+	flag(&u.Spec.Admin, update.Admin, "admin")
+	if update.Properties != nil {
+		var touched []string
+		u.Spec.Properties, touched = editProperties(u.Spec.Properties, *update.Properties)
+		for _, key := range touched {
+			paths = append(paths, fieldpath.MakePathOrDie("spec", "properties", fieldpath.KeyByFields("key", key)))
+		}
+	}
+	return paths, nil
+}
+
+// editProperties makes the properties exactly the wanted ones, keeping the order of
+// those that stay, and says which keys that touches.
+func editProperties(have []v1alpha1.Property, wanted []directory.Property) (list []v1alpha1.Property, touched []string) {
+	values := make(map[string]string, len(wanted))
+	for _, w := range wanted {
+		values[w.Key] = w.Value
+	}
+	for _, h := range have {
+		v, keep := values[h.Key]
+		if !keep {
+			touched = append(touched, h.Key)
+			continue
+		}
+		if v != valueOf(h.Value) {
+			h.Value = &v
+			touched = append(touched, h.Key)
+		}
+		delete(values, h.Key)
+		list = append(list, h)
+	}
+	for _, w := range wanted {
+		if v, missing := values[w.Key]; missing {
+			list = append(list, v1alpha1.Property{Key: w.Key, Value: &v})
+			touched = append(touched, w.Key)
+			delete(values, w.Key)
+		}
+	}
+	return list, touched
+}
+
+// DeleteUser deletes a user with everything that is remembered of it, and returns
+// when it is gone here.
+func (p *Provisioner) DeleteUser(ctx context.Context, by directory.Actor, username string) error {
+	if err := p.limits.admit(by); err != nil {
+		return err
+	}
+	name, err := p.userResource(ctx, username)
+	if err != nil {
+		return err
+	}
+	uid, err := p.deleteUser(ctx, by, username, name)
+	if err != nil {
+		return err
+	}
+	if err := await(ctx, func(ctx context.Context) error {
+		return p.directory.WaitGone(ctx, directory.KindUser, username, uid)
+	}); err != nil {
+		return err
+	}
+	if err := p.purgeIntended(ctx, username, uid); err != nil {
+		return fmt.Errorf("user %q is deleted, its data is purged later: %w", username, err)
+	}
+	p.forgetContact(ctx, by, username)
+	return nil
+}
+
+// deleteUser writes down that the data goes as well, and deletes the resource. If
+// the deletion failed for certain, the intent is taken back.
+func (p *Provisioner) deleteUser(ctx context.Context, by directory.Actor, username, name string) (uid string, err error) {
+	unlock := p.LockName(directory.KindUser, username)
+	defer unlock()
+	for range maxTries {
+		var user v1alpha1.ChatUser
+		if err := p.get(ctx, name, &user); err != nil {
+			return "", explain(err, kindUser, username)
+		}
+		if err := p.permitDelete(by, &user, user.Spec.InBandPolicy); err != nil {
+			return "", err
+		}
+		undo, err := p.intendPurge(ctx, username, &user)
+		if err != nil {
+			return "", err
+		}
+		// As it is: permission was given for this state of it.
+		err = p.removeAsIs(ctx, &user)
+		if err == nil {
+			return string(user.UID), nil
+		}
+		if unreachable(err) {
+			// It may have been deleted. The intent stands; if the user turns out to
+			// be there still, whoever settles names takes it back.
+			return "", explain(err, kindUser, username)
+		}
+		undo()
+		if !apierrors.IsConflict(err) {
+			return "", explain(err, kindUser, username)
+		}
+	}
+	return "", fmt.Errorf("user %q: %w", username, directory.ErrConflict)
+}
+
+// forgetContact takes a deleted user out of the declared rosters that may be
+// changed; the others keep a contact that is not there any more.
+func (p *Provisioner) forgetContact(ctx context.Context, by directory.Actor, username string) {
+	address, err := jid.New(username, p.directory.Domain(), "")
+	if err != nil {
+		return
+	}
+	for _, u := range p.directory.Users() {
+		if _, has := u.Contact(address); !has {
+			continue
+		}
+		if err := p.deleteContact(ctx, by, u.Username, address); err != nil && !errors.Is(err, directory.ErrNotFound) {
+			p.log.Info("Left a deleted user in a declared roster", "chatUser", u.Ref.Name, "reason", err.Error())
+		}
+	}
+}
+
+// userResource finds the resource that declares a user: in the directory, else,
+// in case the projection lags, at the API server under the name it would have.
+func (p *Provisioner) userResource(ctx context.Context, username string) (string, error) {
+	if holder, ok := p.directory.Holder(directory.KindUser, username); ok {
+		return holder.Name, nil
+	}
+	missing := fmt.Errorf("user %q: %w", username, directory.ErrNotFound)
+	if !p.lookups.allow() {
+		return "", missing
+	}
+	var user v1alpha1.ChatUser
+	name := v1alpha1.EncodeName(username)
+	if err := p.get(ctx, name, &user); err != nil {
+		return "", explain(err, "user", username)
+	}
+	if prepared, err := jid.PrepareLocal(user.EffectiveUsername()); err != nil || prepared != username {
+		return "", missing
+	}
+	return name, nil
+}
+
+// credentialsOf is the name of the Secret with a user's credentials.
+func credentialsOf(u *v1alpha1.ChatUser) string {
+	if u.Spec.Credentials != nil {
+		return u.Spec.Credentials.SecretRef.Name
+	}
+	return GeneratedSecretName(u.Name)
+}
+
+// directoryKey is the name under which the directory knows them.
+func directoryKey(u *v1alpha1.ChatUser) string {
+	if u.Spec.Credentials != nil {
+		return u.Spec.Credentials.SecretRef.Name
+	}
+	return GeneratedKey(string(u.UID))
+}
+
+func credentialsPath() fieldpath.Path { return specPath("credentials") }
+
+func specPath(field string) fieldpath.Path { return fieldpath.MakePathOrDie("spec", field) }
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func valueOf[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// first is the first error of a list, with a taken name before all others.
+func first(errs []error) error {
+	if i := slices.IndexFunc(errs, func(err error) bool { return errors.Is(err, directory.ErrExists) }); i >= 0 {
+		return errs[i]
+	}
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return errs[i]
+	}
+	return nil
+}

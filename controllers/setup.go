@@ -1,0 +1,155 @@
+// Package controllers keeps the directory in step with the declared resources,
+// and reports on them. Projection runs in the informers' event handlers, on every
+// replica; reports, generated passwords and purges are the leader's.
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+)
+
+// Options is what the controllers work with.
+type Options struct {
+	Namespace string
+	// SecretName is the installation's own Secret, where purges are confirmed.
+	SecretName string
+	Directory  *directory.Directory
+	Store      IdentityStore
+	Provision  *provision.Provisioner
+	// InstallationKey makes the salts of plain passwords.
+	InstallationKey []byte
+	// Endpoint is what generated Secrets tell programs.
+	Endpoint provision.Endpoint
+	// LeaderElect campaigns for a Lease; else this replica leads from the start.
+	LeaderElect bool
+	// LeaseTiming is DefaultLeaseTiming if zero.
+	LeaseTiming LeaseTiming
+	// Registry takes the metrics.
+	Registry prometheus.Registerer
+	// Clock is the real one if nil.
+	Clock clock.WithTicker
+	Log   logr.Logger
+}
+
+// Setup adds the controllers to a manager that NewManager made. The result tells who leads.
+func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, error) {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if o.LeaseTiming == (LeaseTiming{}) {
+		o.LeaseTiming = DefaultLeaseTiming()
+	}
+	leadership := &Leadership{}
+	events := eventRecorder{mgr.GetEventRecorder(reportingController)}
+	metrics, err := newMetrics(o.Registry, o.Directory, leadership)
+	if err != nil {
+		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
+
+	keeper := &keeper{
+		directory: o.Directory, store: o.Store, provision: o.Provision, leadership: leadership, cache: mgr.GetCache(),
+		events: events, metrics: metrics, clock: o.Clock, log: o.Log.WithName("identities"),
+		namespace: o.Namespace, secretName: o.SecretName,
+	}
+	keeper.watch()
+	sweeper := &sweeper{
+		cache: mgr.GetCache(), provision: o.Provision, directory: o.Directory, leadership: leadership,
+		clock: o.Clock, log: o.Log.WithName("sweep"), namespace: o.Namespace,
+	}
+	sweeper.watch()
+	warmer := newWarmer(o.Directory)
+
+	users := &users{directory: o.Directory, client: mgr.GetCache(), provision: o.Provision, saltKey: o.InstallationKey, endpoint: o.Endpoint}
+	groups := &groups{directory: o.Directory}
+	rooms := &rooms{directory: o.Directory}
+	properties := &systemProperties{directory: o.Directory, client: mgr.GetCache(), live: mgr.GetAPIReader()}
+
+	for _, index := range []struct {
+		obj   client.Object
+		name  string
+		keyOf client.IndexerFunc
+	}{
+		{&v1alpha1.ChatUser{}, credentialIndex, credentialIndexer},
+		{&v1alpha1.SystemProperty{}, valueIndex, valueIndexer},
+	} {
+		if err := mgr.GetFieldIndexer().IndexField(ctx, index.obj, index.name, index.keyOf); err != nil {
+			return nil, fmt.Errorf("indexing %T: %w", index.obj, err)
+		}
+	}
+
+	userProjector, err := add(ctx, mgr, users.projector(o.Namespace), users.subject(), &v1alpha1.ChatUserList{}, leadership, events, o.Clock)
+	if err != nil {
+		return nil, err
+	}
+	groupProjector, err := add(ctx, mgr, groups.projector(o.Namespace), groups.subject(), &v1alpha1.ChatGroupList{}, leadership, events, o.Clock)
+	if err != nil {
+		return nil, err
+	}
+	roomProjector, err := add(ctx, mgr, rooms.projector(o.Namespace), rooms.subject(), &v1alpha1.ChatRoomList{}, leadership, events, o.Clock)
+	if err != nil {
+		return nil, err
+	}
+	propertyProjector, err := add(ctx, mgr, properties.projector(o.Namespace), properties.subject(), &v1alpha1.SystemPropertyList{}, leadership, events, o.Clock)
+	if err != nil {
+		return nil, err
+	}
+	secrets := &secretProjector{
+		directory: o.Directory, client: mgr.GetCache(), namespace: o.Namespace, saltKey: o.InstallationKey, log: o.Log,
+		users: &userProjector.queue, properties: &propertyProjector.queue,
+		seen: func(s *corev1.Secret) {
+			keeper.secretSeen(s)
+			sweeper.secretSeen(s)
+		},
+	}
+	if err := secrets.register(ctx, mgr.GetCache()); err != nil {
+		return nil, err
+	}
+
+	synced := &syncer{
+		directory: o.Directory, properties: properties, log: o.Log,
+		registrations: []cache.ResourceEventHandlerRegistration{
+			userProjector.registration, groupProjector.registration, roomProjector.registration,
+			propertyProjector.registration, secrets.registration,
+		},
+	}
+	var lead manager.Runnable = alone{leadership}
+	if o.LeaderElect {
+		lead = &campaign{
+			leadership: leadership, config: mgr.GetConfig(), namespace: o.Namespace, timing: o.LeaseTiming, log: o.Log.WithName("leadership"),
+		}
+	}
+	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper, warmer} {
+		if err := mgr.Add(runnable); err != nil {
+			return nil, err
+		}
+	}
+	return leadership, nil
+}
+
+// add sets one kind up: its projection, its reports, and that a new leader
+// reports on all of it.
+func add[T client.Object](ctx context.Context, mgr manager.Manager, p *projector[T], s subject[T], list client.ObjectList,
+	l *Leadership, events eventRecorder, c clock.PassiveClock,
+) (*projector[T], error) {
+	if err := p.register(ctx, mgr.GetCache(), s.new()); err != nil {
+		return nil, err
+	}
+	r := &reporter[T]{subject: s, client: mgr.GetClient(), leadership: l, events: events, clock: c}
+	if err := r.setup(mgr, p); err != nil {
+		return nil, err
+	}
+	l.OnWin(func() { p.enqueueAll(mgr.GetCache(), list) })
+	return p, nil
+}

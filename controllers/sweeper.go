@@ -1,0 +1,97 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+)
+
+// sweeper takes away the Secrets that creations left behind which died half way. It
+// works on the leader only, wakes when such a Secret appears, and sleeps
+// until it is old enough to be called an orphan.
+type sweeper struct {
+	cache      client.Reader
+	provision  *provision.Provisioner
+	directory  *directory.Directory
+	leadership *Leadership
+	clock      clock.WithTicker
+	log        logr.Logger
+	namespace  string
+
+	wake chan struct{}
+}
+
+const retrySweep = 30 * time.Second
+
+func (s *sweeper) NeedLeaderElection() bool { return false }
+
+func (s *sweeper) watch() {
+	s.wake = make(chan struct{}, 1)
+	s.leadership.OnWin(s.poke)
+}
+
+func (s *sweeper) secretSeen(secret *corev1.Secret) {
+	if secret.Type == provision.TypeVerifiers && len(secret.OwnerReferences) == 0 {
+		s.poke()
+	}
+}
+
+func (s *sweeper) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Start runs until the context ends.
+func (s *sweeper) Start(ctx context.Context) error {
+	select {
+	case <-s.directory.Synced():
+	case <-ctx.Done():
+		return nil
+	}
+	timer := s.clock.NewTimer(time.Hour)
+	timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-s.wake:
+		case <-timer.C():
+		}
+		if !s.leadership.Leading() {
+			continue
+		}
+		next, err := s.sweep(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error(err, "Could not sweep orphaned Secrets; trying again", "in", retrySweep)
+			next = s.clock.Now().Add(retrySweep)
+		}
+		timer.Stop()
+		if !next.IsZero() {
+			timer = s.clock.NewTimer(max(next.Sub(s.clock.Now()), time.Second))
+		}
+	}
+}
+
+func (s *sweeper) sweep(ctx context.Context) (time.Time, error) {
+	var secrets corev1.SecretList
+	if err := s.cache.List(ctx, &secrets, client.InNamespace(s.namespace),
+		client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}, client.UnsafeDisableDeepCopy); err != nil {
+		return time.Time{}, err
+	}
+	return s.provision.Sweep(ctx, secrets.Items, func(name string) bool {
+		var users v1alpha1.ChatUserList
+		err := s.cache.List(ctx, &users, client.InNamespace(s.namespace), client.MatchingFields{credentialIndex: name}, client.UnsafeDisableDeepCopy)
+		return err != nil || len(users.Items) > 0
+	})
+}

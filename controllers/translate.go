@@ -1,0 +1,122 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+)
+
+// Translation: each kind has one pure function from the resource to the entry of
+// the directory. Defaults live here and nowhere else; in the definitions they
+// would make whoever writes a resource own fields that he never mentioned.
+
+// problem is something in a resource that admission could not see.
+type problem struct {
+	// Reason is one of the reasons of conditions.
+	Reason string
+	// Message says what is wrong where, and what to do.
+	Message string
+}
+
+func invalidName(what, name string, err error) []problem {
+	return []problem{{
+		Reason: v1alpha1.ReasonInvalidName,
+		Message: fmt.Sprintf("%q cannot be a %s: %v. Names cannot be changed: create another resource with a valid name, and delete this one.",
+			name, what, err),
+	}}
+}
+
+func invalidValue(path, format string, args ...any) problem {
+	return problem{Reason: v1alpha1.ReasonInvalidValue, Message: path + ": " + fmt.Sprintf(format, args...)}
+}
+
+// ref is the resource behind an entry.
+func ref(obj metav1.Object) directory.Ref {
+	return directory.Ref{
+		Name:       obj.GetName(),
+		UID:        string(obj.GetUID()),
+		Generation: obj.GetGeneration(),
+		Created:    obj.GetCreationTimestamp().Time,
+	}
+}
+
+// managed says whether REST or a client made the resource.
+func managed(obj metav1.Object) bool {
+	return obj.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy
+}
+
+// createdAt is when the declared thing came into being, which after an import was
+// before its resource was made.
+func createdAt(obj metav1.Object) time.Time {
+	if text, ok := obj.GetAnnotations()[v1alpha1.CreatedAtAnnotation]; ok {
+		if t, err := time.Parse(time.RFC3339, text); err == nil {
+			return t.UTC()
+		}
+	}
+	return obj.GetCreationTimestamp().UTC()
+}
+
+// modifiedAt is when the spec was last seen to change.
+func modifiedAt(obj metav1.Object, status *v1alpha1.CommonStatus) time.Time {
+	if status.ModifiedAt != nil {
+		return status.ModifiedAt.UTC()
+	}
+	return createdAt(obj)
+}
+
+// bareAddress prepares an address that stands for somebody, or for a host.
+func bareAddress(text string) (jid.JID, error) {
+	j, err := jid.Parse(text)
+	if err != nil {
+		return jid.JID{}, err
+	}
+	if !j.IsBare() {
+		return jid.JID{}, fmt.Errorf("an address without a resource is needed: leave out what follows the slash")
+	}
+	return j, nil
+}
+
+// member prepares an entry of a group: a username of this server, or an address.
+func member(text, domain string) (jid.JID, error) {
+	if strings.Contains(text, "@") {
+		return bareAddress(text)
+	}
+	return jid.New(text, domain, "")
+}
+
+// properties sorts declared keys and values.
+func properties(list []v1alpha1.Property) []directory.Property {
+	if len(list) == 0 {
+		return nil
+	}
+	sorted := make([]directory.Property, 0, len(list))
+	for _, p := range list {
+		sorted = append(sorted, directory.Property{Key: p.Key, Value: value(p.Value)})
+	}
+	slices.SortFunc(sorted, func(a, b directory.Property) int { return strings.Compare(a.Key, b.Key) })
+	return sorted
+}
+
+// value is what a pointer points at, or the zero value.
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// or is what a pointer points at, or a default.
+func or[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
