@@ -52,6 +52,16 @@ project() {
     <(grep -rhA40 '^// +kubebuilder:object:root=true' api --include='*_types.go' | sed -n 's/^type \([A-Za-z]*\) struct {$/\1/p' | grep -v 'List$' | grep -Ev '(Spec|Status)$' | sort -u)
 }
 
+# The oldest Kubernetes is decided in api/, where a test compiles the rules for it; the chart and the README repeat it.
+oldest() {
+  local version
+  version=$(sed -n 's/^const OldestKubernetes = "\(.*\)"$/\1/p' api/v1alpha1/groupversion.go)
+  [ -n "$version" ] && grep -qF "kubeVersion: \">=$version.0-0\"" charts/chat-operator/Chart.yaml && grep -qF "Kubernetes $version" README.md || {
+    echo "api/v1alpha1 says Kubernetes '$version'; charts/chat-operator/Chart.yaml or README.md says something else"
+    return 1
+  }
+}
+
 shell() {
   local f
   git ls-files --cached --others --exclude-standard '*.sh' .ci/run | while read -r f; do bash -n "$f" || exit 1; done
@@ -66,6 +76,7 @@ check "generated files are fresh" generated
 check "Go files are formatted" formatted
 for module in ${MODULES:-.}; do check "go.mod of $module is tidy" tidy "$module"; done
 check "PROJECT lists the kinds of api/" project
+check "the oldest Kubernetes is the same everywhere" oldest
 check "shell scripts parse" shell
 check "lock files name no registry" lockfiles
 check "the chart renders" hack/chart.sh verify

@@ -1,0 +1,138 @@
+"""The story of an account, told with slixmpp: `story.py before`, a restart of the server, `story.py after`."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+
+import slixmpp
+
+DOMAIN = os.environ["XMPP_DOMAIN"]
+HOST, PORT = os.environ["XMPP_ADDR"].rsplit(":", 1)
+LIMIT = 15
+
+
+class Client(slixmpp.ClientXMPP):
+    """A client that remembers what arrives and confirms nothing by itself."""
+
+    def __init__(self, name, password):
+        super().__init__(f"{name}@{DOMAIN}", password)
+        self.auto_authorize = None
+        self.auto_subscribe = False
+        self.auto_reconnect = False
+        self.enable_direct_tls = False
+        self.ca_certs = os.environ["XMPP_CA"]
+        self.arrived = asyncio.Queue()
+        self.started = asyncio.Event()
+        self.refused = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.stream_error = None
+        self.add_event_handler("session_start", lambda _: self.started.set())
+        self.add_event_handler("failed_auth", lambda _: self.refused.set())
+        self.add_event_handler("stream_error", self.on_stream_error)
+        self.add_event_handler("disconnected", lambda _: self.ended.set())
+        self.add_event_handler("message", self.arrived.put_nowait)
+        for kind in ("subscribe", "subscribed", "available"):
+            self.add_event_handler(f"presence_{kind}", self.arrived.put_nowait)
+
+    def on_stream_error(self, error):
+        self.stream_error = error["condition"]
+
+    async def login(self):
+        self.connect(HOST, int(PORT))
+        waits = [asyncio.create_task(e.wait()) for e in (self.started, self.refused)]
+        done, _ = await asyncio.wait(waits, timeout=LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        assert waits[0] in done, f"{self.boundjid} was not let in (refused: {self.refused.is_set()})"
+        self.send_presence()
+        await self.get_roster()
+        return self
+
+    async def next(self, what, want):
+        async def look():
+            while True:
+                stanza = await self.arrived.get()
+                if want(stanza):
+                    return stanza
+
+        try:
+            return await asyncio.wait_for(look(), LIMIT)
+        except asyncio.TimeoutError:
+            raise AssertionError(f"{self.boundjid} got no {what}") from None
+
+    def presence(self, kind, sender):
+        return self.next(f"{kind} from {sender}", lambda s: s["type"] == kind and s["from"].bare == f"{sender}@{DOMAIN}")
+
+    def hear(self, text):
+        return self.next(f"message {text!r}", lambda s: s.name == "message" and s["body"] == text)
+
+    async def leave(self):
+        await self.disconnect()
+
+
+def kubectl(*args, stdin=None):
+    subprocess.run([os.environ["KUBECTL"], "--namespace=chat", *args], input=stdin, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def rest(method, path, body):
+    request = urllib.request.Request(
+        os.environ["REST_URL"] + path, method=method, data=json.dumps(body).encode(),
+        headers={"Authorization": os.environ["REST_SECRET"], "Content-Type": "application/json", "Accept": "application/json"})
+    with urllib.request.urlopen(request) as response:
+        return response.status
+
+
+def declare(name, password):
+    manifests = [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"password": password}},
+        {"apiVersion": "chat-operator.io/v1alpha1", "kind": "ChatUser", "metadata": {"name": name},
+         "spec": {"locked": False, "credentials": {"secretRef": {"name": name}}}},
+    ]
+    kubectl("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
+    kubectl("wait", "--for=condition=Ready", "--timeout=10s", f"chatuser/{name}")
+
+
+async def before():
+    declare("slix-mira", "Mira's word")
+    assert rest("POST", "/users", {"username": "slix-tobias", "password": "Tobias's word"}) == 201
+    mira = await Client("slix-mira", "Mira's word").login()
+    tobias = await Client("slix-tobias", "Tobias's word").login()
+
+    mira.send_presence_subscription(pto=f"slix-tobias@{DOMAIN}", ptype="subscribe")
+    await tobias.presence("subscribe", "slix-mira")
+    tobias.send_presence_subscription(pto=f"slix-mira@{DOMAIN}", ptype="subscribed")
+    await mira.presence("subscribed", "slix-tobias")
+    await mira.presence("available", "slix-tobias")
+    tobias.send_presence_subscription(pto=f"slix-mira@{DOMAIN}", ptype="subscribe")
+    await mira.presence("subscribe", "slix-tobias")
+    mira.send_presence_subscription(pto=f"slix-tobias@{DOMAIN}", ptype="subscribed")
+    await tobias.presence("subscribed", "slix-mira")
+    await tobias.presence("available", "slix-mira")
+
+    mira.send_message(mto=f"slix-tobias@{DOMAIN}", mbody="Guten Morgen <&> 👋", mtype="chat")
+    await tobias.hear("Guten Morgen <&> 👋")
+    tobias.send_message(mto=f"slix-mira@{DOMAIN}", mbody="ça va", mtype="chat")
+    await mira.hear("ça va")
+
+    wrong = Client("slix-mira", "another word")
+    wrong.connect(HOST, int(PORT))
+    await asyncio.wait_for(wrong.refused.wait(), LIMIT)
+    await asyncio.gather(mira.leave(), tobias.leave())
+
+
+async def after():
+    mira = await Client("slix-mira", "Mira's word").login()
+    assert mira.client_roster[f"slix-tobias@{DOMAIN}"]["subscription"] == "both", "the roster is another after the restart"
+    tobias = await Client("slix-tobias", "Tobias's word").login()
+    await mira.presence("available", "slix-tobias")
+
+    kubectl("patch", "chatuser", "slix-mira", "--type=merge", '--patch={"spec":{"locked":true}}')
+    await asyncio.wait_for(mira.ended.wait(), LIMIT)
+    assert mira.stream_error == "not-authorized", f"locked, and told {mira.stream_error}"
+    assert rest("DELETE", "/users/slix-tobias", {}) == 200
+    await asyncio.wait_for(tobias.ended.wait(), LIMIT)
+    kubectl("delete", "chatuser,secret", "slix-mira")
+
+
+asyncio.run({"before": before, "after": after}[sys.argv[1]]())

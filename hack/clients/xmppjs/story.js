@@ -1,0 +1,133 @@
+// The story of an account, told with @xmpp/client: `node story.js before`, a restart of the server, `node story.js after`.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { client, xml } from "@xmpp/client";
+
+const { XMPP_DOMAIN: domain, XMPP_ADDR: address, REST_URL, REST_SECRET, KUBECTL } = process.env;
+const limit = 15_000;
+
+// A logged-in client that remembers what arrives.
+class Client {
+  constructor(name, password) {
+    this.jid = `${name}@${domain}`;
+    this.arrived = [];
+    this.waiting = [];
+    this.xmpp = client({ service: `xmpp://${address}`, domain, username: name, password, resource: "node" });
+    this.xmpp.reconnect.stop();
+    this.errors = [];
+    this.xmpp.on("error", (error) => this.errors.push(error));
+    this.closed = new Promise((resolve) => this.xmpp.on("disconnect", resolve));
+    this.xmpp.on("stanza", (stanza) => {
+      this.arrived.push(stanza);
+      this.waiting.splice(0).forEach((wake) => wake());
+    });
+  }
+
+  async login() {
+    await within(this.xmpp.start(), `${this.jid} was not let in`);
+    await this.xmpp.send(xml("presence"));
+    return this;
+  }
+
+  async next(what, want) {
+    const look = async () => {
+      for (;;) {
+        while (this.arrived.length > 0) {
+          const stanza = this.arrived.shift();
+          if (want(stanza)) return stanza;
+        }
+        await new Promise((resolve) => this.waiting.push(resolve));
+      }
+    };
+    return within(look(), `${this.jid} got no ${what}`);
+  }
+
+  presence(type, sender) {
+    return this.next(`presence ${type ?? "available"} from ${sender}`, (s) =>
+      s.is("presence") && s.attrs.type === type && s.attrs.from.split("/")[0] === `${sender}@${domain}`);
+  }
+
+  hear(text) {
+    return this.next(`message ${text}`, (s) => s.is("message") && s.getChildText("body") === text);
+  }
+
+  send(stanza) {
+    return this.xmpp.send(stanza);
+  }
+
+  async roster() {
+    const query = await within(this.xmpp.iqCaller.get(xml("query", "jabber:iq:roster")), `${this.jid} got no roster`);
+    return Object.fromEntries(query.getChildren("item").map((item) => [item.attrs.jid, item.attrs.subscription]));
+  }
+}
+
+function within(promise, message) {
+  let timer;
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(message)), limit); });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function kubectl(args, input) {
+  execFileSync(KUBECTL, ["--namespace=chat", ...args], { input, stdio: ["pipe", "ignore", "inherit"] });
+}
+
+async function rest(method, path, body) {
+  const response = await fetch(REST_URL + path, {
+    method, body: body && JSON.stringify(body),
+    headers: { Authorization: REST_SECRET, "Content-Type": "application/json", Accept: "application/json" },
+  });
+  return response.status;
+}
+
+const to = (name) => `${name}@${domain}`;
+const subscription = (type, name) => xml("presence", { type, to: to(name) });
+const message = (name, body) => xml("message", { type: "chat", to: to(name) }, xml("body", {}, body));
+
+async function before() {
+  kubectl(["apply", "--filename=-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: [
+    { apiVersion: "v1", kind: "Secret", metadata: { name: "node-mira" }, stringData: { password: "Mira's word" } },
+    { apiVersion: "chat-operator.io/v1alpha1", kind: "ChatUser", metadata: { name: "node-mira" },
+      spec: { locked: false, credentials: { secretRef: { name: "node-mira" } } } },
+  ] }));
+  kubectl(["wait", "--for=condition=Ready", "--timeout=10s", "chatuser/node-mira"]);
+  assert.equal(await rest("POST", "/users", { username: "node-tobias", password: "Tobias's word" }), 201);
+  const mira = await new Client("node-mira", "Mira's word").login();
+  const tobias = await new Client("node-tobias", "Tobias's word").login();
+
+  await mira.send(subscription("subscribe", "node-tobias"));
+  await tobias.presence("subscribe", "node-mira");
+  await tobias.send(subscription("subscribed", "node-mira"));
+  await mira.presence("subscribed", "node-tobias");
+  await mira.presence(undefined, "node-tobias");
+  await tobias.send(subscription("subscribe", "node-mira"));
+  await mira.presence("subscribe", "node-tobias");
+  await mira.send(subscription("subscribed", "node-tobias"));
+  await tobias.presence("subscribed", "node-mira");
+  await tobias.presence(undefined, "node-mira");
+
+  await mira.send(message("node-tobias", "Guten Morgen <&> 👋"));
+  await tobias.hear("Guten Morgen <&> 👋");
+  await tobias.send(message("node-mira", "ça va"));
+  await mira.hear("ça va");
+
+  const wrong = new Client("node-mira", "another word");
+  await assert.rejects(within(wrong.xmpp.start(), "no answer to a wrong password"), { condition: "not-authorized" });
+  await Promise.all([mira, tobias].map((c) => c.xmpp.stop()));
+}
+
+async function after() {
+  const mira = await new Client("node-mira", "Mira's word").login();
+  assert.equal((await mira.roster())[to("node-tobias")], "both");
+  const tobias = await new Client("node-tobias", "Tobias's word").login();
+  await mira.presence(undefined, "node-tobias");
+
+  kubectl(["patch", "chatuser", "node-mira", "--type=merge", '--patch={"spec":{"locked":true}}']);
+  await within(mira.closed, "a locked account's session stays");
+  assert.ok(mira.errors.some((e) => e.condition === "not-authorized"), `locked, and told ${mira.errors}`);
+  assert.equal(await rest("DELETE", "/users/node-tobias"), 200);
+  await within(tobias.closed, "a deleted account's session stays");
+  kubectl(["delete", "chatuser,secret", "node-mira"]);
+}
+
+await { before, after }[process.argv[2]]();
+process.exit(0);
