@@ -100,7 +100,7 @@ func TestAccountChangesDuringTheExchange(t *testing.T) {
 		"secret gone":  {func(m accountMap, a Account) { a.Secret = nil; m["user"] = a }, NotAuthorized},
 		"new password": {func(m accountMap, a Account) { a.Secret = NewPasswordSecret("pen", []byte("s")); m["user"] = a }, NotAuthorized},
 		"same content": {func(m accountMap, a Account) {
-			a.Secret = NewPasswordSecret("pencil", []byte(a.Secret.Credential().SHA256.Salt))
+			a.Secret = NewPasswordSecret("pencil", a.Secret.Credential().SHA256.Salt)
 			m["user"] = a
 		}, ""},
 	} {

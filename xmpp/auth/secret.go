@@ -30,11 +30,7 @@ func NewPasswordSecret(password string, salt []byte) *Secret {
 		rand.Read(s.salt) // never fails: crypto/rand ends the process instead
 	}
 	// Lets Same answer without a derivation. It stays in memory only, where the watch's cache holds the password itself anyway.
-	h := sha256.New()
-	h.Write([]byte("password\x00"))
-	writeField(h, salt)
-	writeField(h, []byte(password))
-	copy(s.print[:], h.Sum(nil))
+	s.print = contentPrint("password", salt, []byte(password))
 	return s
 }
 
@@ -42,25 +38,24 @@ func NewPasswordSecret(password string, salt []byte) *Secret {
 func NewVerifierSecret(c Credential) *Secret {
 	s := &Secret{cred: c}
 	s.derived.Store(true)
-	h := sha256.New()
-	h.Write([]byte("verifiers\x00"))
+	fields := make([][]byte, 0, 8)
 	for _, v := range []Verifier{c.SHA256, c.SHA1} {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(v.Iterations))
-		h.Write(n[:])
-		writeField(h, v.Salt)
-		writeField(h, v.StoredKey)
-		writeField(h, v.ServerKey)
+		fields = append(fields, binary.BigEndian.AppendUint64(nil, uint64(v.Iterations)), v.Salt, v.StoredKey, v.ServerKey)
 	}
-	copy(s.print[:], h.Sum(nil))
+	s.print = contentPrint("verifiers", fields...)
 	return s
 }
 
-func writeField(h interface{ Write([]byte) (int, error) }, b []byte) {
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(b)))
-	h.Write(n[:])
-	h.Write(b)
+// contentPrint hashes fields in a way that tells where each ends.
+func contentPrint(kind string, fields ...[]byte) (p [16]byte) {
+	b := append([]byte(kind), 0)
+	for _, f := range fields {
+		b = append(binary.BigEndian.AppendUint64(b, uint64(len(f))), f...)
+	}
+	sum := sha256.Sum256(b)
+	clear(b)
+	copy(p[:], sum[:])
+	return p
 }
 
 // Credential returns the verifiers, deriving them when nobody has yet.

@@ -83,7 +83,7 @@ func (n *negotiation) bindSession(resource string, id []byte) *stanza.Error {
 		c.ln.giveBack(waiting)
 	}
 	c.state = open
-	c.raw.SetDeadline(time.Time{})
+	c.raw.by(time.Time{})
 	c.wake()
 	if c.ending {
 		// Close was called while the session was made: the client learns of its resource, and at once that it is gone.

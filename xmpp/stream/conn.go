@@ -50,8 +50,8 @@ const (
 
 func newConn(l *Listener, raw net.Conn) *Conn {
 	now := time.Now()
-	raw.SetDeadline(now.Add(l.cfg.NegotiationTimeout)) // cleared when a resource is bound
 	c := &Conn{ln: l, raw: &transport{Conn: raw}, created: now.UnixNano()}
+	c.raw.by(now.Add(l.cfg.NegotiationTimeout)) // cleared when a resource is bound
 	c.conn = c.raw
 	c.last.Store(c.created)
 	return c
@@ -130,7 +130,7 @@ func (c *Conn) extend(idle time.Duration) {
 	}
 	c.mu.Lock()
 	if c.state == open {
-		c.raw.SetReadDeadline(time.Now().Add(idle))
+		c.raw.readBy(time.Now().Add(idle))
 	}
 	c.mu.Unlock()
 }
@@ -180,7 +180,7 @@ func (c *Conn) finish() {
 		func() {
 			defer func() {
 				if r := recover(); r != nil {
-					c.panicked()
+					_ = c.panicked()
 				}
 			}()
 			c.session.Closed()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -88,7 +89,7 @@ func testIndependentClient(t *testing.T, s *server, version uint16, m sasl.Mecha
 				stanza.Message
 				Body string `xml:"body"`
 			}{}
-			if err := xml.NewTokenDecoder(xmlstream.MultiReader(xmlstream.Token(*start), r)).Decode(&message); err != nil && err != io.EOF {
+			if err := xml.NewTokenDecoder(xmlstream.MultiReader(xmlstream.Token(*start), r)).Decode(&message); err != nil && !errors.Is(err, io.EOF) {
 				return err
 			}
 			echoed <- message.Body

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,9 +11,6 @@ import (
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/auth"
-
-	"crypto/tls"
-
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
 
@@ -30,7 +28,6 @@ type Listener struct {
 	mu      sync.Mutex
 	conns   map[*Conn]struct{}
 	pending int // connections under negotiation
-	drained bool
 	warned  time.Time
 }
 
@@ -61,6 +58,9 @@ func (l *Listener) Serve(ctx context.Context) error {
 	err := l.accept(ctx)
 	l.ln.Close()
 	l.drain()
+	if ctx.Err() != nil {
+		return nil
+	}
 	return err
 }
 
@@ -72,10 +72,7 @@ func (l *Listener) accept(ctx context.Context) error {
 			l.admit(raw)
 			continue
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.Is(err, net.ErrClosed) {
+		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("the listener on %s was closed: %w", l.ln.Addr(), err)
 		}
 		// Out of file descriptors, or the client was gone already: neither is a reason to stop serving.
@@ -83,7 +80,7 @@ func (l *Listener) accept(ctx context.Context) error {
 		l.cfg.Log.Error("cannot accept an XMPP connection; trying again", "address", l.ln.Addr().String(), "error", err, "pause", pause)
 		select {
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		case <-time.After(pause):
 		}
 	}
@@ -93,7 +90,7 @@ func (l *Listener) accept(ctx context.Context) error {
 func (l *Listener) admit(raw net.Conn) {
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		// Finds clients that vanished within 4 minutes, and wakes the radios of mobile ones rarely.
-		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 30 * time.Second, Count: 4})
+		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 30 * time.Second, Count: 4})
 	}
 	c := newConn(l, raw)
 	l.mu.Lock()
@@ -155,9 +152,15 @@ type transport struct {
 // closeWrite tells the client that nothing more will come.
 func (t *transport) closeWrite() {
 	if half, ok := t.Conn.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
+		_ = half.CloseWrite()
 	}
 }
+
+// The deadlines of a connection. Setting one fails only where the connection is closed already, and then reads and writes fail as well.
+
+func (t *transport) by(at time.Time)      { _ = t.SetDeadline(at) }
+func (t *transport) readBy(at time.Time)  { _ = t.SetReadDeadline(at) }
+func (t *transport) writeBy(at time.Time) { _ = t.SetWriteDeadline(at) }
 
 // serverTLS turns what the caller configured into what a listener uses.
 func serverTLS(base *tls.Config) *tls.Config {

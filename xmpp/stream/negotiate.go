@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/base64"
@@ -98,7 +99,8 @@ func (n *negotiation) handshake() error {
 	c := n.c
 	n.mute = true
 	t := tls.Server(c.raw, c.ln.tls)
-	if err := t.Handshake(); err != nil {
+	// The negotiation's deadline bounds it.
+	if err := t.HandshakeContext(context.Background()); err != nil {
 		n.cfg.Log.Debug("a TLS handshake failed", "remote", c.raw.RemoteAddr().String(), "error", err)
 		return errSilent
 	}
@@ -326,7 +328,7 @@ func (n *negotiation) fail(err error) {
 	}
 	c.state = closing
 	c.release()
-	c.raw.SetDeadline(time.Now().Add(c.ln.cfg.CloseTimeout))
+	c.raw.by(time.Now().Add(c.ln.cfg.CloseTimeout))
 	c.mu.Unlock()
 	var failure *stanza.StreamError
 	switch {

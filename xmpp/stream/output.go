@@ -97,7 +97,7 @@ func (c *Conn) close(e *stanza.StreamError) bool {
 	case c.state != open:
 		// The negotiating goroutine is the only one that writes yet; it is woken up and says good-bye itself.
 		c.ending, c.cause = true, e
-		c.raw.SetDeadline(time.Unix(1, 0))
+		c.raw.by(time.Unix(1, 0))
 		return true
 	}
 	c.state = closing
@@ -107,7 +107,7 @@ func (c *Conn) close(e *stanza.StreamError) bool {
 		buf.b = e.Append(buf.b)
 	}
 	buf.b = append(buf.b, endTag...)
-	c.raw.SetWriteDeadline(time.Now().Add(c.ln.cfg.CloseTimeout))
+	c.raw.writeBy(time.Now().Add(c.ln.cfg.CloseTimeout))
 	c.wake()
 	return true
 }
@@ -147,7 +147,7 @@ func (c *Conn) flush() {
 			return
 		}
 		if c.state != closing {
-			c.raw.SetWriteDeadline(time.Now().Add(c.ln.cfg.WriteTimeout))
+			c.raw.writeBy(time.Now().Add(c.ln.cfg.WriteTimeout))
 		}
 		c.mu.Unlock()
 		_, err := c.conn.Write(buf.b)
@@ -161,9 +161,9 @@ func (c *Conn) flush() {
 
 // goodbye follows the closing tag: nothing more will be written, and the client has a moment to close its side.
 func (c *Conn) goodbye() {
-	c.raw.SetReadDeadline(time.Now().Add(c.ln.cfg.CloseTimeout))
+	c.raw.readBy(time.Now().Add(c.ln.cfg.CloseTimeout))
 	if t, ok := c.conn.(*tls.Conn); ok {
-		t.CloseWrite()
+		_ = t.CloseWrite()
 	}
 	c.raw.closeWrite()
 }
