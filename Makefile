@@ -37,7 +37,7 @@ DOCKER ?= docker
 # --- What follows from it --------------------------------------------------------------------------------------------------------
 BIN := bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -X main.version=$(VERSION)
 
 # etcd, kube-apiserver, ...: those of KUBEBUILDER_ASSETS where that is set, else built from hack/controlplane.
 ifdef KUBEBUILDER_ASSETS
@@ -84,7 +84,7 @@ verify: tools lint-tools helm-tool ## Everything that must hold besides the test
 
 .PHONY: build
 build: ## The operator, into bin/
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/chat-operator .
+	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/chat-operator .
 
 .PHONY: controlplane
 controlplane: ## etcd, kube-apiserver, kube-controller-manager and kubectl, into bin/k8s (nothing to do with KUBEBUILDER_ASSETS)
