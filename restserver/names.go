@@ -48,6 +48,9 @@ func (s *Server) contactAddress(text string) (jid.JID, error) {
 	text = strings.TrimSpace(text)
 	host, _, _ := strings.Cut(text, "/")
 	lower := strings.ToLower(host)
+	if host == "" {
+		return jid.JID{}, badRequest("this is no address of a contact: send one such as tobias@"+s.Domain, text)
+	}
 	if !strings.Contains(host, "@") && lower != s.Domain && !strings.HasSuffix(lower, "."+s.Domain) {
 		j, err := jid.New(host, s.Domain, "")
 		if err != nil {

@@ -101,7 +101,7 @@ func TestRosterRefusals(t *testing.T) {
 	}
 	w.wantError(400, illegal, "JID is null", "JID", "POST", "/users/mira/roster", "")
 	for _, body := range []string{`{"jid":"a@b","subscriptionType":4}`, `{"jid":"a@b","subscriptionType":-2}`, `{"jid":"a@b","subscriptionType":"both"}`,
-		`{"jid":"a@b@c@d"}`, `{"jid":"@chat.example"}`, `{"jid":"a b"}`, `{"jid":"a@"}`, `{"jid":"a@b..c"}`} {
+		`{"jid":"a@b@c@d"}`, `{"jid":"@chat.example"}`, `{"jid":"a b"}`, `{"jid":"a@"}`, `{"jid":"a@b..c"}`, `{"jid":"/x"}`} {
 		if got := w.send("POST", "/users/mira/roster", body); got.Code != 400 || !entityLike(got.Body.String(), illegal) {
 			t.Errorf("%s: %d %s", body, got.Code, got.Body)
 		}

@@ -8,12 +8,16 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"time"
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
 )
 
 // Base is the path below which the API is.
 const Base = "/plugins/restapi/v1"
+
+// changeTimeout bounds a change; it is shorter than what the caller's connection is given.
+const changeTimeout = 45 * time.Second
 
 // Server answers the API.
 type Server struct {
@@ -135,6 +139,12 @@ func (s *Server) serve(c *call, w http.ResponseWriter) (a answer, err error) {
 		if err := c.readBody(w); err != nil {
 			return answer{}, err
 		}
+	}
+	if c.request.Method != http.MethodGet && c.request.Method != http.MethodHead {
+		// A change that has begun is finished and recorded, also when its caller hangs up.
+		var cancel context.CancelFunc
+		c.ctx, cancel = context.WithTimeout(context.WithoutCancel(c.ctx), changeTimeout)
+		defer cancel()
 	}
 	a, err = op.handle(c)
 	c.warnUnknown()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
 const couldNotCreateUser = "Could not create new user"
@@ -29,8 +30,7 @@ func listUsers(c *call) (answer, error) {
 			return ok && (!exact || have == want)
 		})
 	case search != "":
-		// Usernames are stored in lower case and composed (RFC 7622 §3.3).
-		search = norm.NFC.String(strings.ToLower(search))
+		search = foldSearch(search)
 		users = filter(users, func(u *directory.User) bool { return strings.Contains(u.Username, search) })
 	}
 	return listOf(c, users, func(part []*directory.User) entity.Entity {
@@ -40,6 +40,15 @@ func listUsers(c *call) (answer, error) {
 		}
 		return list
 	})
+}
+
+// foldSearch folds a text as usernames are folded (RFC 7622 §3.3); what could be in no username is
+// folded as far as that goes.
+func foldSearch(text string) string {
+	if prepared, err := jid.PrepareLocal(text); err == nil {
+		return prepared
+	}
+	return norm.NFC.String(strings.ToLower(text))
 }
 
 // filter keeps the list it was given: the directory shares it.

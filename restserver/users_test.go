@@ -1,6 +1,7 @@
 package restserver_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -290,6 +291,18 @@ func TestListUsers(t *testing.T) {
 			t.Errorf("%s: %d %s", q, got.Code, got.Body)
 		}
 	}
+}
+
+// A creation whose caller hangs up is finished and recorded.
+func TestCallerHangsUp(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	w.send("POST", "/users", `{"username":"mira","password":"x"}`, func(r *httpRequest) { *r = *r.WithContext(ctx) })
+	if !w.canLogIn("mira", "x") {
+		t.Error("half a creation")
+	}
+	w.wantAudit("created new user mira")
 }
 
 // Fields that nobody knows are ignored and mentioned once.
