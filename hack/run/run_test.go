@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCheckPortsNamesEachBusyPortAndItsVariable(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	busy := ln.Addr().(*net.TCPAddr).Port
+	err = checkPorts([]port{{busy, "XMPP with STARTTLS", "XMPP_PORT"}, {busy, "etcd", "ETCD_PORT"}})
+	if err == nil {
+		t.Fatal("a busy port was taken for free")
+	}
+	for _, want := range []string{"XMPP with STARTTLS", "XMPP_PORT=PORT", ln.Addr().String(), "etcd", "ETCD_PORT=PORT"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+}
+
+func TestSettingsComeFromFlags(t *testing.T) {
+	s, err := parseSettings([]string{"--cluster=current", "--xmpp-port=15222", "--", "--tls-cert-file=x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.current || s.xmpp.address() != "127.0.0.1:15222" || s.rest.number != 9090 || len(s.passOn) != 1 || !filepath.IsAbs(s.dir) {
+		t.Errorf("got %+v", s)
+	}
+	if len(s.ports()) != 5 {
+		t.Errorf("a run in another cluster listens on %v, want the operator's ports alone", s.ports())
+	}
+	if _, err := parseSettings([]string{"--cluster=remote"}); err == nil {
+		t.Error("an unknown cluster was accepted")
+	}
+}
+
+func TestOneRunAFolder(t *testing.T) {
+	dir := t.TempDir()
+	unlock, err := lockDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockDir(dir); err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "RUN_DIR") {
+		t.Errorf("a second run got %v", err)
+	}
+	unlock()
+	unlock, err = lockDir(dir)
+	if err != nil {
+		t.Fatalf("the lock outlived its holder: %v", err)
+	}
+	unlock()
+}
+
+func TestStampChangesWithTheSources(t *testing.T) {
+	module := t.TempDir()
+	write := func(name, content string) {
+		path := filepath.Join(module, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("go.mod", "module m\n")
+	write("go.sum", "")
+	write("cmd/etcd/main.go", "package main\n")
+	of := func() string {
+		s, err := stamp(t.Context(), "go", module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := of()
+	if of() != first {
+		t.Error("the stamp changes without reason")
+	}
+	write("cmd/etcd/main.go", "package main // changed\n")
+	second := of()
+	if second == first {
+		t.Error("the stamp does not see a changed file")
+	}
+	bin := t.TempDir()
+	write(filepath.Join("..", filepath.Base(bin), ".stamp"), second)
+	if upToDate(bin, second) {
+		t.Error("up to date without a single binary")
+	}
+}
+
+func TestBuildLineEstimatesOnceThereIsSomethingToGoBy(t *testing.T) {
+	for _, c := range []struct {
+		done, total int
+		elapsed     time.Duration
+		want        string
+	}{
+		{0, 2000, 0, "Compiling: 0 of 2000 packages"},
+		{50, 2000, 5 * time.Second, "Compiling: 50 of 2000 packages"},
+		{1000, 2000, 100 * time.Second, "left"},
+		{2000, 2000, 3 * time.Minute, "Linking"},
+		{0, 0, 0, "Linking"},
+	} {
+		got := buildLine(c.done, c.total, c.elapsed)
+		if !strings.Contains(got, c.want) || (c.want != "left" && strings.Contains(got, "left")) {
+			t.Errorf("%d of %d after %s: %q, want %q", c.done, c.total, c.elapsed, got, c.want)
+		}
+	}
+}
+
+func TestProgressIsQuietWhereNobodyWatches(t *testing.T) {
+	var out bytes.Buffer
+	p := newProgress(&out)
+	for range 100 {
+		p.say(time.Now().String())
+	}
+	p.end()
+	if n := strings.Count(out.String(), "\n"); n != 1 {
+		t.Errorf("%d lines in an instant, want 1", n)
+	}
+}
+
+func TestEnvSurvivesAShell(t *testing.T) {
+	if got, want := shellQuote("it's $HOME"), `'it'\''s $HOME'`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
