@@ -60,7 +60,7 @@ const maxProposals = 256
 
 var _ core.Presences = (*Rosters)(nil)
 
-// New makes the service. Run has to run for declared changes to reach clients.
+// New makes the service. With Watch and Run, declared changes reach clients that are online.
 func New(cfg Config) *Rosters {
 	r := &Rosters{
 		sb: cfg.Switchboard, dir: cfg.Directory, store: cfg.Store, proposer: cfg.Proposer, log: cfg.Log,
@@ -75,15 +75,15 @@ func New(cfg Config) *Rosters {
 	return r
 }
 
+// Watch begins to take note of changed declarations, until cancel is called. It has to be called before the first session.
+func (r *Rosters) Watch() (cancel func()) { return r.dir.Watch(r.directoryChanged) }
+
 // Run carries changed declarations to the clients, and other people's answers into declarations, until ctx ends.
-func (r *Rosters) Run(ctx context.Context) error {
-	cancel := r.dir.Watch(r.directoryChanged)
-	defer cancel()
+func (r *Rosters) Run(ctx context.Context) {
 	var both sync.WaitGroup
 	both.Go(func() { r.propose(ctx) })
 	both.Go(func() { r.applyDeclared(ctx) })
 	both.Wait()
-	return nil
 }
 
 // directoryChanged notes down who has to look at the directory again; it must not wait for a user's lock.

@@ -72,14 +72,3 @@ func Uptime(now func() time.Time) Feature {
 		}},
 	}
 }
-
-// LegacySession answers the session request of RFC 3921 §3, which means nothing since RFC 6120 but is waited for by older clients.
-func LegacySession() Feature {
-	return Feature{
-		Name: "legacy session",
-		Handlers: []Handler{{
-			Target: ToServer | ToAccount, Type: stanza.IQSet, Space: stanza.NSSession, Local: "session",
-			Handle: func(_ context.Context, q *IQ) { q.Result(nil) },
-		}},
-	}
-}

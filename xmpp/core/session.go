@@ -2,7 +2,6 @@ package core
 
 import (
 	"bytes"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,14 +96,7 @@ func (s *Session) SendStanza(st *stanza.Stanza) bool {
 }
 
 // Receive takes in one element that the client sent. The element need not outlive the call. A stream error ends the stream.
-func (s *Session) Receive(e xmlstream.Element) (failure *stanza.StreamError) {
-	defer func() {
-		if r := recover(); r != nil {
-			// One stream ends, the process goes on. The value of the panic may quote a stanza, so it is not logged.
-			s.sb.log.Error("a stanza made its handler fail: the stream is closed", "jid", s.jid.String(), "stack", string(debug.Stack()))
-			failure = &stanza.StreamError{Condition: stanza.StreamInternalServerError}
-		}
-	}()
+func (s *Session) Receive(e xmlstream.Element) *stanza.StreamError {
 	if s.ended.Load() {
 		return nil
 	}

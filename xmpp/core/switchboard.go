@@ -106,16 +106,17 @@ func (sb *Switchboard) Install(p Presences, features ...Feature) error {
 	return nil
 }
 
-// Run watches the directory until ctx ends: it ends the sessions of accounts that are locked or go away. Sessions
-// can be bound before and while it runs.
-func (sb *Switchboard) Run(ctx context.Context) error {
-	cancel := sb.dir.Watch(sb.directoryChanged)
-	defer cancel()
+// Watch begins to end the sessions of accounts that are locked or go away, until cancel is called. It has to be called before the
+// first Bind.
+func (sb *Switchboard) Watch() (cancel func()) { return sb.dir.Watch(sb.directoryChanged) }
+
+// Run tells the contacts of those whose sessions a directory event has ended, until ctx ends.
+func (sb *Switchboard) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			sb.departGone()
-			return nil
+			return
 		case <-sb.departing.signal:
 			sb.departGone()
 		}

@@ -1,0 +1,268 @@
+// Package xmpp is the chat server: it puts the rooms below it together and runs them. It knows nothing of Kubernetes; what is declared
+// comes from a [directory.Directory].
+package xmpp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/account"
+	"github.com/chat-operator/chat-operator/xmpp/auth"
+	"github.com/chat-operator/chat-operator/xmpp/core"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/stream"
+)
+
+// Config is what the installation decides once.
+type Config struct {
+	Domain    string // prepared, the directory's
+	Listeners []Listener
+	// TLS has the certificate, best by GetCertificate, so that a new one serves from then on.
+	TLS *tls.Config
+	// InstallationKey makes the decoys for unknown usernames the same on every replica and after a restart.
+	InstallationKey []byte
+	Node            string // names this process in logs
+	Version         string // of the program, as XEP-0092 tells it
+}
+
+// Listener is one address for clients.
+type Listener struct {
+	Addr string
+	Mode stream.Mode
+	Flag string // the option that sets the address, for errors
+}
+
+// Deps is what the server stands on.
+type Deps struct {
+	Directory *directory.Directory
+	Proposer  account.Proposer
+	Roster    account.RosterStore
+	Log       *slog.Logger
+}
+
+// Server is the chat server of one domain.
+type Server struct {
+	cfg     Config
+	dir     *directory.Directory
+	log     *slog.Logger
+	auth    *auth.Server
+	sb      *core.Switchboard
+	rosters *account.Rosters
+
+	mu        sync.Mutex
+	listening map[stream.Mode]net.Addr // while Run accepts there
+}
+
+// features lists what the server can do. A feature that is not in this list does not exist.
+func (s *Server) features() []core.Feature {
+	return []core.Feature{
+		s.sb.Disco(),                // XEP-0030
+		core.Caps(),                 // XEP-0115
+		s.rosters.Feature(),         // RFC 6121 §2
+		core.Ping(),                 // XEP-0199
+		core.Version(s.cfg.Version), // XEP-0092
+		core.EntityTime(time.Now),   // XEP-0202
+		core.Uptime(time.Now),       // XEP-0012
+	}
+}
+
+// streamFeatures is what a client is told after it has logged in, besides resource binding.
+func (s *Server) streamFeatures() []byte {
+	return account.StreamFeatures(s.sb.StreamFeatures(nil))
+}
+
+// New puts a server together. Its errors are about the configuration and say what to change.
+func New(cfg Config, deps Deps) (*Server, error) {
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	log := deps.Log
+	if cfg.Node != "" {
+		log = log.With("node", cfg.Node)
+	}
+	if deps.Directory == nil || deps.Proposer == nil || deps.Roster == nil {
+		return nil, errors.New("the XMPP server needs a directory, a proposer and a roster store")
+	}
+	if cfg.Domain != deps.Directory.Domain() {
+		return nil, fmt.Errorf("the XMPP domain is %q, but the directory is that of %q", cfg.Domain, deps.Directory.Domain())
+	}
+	if len(cfg.Listeners) > 0 {
+		if err := checkTLS(cfg.TLS); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Version == "" {
+		cfg.Version = "development"
+	}
+	s := &Server{cfg: cfg, dir: deps.Directory, log: log, listening: make(map[stream.Mode]net.Addr)}
+	s.auth = auth.NewServer(auth.Config{
+		Domain: cfg.Domain, Accounts: deps.Directory, InstallationKey: cfg.InstallationKey,
+		Anonymous: func() bool { return deps.Directory.Bool(directory.KeyAnonymous) },
+	})
+	s.sb = core.New(core.Config{Directory: deps.Directory, Log: log})
+	s.rosters = account.New(account.Config{
+		Switchboard: s.sb, Directory: deps.Directory, Store: deps.Roster, Proposer: deps.Proposer, Log: log,
+	})
+	if err := s.sb.Install(s.rosters, s.features()...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Run serves until ctx ends: it waits for the directory to be complete, then opens the listeners. When ctx ends, every client is told that the
+// server shuts down, and Run returns once all of them are gone.
+func (s *Server) Run(ctx context.Context) error {
+	for _, cancel := range []func(){s.sb.Watch(), s.rosters.Watch()} {
+		defer cancel()
+	}
+	// What serves sessions outlives the listeners, which close them.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer stop()
+	workers.Go(func() { s.sb.Run(background) })
+	workers.Go(func() { s.rosters.Run(background) })
+
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.dir.Synced():
+	}
+	listeners, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	workers.Go(func() { newWarmer(s.dir).run(background) })
+
+	serving, end := context.WithCancel(ctx)
+	defer end()
+	failures := make(chan error, len(listeners))
+	for i, l := range listeners {
+		mode := s.cfg.Listeners[i].Mode
+		s.setListening(mode, l.Addr())
+		s.log.Info("XMPP clients can connect", "address", l.Addr().String(), "domain", s.cfg.Domain)
+		go func() {
+			err := l.Serve(serving)
+			s.setListening(mode, nil)
+			failures <- err
+		}()
+	}
+	if len(listeners) == 0 {
+		<-ctx.Done()
+	}
+	var failed error
+	for range listeners {
+		if err := <-failures; err != nil && failed == nil {
+			failed = err
+			end() // one listener less is a server that some clients cannot reach: better none, and a restart
+		}
+	}
+	return failed
+}
+
+// listen opens all listeners or none.
+func (s *Server) listen(ctx context.Context) (open []*stream.Listener, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(open)
+			open = nil
+		}
+	}()
+	for _, l := range s.cfg.Listeners {
+		var lc net.ListenConfig
+		ln, err := lc.Listen(ctx, "tcp", l.Addr)
+		if err != nil {
+			return open, listenError(l, err)
+		}
+		one, err := stream.NewListener(ln, stream.Config{
+			Domain: s.cfg.Domain, Mode: l.Mode, TLS: s.cfg.TLS, Auth: s.auth, Backend: backend{s.sb}, Features: s.streamFeatures, Log: s.log,
+		})
+		if err != nil {
+			ln.Close()
+			return open, err
+		}
+		open = append(open, one)
+	}
+	return open, nil
+}
+
+// closeAll closes listeners that do not get to serve.
+func closeAll(list []*stream.Listener) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, l := range list {
+		l.Serve(ctx) // its context is over, so it closes the socket and nothing else
+	}
+}
+
+func listenError(l Listener, err error) error {
+	where := l.Addr
+	if l.Flag != "" {
+		where += " (" + l.Flag + ")"
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("XMPP clients cannot be served on %s: another program listens there; stop it or choose another address", where)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("XMPP clients cannot be served on %s: ports below 1024 take a privilege that this process lacks; choose another address", where)
+	default:
+		return fmt.Errorf("XMPP clients cannot be served on %s: %w", where, err)
+	}
+}
+
+func (s *Server) setListening(mode stream.Mode, addr net.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if addr == nil {
+		delete(s.listening, mode)
+		return
+	}
+	s.listening[mode] = addr
+}
+
+// Addr is where clients are accepted in a mode; nil while they are not.
+func (s *Server) Addr(mode stream.Mode) net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listening[mode]
+}
+
+// Accepting fails when clients should be accepted in a mode and are not. A mode without a listener is no failure.
+func (s *Server) Accepting(mode stream.Mode) error {
+	for _, l := range s.cfg.Listeners {
+		if l.Mode == mode && s.Addr(mode) == nil {
+			return fmt.Errorf("XMPP clients are not accepted on %s yet, or not any more", l.Addr)
+		}
+	}
+	return nil
+}
+
+// Rosters has every user's contacts.
+func (s *Server) Rosters() *account.Rosters { return s.rosters }
+
+// backend makes sessions of the connections that have logged in.
+type backend struct{ sb *core.Switchboard }
+
+func (b backend) Bind(c *stream.Conn, username, resource string) (stream.Session, *stanza.Error) {
+	s, err := b.sb.Bind(conn{c}, username, resource)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// conn is a connection as the switchboard wants it.
+type conn struct{ *stream.Conn }
+
+func (c conn) Info() core.Info {
+	i := c.Conn.Info()
+	return core.Info{RemoteAddr: i.RemoteAddr, Secure: i.Secure, Created: i.Created, LastActivity: i.LastActivity}
+}
