@@ -118,7 +118,7 @@ func (s *session) Closed() {
 	delete(s.b.sessions, s.jid)
 }
 
-func (b *backend) session(t *testing.T, full string) *session {
+func (b *backend) session(t testing.TB, full string) *session {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -162,7 +162,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func newServer(t *testing.T, mode Mode, change ...func(*Config)) *server {
+func newServer(t testing.TB, mode Mode, change ...func(*Config)) *server {
 	t.Helper()
 	s := &server{backend: &backend{}, roots: x509.NewCertPool(), log: &lockedBuffer{}}
 	salt := []byte("0123456789abcdef")
@@ -216,7 +216,7 @@ func newServer(t *testing.T, mode Mode, change ...func(*Config)) *server {
 	return s
 }
 
-func newCertificate(t *testing.T, serial int64) tls.Certificate {
+func newCertificate(t testing.TB, serial int64) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -244,7 +244,7 @@ func newCertificate(t *testing.T, serial int64) tls.Certificate {
 
 // client is a client that sends bytes and looks at bytes.
 type client struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	s    *server
 	read []byte // received and not yet looked at
@@ -257,7 +257,7 @@ const (
 )
 
 // connect opens the connection, with TLS at once for DirectTLS.
-func (s *server) connect(t *testing.T) *client {
+func (s *server) connect(t testing.TB) *client {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
