@@ -57,4 +57,5 @@ func TestReadinessConnections(t *testing.T) {
 	}
 	w.health.encrypted, w.health.plain = nil, errors.New("port 5222 doesn't answer")
 	w.wantError(503, "ServiceUnavailableException", "port 5222 doesn't answer", "/plugins/restapi/v1"+path, "GET", path, "")
+	w.want(200, "", "GET", path+"?connectionType=SOCKET_C2S&encrypted=true", "")
 }

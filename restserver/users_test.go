@@ -253,6 +253,7 @@ func TestListUsers(t *testing.T) {
 		"/users?search=ANN":                           "ann joanna",
 		"/users?search=ZO%C3%8B":                      "zoë",
 		"/users?search=ZOE%CC%88":                     "zoë",
+		"/users?search=ANN%20B":                       "",
 		"/users?search=a*":                            "",
 		"/users?search=n;x":                           "ben;x",
 		"/users?propertyKey=team":                     "ann joanna zoë",

@@ -153,8 +153,9 @@ func (o *object) sub(n node, name string) *object {
 	return &object{decoder: o.decoder, path: o.path + name + ".", node: n, used: make([]bool, len(n.members))}
 }
 
-// find returns the last member of one of the names that isn't null. The names may
-// stand with the "@" that the oldest notation gives attributes.
+// find returns the member of the first of the names that isn't null; of members of
+// one name the last counts. Names may stand with the "@" that the oldest notation gives
+// attributes.
 func (o *object) find(names ...string) (node, bool) {
 	var found node
 	ok := false
@@ -164,7 +165,7 @@ func (o *object) find(names ...string) (node, bool) {
 				continue
 			}
 			o.used[i] = true
-			if m.node.kind != nullValue && !ok {
+			if !ok {
 				found = m.node
 			}
 		}
