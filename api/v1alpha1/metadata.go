@@ -15,14 +15,14 @@ const (
 	// before its resource was made, as after an import. It is what status.createdAt shows then.
 	CreatedAtAnnotation = "chat-operator.io/created-at"
 
-	// ConfirmPurgeAnnotation releases the purge brake. When more than a tenth of the accounts (and at least ten)
-	// are due to be purged at once, nothing is purged until somebody confirms it. The Event that reports the brake names the
-	// Secret to annotate, and the value: the number of accounts that may be purged. The operator removes the annotation
-	// once it has acted on it.
+	// ConfirmPurgeAnnotation, on the operator's own Secret, releases the purge brake. When more than a tenth of the accounts (and
+	// at least ten) are gone and their data falls due, nothing is purged until somebody confirms it. Its value is a time
+	// (RFC 3339): what was deleted up to then may be purged. The Event that reports the brake has the whole command. What is deleted
+	// later is judged anew, so the annotation may stay.
 	ConfirmPurgeAnnotation = "chat-operator.io/confirm-purge"
 
 	// UserLabel is on every Secret that the operator made for a ChatUser; its value is the resource's metadata.name where
-	// that fits a label value (63 characters), else the hash of it that LabelValue gives.
+	// that fits a label value (63 characters), else a hash of it.
 	UserLabel = "chat-operator.io/user"
 )
 
