@@ -327,6 +327,12 @@ func TestMaxUnauthenticated(t *testing.T) {
 	s := newServer(t, StartTLS, func(c *Config) { c.MaxUnauthenticated = 3 })
 	bound := s.connect(t)
 	bound.bind(username, "x")
+	pending := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.pending
+	}
+	eventually(t, "who is bound does not count", func() bool { return pending() == 0 })
 	var waiting []*client
 	for range 3 {
 		c := s.connect(t)
@@ -344,11 +350,7 @@ func TestMaxUnauthenticated(t *testing.T) {
 		t.Fatal("one too many is served")
 	}
 	waiting[0].Conn.Close()
-	eventually(t, "there is room again", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.pending < 3
-	})
+	eventually(t, "there is room again", func() bool { return pending() < 3 })
 	next := s.connect(t)
 	next.bind("romeo", "y")
 	bound.send("<message id='alive'/>")
