@@ -82,15 +82,17 @@ const (
 	DeletionRetain DeletionPolicy = "Retain"
 )
 
-// Subscription is the state of a roster item (RFC 6121 §2.1.2.5).
+// Subscription is the state of a roster item (RFC 6121 §2.1.2.5): a set of two
+// directions, so that SubscriptionBoth is SubscriptionTo|SubscriptionFrom. The numbers are
+// stored and must not change.
 type Subscription uint8
 
 // Subscription states, from the roster owner's point of view.
 const (
-	SubscriptionNone Subscription = iota
-	SubscriptionTo
-	SubscriptionFrom
-	SubscriptionBoth
+	SubscriptionNone Subscription = 0
+	SubscriptionTo   Subscription = 1
+	SubscriptionFrom Subscription = 2
+	SubscriptionBoth Subscription = 3
 )
 
 // String gives the value as RFC 6121 §2.1.2.5 writes it.
@@ -123,10 +125,10 @@ func ParseSubscription(s string) (Subscription, bool) {
 }
 
 // SeesContact says whether the roster's owner receives the contact's presence.
-func (s Subscription) SeesContact() bool { return s == SubscriptionTo || s == SubscriptionBoth }
+func (s Subscription) SeesContact() bool { return s&SubscriptionTo != 0 }
 
 // SeenByContact says whether the contact receives the presence of the roster's owner.
-func (s Subscription) SeenByContact() bool { return s == SubscriptionFrom || s == SubscriptionBoth }
+func (s Subscription) SeenByContact() bool { return s&SubscriptionFrom != 0 }
 
 // Property is a named value of a user or a group.
 type Property struct {

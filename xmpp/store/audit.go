@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// AuditEntry is one line of the audit log. It never holds a secret.
+type AuditEntry struct {
+	// ID grows from entry to entry; the store gives it.
+	ID int64
+	// Time is now if it is zero.
+	Time time.Time
+	// Username is who did it.
+	Username string
+	// Node is the process that it was done through.
+	Node string
+	// Summary says what was done, Details lists the values, one a line.
+	Summary, Details string
+	// Via is the way in, Address where it came from.
+	Via, Address string
+}
+
+// AuditFilter picks entries of the audit log. The zero value picks all.
+type AuditFilter struct {
+	// Username, if not empty, is who did it: exactly.
+	Username string
+	// From and To bound the time, both inclusive; zero is open.
+	From, To time.Time
+	// Offset skips that many of the newest entries, Limit caps what comes; 0: no cap.
+	Offset, Limit int
+}
+
+const (
+	auditNextID = `UPDATE counter SET value = value + 1 WHERE name = 'audit_log' RETURNING value`
+	auditAppend = `INSERT INTO audit_log (id, time, username, node, summary, details, via, address)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	auditSelect = `SELECT id, time, username, node, summary, details, via, address FROM audit_log`
+	auditPrune  = `DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE time < $1 ORDER BY time LIMIT $2)`
+)
+
+// pruneChunk bounds the rows that one write deletes.
+const pruneChunk = 1000
+
+// AppendAudit adds an entry. When it returns, the entry is kept.
+func (s *Store) AppendAudit(ctx context.Context, e AuditEntry) error {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	return s.write(ctx, "writing to the audit log", func(t *txn) error {
+		var id int64
+		if err := t.one(auditNextID, nil, &id); err != nil {
+			return err
+		}
+		return t.exec(auditAppend, id, moment(e.Time), e.Username, e.Node, e.Summary, e.Details, e.Via, e.Address)
+	})
+}
+
+// ListAudit lists entries, newest first.
+func (s *Store) ListAudit(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
+	statement, args := f.statement()
+	var list []AuditEntry
+	err := s.query(ctx, "reading the audit log", func(rows *sql.Rows) error {
+		var (
+			e  AuditEntry
+			at int64
+		)
+		if err := rows.Scan(&e.ID, &at, &e.Username, &e.Node, &e.Summary, &e.Details, &e.Via, &e.Address); err != nil {
+			return err
+		}
+		e.Time = toTime(at)
+		list = append(list, e)
+		return nil
+	}, statement, args...)
+	return list, err
+}
+
+func (f AuditFilter) statement() (string, []any) {
+	var (
+		where []string
+		args  []any
+	)
+	bind := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	if f.Username != "" {
+		where = append(where, "username = "+bind(f.Username))
+	}
+	if !f.From.IsZero() {
+		where = append(where, "time >= "+bind(f.From.UnixMicro()))
+	}
+	if !f.To.IsZero() {
+		where = append(where, "time <= "+bind(f.To.UnixMicro()))
+	}
+	statement := auditSelect
+	if len(where) > 0 {
+		statement += " WHERE " + strings.Join(where, " AND ")
+	}
+	limit := int64(math.MaxInt64)
+	if f.Limit > 0 {
+		limit = int64(f.Limit)
+	}
+	statement += " ORDER BY id DESC LIMIT " + bind(limit) + " OFFSET " + bind(int64(max(f.Offset, 0)))
+	return statement, args
+}
+
+// PruneAudit deletes the entries from before a moment, and says how many there were.
+// It goes in parts, between which others write.
+func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error) {
+	var total int64
+	for {
+		var n int64
+		err := s.write(ctx, "pruning the audit log", func(t *txn) (err error) {
+			n, err = t.count(auditPrune, before.UnixMicro(), int64(pruneChunk))
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		if total += n; n < pruneChunk {
+			return total, nil
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package store_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/store"
+)
+
+func TestAuditLog(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		at := func(second int) time.Time { return time.Date(2031, 4, 5, 6, 0, second, 0, time.UTC) }
+		full := store.AuditEntry{
+			Time: at(0), Username: "mira", Node: "chat-0", Summary: "locked out user tobias", Details: "via = test\nof = audit", Via: "REST", Address: "192.0.2.7",
+		}
+		must(t, s.AppendAudit(ctx, full))
+		for i := 1; i < 6; i++ {
+			must(t, s.AppendAudit(ctx, store.AuditEntry{Time: at(i), Username: []string{"mira", "tobias"}[i%2], Summary: fmt.Sprint(i)}))
+		}
+		list := func(f store.AuditFilter) (ids []int64) {
+			t.Helper()
+			entries, err := s.ListAudit(ctx, f)
+			must(t, err)
+			for _, e := range entries {
+				ids = append(ids, e.ID)
+			}
+			return ids
+		}
+		for name, c := range map[string]struct {
+			filter store.AuditFilter
+			want   []int64
+		}{
+			"all, newest first":      {store.AuditFilter{}, []int64{6, 5, 4, 3, 2, 1}},
+			"by who":                 {store.AuditFilter{Username: "tobias"}, []int64{6, 4, 2}},
+			"from, inclusive":        {store.AuditFilter{From: at(4)}, []int64{6, 5}},
+			"to, inclusive":          {store.AuditFilter{To: at(1)}, []int64{2, 1}},
+			"between":                {store.AuditFilter{From: at(1), To: at(3)}, []int64{4, 3, 2}},
+			"a page":                 {store.AuditFilter{Offset: 1, Limit: 2}, []int64{5, 4}},
+			"a page of who, between": {store.AuditFilter{Username: "tobias", To: at(4), Offset: 1, Limit: 5}, []int64{2}},
+			"beyond the end":         {store.AuditFilter{Offset: 10}, nil},
+			"who is exact":           {store.AuditFilter{Username: "Mira"}, nil},
+		} {
+			if got := list(c.filter); !slices.Equal(got, c.want) {
+				t.Errorf("%s: %v, want %v", name, got, c.want)
+			}
+		}
+		entries, err := s.ListAudit(ctx, store.AuditFilter{Offset: 5})
+		must(t, err)
+		if full.ID = 1; !reflect.DeepEqual(entries, []store.AuditEntry{full}) {
+			t.Errorf("read %+v, want %+v", entries, full)
+		}
+
+		n, err := s.PruneAudit(ctx, at(3))
+		must(t, err)
+		if got := list(store.AuditFilter{}); n != 3 || !slices.Equal(got, []int64{6, 5, 4}) {
+			t.Errorf("pruned %d, left %v", n, got)
+		}
+		_, err = s.PruneAudit(ctx, at(60))
+		must(t, err)
+		// An ID is never given out twice.
+		must(t, s.AppendAudit(ctx, store.AuditEntry{Summary: "later"}))
+		if got := list(store.AuditFilter{}); !slices.Equal(got, []int64{7}) {
+			t.Errorf("after pruning everything the next ID is %v, want 7", got)
+		}
+	})
+}
+
+func TestAuditTimeIsNowUnlessGiven(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		before := time.Now().Truncate(time.Microsecond)
+		must(t, s.AppendAudit(t.Context(), store.AuditEntry{Summary: "x"}))
+		entries, err := s.ListAudit(t.Context(), store.AuditFilter{})
+		must(t, err)
+		if got := entries[0].Time; got.Before(before) || got.After(time.Now()) {
+			t.Errorf("time %v", got)
+		}
+	})
+}
+
+func TestPruneAuditInParts(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		// More than one part, written in one statement to be quick.
+		must(t, s.Write(t.Context(), `INSERT INTO audit_log (id, time, username, node, summary, details, via, address)
+			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+			SELECT i, i, '', '', '', '', '', '' FROM n`))
+		n, err := s.PruneAudit(t.Context(), time.UnixMicro(2400))
+		if err != nil || n != 2399 {
+			t.Errorf("pruned %d, %v; want 2399", n, err)
+		}
+	})
+}

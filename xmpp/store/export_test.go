@@ -1,0 +1,51 @@
+package store
+
+import (
+	"context"
+	"strconv"
+)
+
+// SetMaxPages makes the disk "full" once the database has that many pages more than it has now.
+func (s *Store) SetMaxPages(more int64) error {
+	return s.write(context.Background(), "limiting the database", func(t *txn) error {
+		var now, set int64
+		if err := t.one("PRAGMA page_count", nil, &now); err != nil {
+			return err
+		}
+		return t.one("PRAGMA max_page_count = "+strconv.FormatInt(now+more, 10), nil, &set)
+	})
+}
+
+// Write runs statements as one write, and Do any function.
+func (s *Store) Write(ctx context.Context, statement string, args ...any) error {
+	return s.write(ctx, "testing", func(t *txn) error { return t.exec(statement, args...) })
+}
+
+// Do runs a function as a write.
+func (s *Store) Do(ctx context.Context, f func() error) error {
+	return s.write(ctx, "testing", func(*txn) error { return f() })
+}
+
+// Statements lists every statement that the code runs.
+func Statements() []string {
+	filtered, _ := AuditFilter{Username: "a", From: toTime(1), To: toTime(2), Limit: 1}.statement()
+	return []string{
+		rosterLoad, rosterPut, rosterDelete, rosterHolders, rosterPurge, rosterVersionBump, rosterVersionGet, rosterVersionPurge,
+		identityList, identityListOf, identityGet, identityPut, identityDelete,
+		auditNextID, auditAppend, filtered, auditPrune,
+	}
+}
+
+// Migrations are the embedded files.
+func Migrations() map[string]string {
+	all := map[string]string{}
+	entries, _ := migrations.ReadDir("migrations")
+	for _, e := range entries {
+		b, _ := migrations.ReadFile("migrations/" + e.Name())
+		all[e.Name()] = string(b)
+	}
+	return all
+}
+
+// ExplainSQLite is the translation of an engine's errors.
+func ExplainSQLite(path string, err error) error { return explainSQLite(path, err) }

@@ -1,0 +1,87 @@
+package store_test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/account"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+)
+
+func TestIdentities(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		since := time.Date(2031, 4, 5, 6, 7, 8, 123_456_000, time.FixedZone("", 7200))
+		mira := store.Identity{Kind: "user", Name: "mira", UID: "1", Resource: "mira", DeletionPolicy: "Delete", State: store.Active, Since: since}
+		room := store.Identity{Kind: "room", Name: "mira", UID: "2", Resource: "r", DeletionPolicy: "Retain", State: store.Pending}
+		anna := store.Identity{Kind: "user", Name: "anna", State: store.PurgeNow}
+		must(t, s.PutIdentities(ctx, []store.Identity{mira, room, anna}))
+		must(t, s.PutIdentities(ctx, nil))
+
+		mira.Since = since.UTC()
+		for kind, want := range map[string][]store.Identity{"user": {anna, mira}, "room": {room}, "": {room, anna, mira}, "group": nil} {
+			if got, err := s.ListIdentities(ctx, kind); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("ListIdentities(%q) = %+v, %v; want %+v", kind, got, err, want)
+			}
+		}
+		mira.State, mira.UID = store.Pending, "3"
+		must(t, s.PutIdentity(ctx, mira))
+		if got, ok, err := s.GetIdentity(ctx, "user", "mira"); err != nil || !ok || got != mira {
+			t.Errorf("GetIdentity = %+v, %v, %v; want %+v", got, ok, err, mira)
+		}
+		must(t, s.DeleteIdentity(ctx, "user", "mira"))
+		must(t, s.DeleteIdentity(ctx, "user", "mira"))
+		if _, ok, err := s.GetIdentity(ctx, "user", "mira"); err != nil || ok {
+			t.Errorf("after its deletion: %v, %v", ok, err)
+		}
+		if _, ok, err := s.GetIdentity(ctx, "room", "mira"); err != nil || !ok {
+			t.Errorf("the room of that name: %v, %v; want it untouched", ok, err)
+		}
+	})
+}
+
+func TestManyIdentities(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		var list []store.Identity
+		for i := range 1201 { // more than two parts
+			list = append(list, store.Identity{Kind: "user", Name: fmt.Sprintf("u%05d", i), State: store.Active})
+		}
+		must(t, s.PutIdentities(t.Context(), list))
+		if got, err := s.ListIdentities(t.Context(), "user"); err != nil || !reflect.DeepEqual(got, list) {
+			t.Errorf("%d identities, %v; want %d", len(got), err, len(list))
+		}
+	})
+}
+
+func TestPurgeAccountTakesEverythingOfIt(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		contact := account.Item{JID: jid.MustParse("anna@chat.example")}
+		for _, u := range []string{"mira", "tobias"} {
+			must(t, s.PutItem(ctx, u, contact))
+			must(t, s.PutIdentity(ctx, store.Identity{Kind: "user", Name: u, State: store.PurgeNow}))
+		}
+		must(t, s.PutIdentity(ctx, store.Identity{Kind: "room", Name: "mira", State: store.Active}))
+		for range 2 { // again is no error
+			must(t, s.PurgeAccount(ctx, "mira"))
+		}
+		if items, err := s.LoadRoster(ctx, "mira"); err != nil || len(items) != 0 {
+			t.Errorf("the roster is still there: %v, %v", items, err)
+		}
+		if v, err := s.RosterVersion(ctx, "mira"); err != nil || v != 0 {
+			t.Errorf("the roster's version is still there: %v, %v", v, err)
+		}
+		if _, ok, err := s.GetIdentity(ctx, "user", "mira"); err != nil || ok {
+			t.Errorf("the name is still there: %v, %v", ok, err)
+		}
+		if items, err := s.LoadRoster(ctx, "tobias"); err != nil || len(items) != 1 {
+			t.Errorf("another account's roster: %v, %v", items, err)
+		}
+		if _, ok, err := s.GetIdentity(ctx, "room", "mira"); err != nil || !ok {
+			t.Errorf("the room of that name: %v, %v", ok, err)
+		}
+	})
+}
