@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
 // auditTimeout bounds how long an answer waits for its audit entry.
@@ -15,7 +17,7 @@ const maxSummary = 250
 // record writes an entry about something that has happened. summary is in the
 // wording of the original's log; details are "name = value" lines without secrets.
 func (c *call) record(summary string, details ...string) {
-	c.append(AuditEntry{Username: c.who.Name, Summary: summary, Details: strings.Join(details, "\n")})
+	c.append(store.AuditEntry{Username: c.who.Name, Summary: summary, Details: strings.Join(details, "\n")})
 }
 
 // recordFailedAuthentication writes who was claimed to be, if there is such an account. The
@@ -25,11 +27,11 @@ func (c *call) recordFailedAuthentication(claimed string) {
 	if claimed != "" {
 		summary += " as " + claimed
 	}
-	c.append(AuditEntry{Username: claimed, Summary: summary, Details: detail("method", c.request.Method)})
+	c.append(store.AuditEntry{Username: claimed, Summary: summary, Details: detail("method", c.request.Method)})
 	c.server.Log.Warn("a REST caller failed to authenticate", "as", claimed, "from", c.addressText())
 }
 
-func (c *call) append(e AuditEntry) {
+func (c *call) append(e store.AuditEntry) {
 	e.Time, e.Node, e.Via, e.Address = time.Now(), c.server.Node, viaREST, c.addressText()
 	if r := []rune(e.Summary); len(r) > maxSummary {
 		e.Summary = string(r[:maxSummary-1]) + "…"

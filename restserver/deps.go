@@ -4,12 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp"
 	"github.com/chat-operator/chat-operator/xmpp/account"
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
 
 // Config is what the installation decides once.
@@ -33,6 +35,7 @@ type Deps struct {
 	Sessions  Sessions
 	Audit     Audit
 	Health    Health
+	Listeners Listeners
 	// Authenticators accept callers besides the shared secret and the administrators'
 	// passwords, while plugin.restapi.httpAuth is unset.
 	Authenticators []Authenticator
@@ -76,40 +79,21 @@ type Rosters interface {
 // Sessions is what clients are connected.
 type Sessions interface {
 	// Sessions lists the sessions of a user, or all of them for an empty name.
-	Sessions(username string) []Session
+	Sessions(username string) []xmpp.SessionInfo
 	// Kick closes a user's sessions and says how many there were.
 	Kick(username string) int
 }
 
-// Session describes one bound session.
-type Session struct {
-	JID       jid.JID
-	Anonymous bool
-	// Remote sessions are on another node.
-	Remote bool
-	// Available: the session has sent available presence. Show and Status are of
-	// that presence (RFC 6121 §4.7).
-	Available    bool
-	Show, Status string
-	Priority     int
-	// Address is the client's network address, empty when it isn't known.
-	Address             string
-	Since, LastActivity time.Time
-	Secure              bool
-}
-
 // Audit remembers who did what.
 type Audit interface {
-	AppendAudit(ctx context.Context, e AuditEntry) error
+	AppendAudit(ctx context.Context, e store.AuditEntry) error
 }
 
-// AuditEntry is one line of the audit log. It never holds a secret.
-type AuditEntry struct {
-	Time             time.Time
-	Username         string
-	Node             string
-	Summary, Details string
-	Via, Address     string
+// Listeners tells whether clients are let in.
+type Listeners interface {
+	// Accepting fails when clients should be accepted in a mode and are not; a mode that
+	// is off is no failure.
+	Accepting(mode stream.Mode) error
 }
 
 // Health tells how the process is. The errors say what is wrong in a sentence.
@@ -118,7 +102,14 @@ type Health interface {
 	Live(ctx context.Context) error
 	// Ready fails while clients would be turned away.
 	Ready(ctx context.Context) error
-	// Accepting fails when the listener for clients, with TLS from the first byte or
-	// without, should accept connections and doesn't. One that is off is no failure.
-	Accepting(ctx context.Context, encrypted bool) error
 }
+
+// The program's own parts fit without anything in between.
+var (
+	_ Directory = (*directory.Directory)(nil)
+	_ Proposer  = directory.Proposer(nil)
+	_ Rosters   = (*account.Rosters)(nil)
+	_ Sessions  = (*xmpp.Server)(nil)
+	_ Listeners = (*xmpp.Server)(nil)
+	_ Audit     = (*store.Store)(nil)
+)

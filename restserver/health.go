@@ -3,6 +3,8 @@ package restserver
 import (
 	"net/http"
 	"strings"
+
+	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
 
 // live is GET /system/liveness and what is below it.
@@ -41,12 +43,12 @@ func readyForConnections(c *call) (answer, error) {
 		return answer{}, badRequest("connectionType has to be one of SOCKET_S2S, SOCKET_C2S, BOSH_C2S, WEBADMIN, COMPONENT, CONNECTION_MANAGER", kind)
 	}
 	if plain {
-		if err := c.server.Health.Accepting(c.ctx, false); err != nil {
+		if err := c.server.Listeners.Accepting(stream.StartTLS); err != nil {
 			return c.healthy(err)
 		}
 	}
 	if encrypted {
-		return c.healthy(c.server.Health.Accepting(c.ctx, true))
+		return c.healthy(c.server.Listeners.Accepting(stream.DirectTLS))
 	}
 	return done()
 }

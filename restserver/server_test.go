@@ -17,9 +17,12 @@ import (
 	"time"
 
 	"github.com/chat-operator/chat-operator/restserver"
+	"github.com/chat-operator/chat-operator/xmpp"
 	"github.com/chat-operator/chat-operator/xmpp/account"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
 
 const (
@@ -56,7 +59,7 @@ func newWorld(t testing.TB, change ...func(*restserver.Config, *restserver.Deps)
 	w := &world{t: t, directory: d, local: directory.NewLocal(d), sessions: &sessions{}, audit: &audit{}, health: &health{}, log: &strings.Builder{}}
 	w.rosters = &rosters{directory: d, local: w.local, made: map[string][]account.Item{}}
 	cfg := restserver.Config{Domain: domain, Node: "chat-0", Secret: func() string { return mainSecret }}
-	deps := restserver.Deps{Directory: d, Proposer: w.local, Rosters: w.rosters, Sessions: w.sessions, Audit: w.audit, Health: w.health,
+	deps := restserver.Deps{Directory: d, Proposer: w.local, Rosters: w.rosters, Sessions: w.sessions, Audit: w.audit, Health: w.health, Listeners: w.health,
 		Log: slog.New(slog.NewTextHandler(&synced{w: w.log}, nil))}
 	for _, f := range change {
 		f(&cfg, &deps)
@@ -109,13 +112,13 @@ func (r *rosters) Remove(ctx context.Context, by directory.Actor, username strin
 
 type sessions struct {
 	mu   sync.Mutex
-	list []restserver.Session
+	list []xmpp.SessionInfo
 }
 
-func (s *sessions) Sessions(username string) []restserver.Session {
+func (s *sessions) Sessions(username string) []xmpp.SessionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var found []restserver.Session
+	var found []xmpp.SessionInfo
 	for _, one := range s.list {
 		if username == "" || one.JID.Local() == username {
 			found = append(found, one)
@@ -128,16 +131,16 @@ func (s *sessions) Kick(username string) int {
 	n := len(s.Sessions(username))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.list = slices.DeleteFunc(s.list, func(one restserver.Session) bool { return one.JID.Local() == username })
+	s.list = slices.DeleteFunc(s.list, func(one xmpp.SessionInfo) bool { return one.JID.Local() == username })
 	return n
 }
 
 type audit struct {
 	mu      sync.Mutex
-	entries []restserver.AuditEntry
+	entries []store.AuditEntry
 }
 
-func (a *audit) AppendAudit(_ context.Context, e restserver.AuditEntry) error {
+func (a *audit) AppendAudit(_ context.Context, e store.AuditEntry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.entries = append(a.entries, e)
@@ -164,8 +167,8 @@ type health struct{ live, ready, plain, encrypted error }
 
 func (h *health) Live(context.Context) error  { return h.live }
 func (h *health) Ready(context.Context) error { return h.ready }
-func (h *health) Accepting(_ context.Context, encrypted bool) error {
-	if encrypted {
+func (h *health) Accepting(mode stream.Mode) error {
+	if mode == stream.DirectTLS {
 		return h.encrypted
 	}
 	return h.plain

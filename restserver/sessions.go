@@ -2,26 +2,28 @@ package restserver
 
 import (
 	"cmp"
+	"net"
 	"slices"
 	"strconv"
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
+	"github.com/chat-operator/chat-operator/xmpp"
 )
 
 // listSessions is GET /sessions and GET /sessions/{username}: a user that doesn't exist has no
 // sessions, that is no error.
 func listSessions(c *call) (answer, error) {
-	var sessions []Session
+	var sessions []xmpp.SessionInfo
 	if name, one := c.params["username"]; !one {
 		sessions = c.server.Sessions.Sessions("")
 	} else if username, valid := prepareUsername(name, c.server.Domain); valid {
 		sessions = c.server.Sessions.Sessions(username)
 	}
 	sessions = slices.Clone(sessions)
-	slices.SortFunc(sessions, func(a, b Session) int {
+	slices.SortFunc(sessions, func(a, b xmpp.SessionInfo) int {
 		return cmp.Or(cmp.Compare(a.JID.Local(), b.JID.Local()), a.JID.Compare(b.JID))
 	})
-	return listOf(c, sessions, func(part []Session) entity.Entity {
+	return listOf(c, sessions, func(part []xmpp.SessionInfo) entity.Entity {
 		list := make(entity.Sessions, len(part))
 		for i := range part {
 			list[i] = sessionEntity(&part[i])
@@ -30,27 +32,28 @@ func listSessions(c *call) (answer, error) {
 	})
 }
 
-func sessionEntity(s *Session) entity.Session {
+func sessionEntity(s *xmpp.SessionInfo) entity.Session {
+	host, _, err := net.SplitHostPort(s.RemoteAddr)
+	if err != nil {
+		host = s.RemoteAddr
+	}
 	e := entity.Session{
 		SessionID:       s.JID.String(),
-		Username:        s.JID.Local(),
-		Resource:        s.JID.Resource(),
-		Node:            "Local",
+		Username:        s.Username,
+		Resource:        s.Resource,
+		Node:            "Local", // one process serves a domain
 		SessionStatus:   "Authenticated",
 		PresenceStatus:  presenceStatus(s.Show),
 		PresenceMessage: s.Status,
 		Priority:        s.Priority,
-		HostAddress:     s.Address,
-		HostName:        s.Address, // names are not looked up: an answer must not wait for a name server
-		CreationDate:    s.Since,
+		HostAddress:     host,
+		HostName:        host, // names are not looked up: an answer must not wait for a name server
+		CreationDate:    s.Created,
 		LastActionDate:  s.LastActivity,
 		Secure:          s.Secure,
 	}
 	if s.Anonymous {
 		e.Username = "Anonymous"
-	}
-	if s.Remote {
-		e.Node = "Remote"
 	}
 	return e
 }
@@ -88,10 +91,8 @@ func countSessions(c *call) (answer, error) {
 	var count entity.SessionsCount
 	for _, s := range c.server.Sessions.Sessions("") {
 		if s.Available {
+			count.Local++
 			count.Cluster++
-			if !s.Remote {
-				count.Local++
-			}
 		}
 	}
 	return ok(count)
