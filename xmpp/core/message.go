@@ -76,12 +76,14 @@ func (sb *Switchboard) forged(c xmlstream.Element) bool {
 	case nsStanzaID:
 		return c.Is(nsStanzaID, "stanza-id") && sb.ours(c.Attr("by"))
 	case stanza.NSDelay:
-		return sb.ours(c.Attr("from"))
+		// One that names nobody is the sender's own word (XEP-0203 §2).
+		from := c.Attr("from")
+		return from != nil && sb.ours(from)
 	}
 	return false
 }
 
-// ours reports whether an address is of this domain, or is none at all: what cannot be told from ours counts as ours.
+// ours reports whether an address is of this domain, or not an address at all: what cannot be told from ours counts as ours.
 func (sb *Switchboard) ours(address []byte) bool {
 	j, err := jid.ParseBytes(bytes.TrimSpace(address))
 	return err != nil || j.Domain() == sb.domain
