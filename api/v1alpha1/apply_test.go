@@ -77,7 +77,7 @@ var _ = Describe("The samples", func() {
 				entry := stored.GetManagedFields()[0]
 				Expect(entry.Manager).To(Equal(manager))
 				var owned map[string]any
-				Expect(json.Unmarshal(entry.FieldsV1.Raw, &owned)).To(Succeed())
+				Expect(json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned)).To(Succeed())
 				Expect(owned).NotTo(HaveKey("f:status"))
 				Expect(owned["f:spec"]).NotTo(BeEmpty())
 				expectOwned(owned["f:spec"], sample.Object["spec"])

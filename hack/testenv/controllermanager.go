@@ -15,7 +15,7 @@ const stopTimeout = 10 * time.Second
 // controllerManager is a running kube-controller-manager.
 type controllerManager struct {
 	process *os.Process
-	ended   <-chan error
+	ended   <-chan struct{}
 }
 
 // startControllerManager runs the two controllers that finish deletions, and none of those that write at rest.
@@ -30,8 +30,11 @@ func startControllerManager(path, kubeconfig string, output io.Writer) (*control
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start kube-controller-manager: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ends when told to does not matter
+	}()
 	return &controllerManager{process: cmd.Process, ended: ended}, nil
 }
 
