@@ -40,7 +40,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		w := newWorld(t)
 		w.create("mira", "x")
-		r := httptest.NewRequest("GET", "/", bytes.NewReader(body))
+		r := httptest.NewRequest(http.MethodGet, "/", bytes.NewReader(body))
 		r.Method, r.URL = method, u
 		r.Header = http.Header{"Accept": {accepted}, "Content-Type": {contentType}, "Authorization": {authorization}}
 		got := httptest.NewRecorder()

@@ -109,7 +109,7 @@ func TestPathsThatAreNot(t *testing.T) {
 // mustPath is the decoded path, which errors name; characters that aren't UTF-8 show as such.
 func mustPath(t *testing.T, path string) string {
 	t.Helper()
-	r, err := http.NewRequest("GET", restserver.Base+path, nil)
+	r, err := http.NewRequest(http.MethodGet, restserver.Base+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,6 @@ type world struct {
 	audit     *audit
 	health    *health
 	log       *strings.Builder
-	config    restserver.Config
 	handler   http.Handler
 }
 
@@ -90,7 +89,7 @@ func (r *rosters) Roster(_ context.Context, username string) ([]account.Item, er
 	var items []account.Item
 	if u, ok := r.directory.User(username); ok {
 		for _, c := range u.Contacts {
-			items = append(items, account.Item{JID: c.JID, Name: c.Name, Subscription: account.Subscription(c.Subscription), Groups: c.Groups, Declared: true})
+			items = append(items, account.Item{JID: c.JID, Name: c.Name, Subscription: c.Subscription, Groups: c.Groups, Declared: true})
 		}
 	}
 	for _, i := range r.made[username] {

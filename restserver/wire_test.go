@@ -111,7 +111,10 @@ func TestOverTLS(t *testing.T) {
 	defer s.Close()
 	client := s.Client()
 	client.Transport.(*http.Transport).TLSClientConfig.MinVersion = tls.VersionTLS13
-	r, _ := http.NewRequest("GET", s.URL+users, nil)
+	r, err := http.NewRequest(http.MethodGet, s.URL+users, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.Header.Set("Authorization", mainSecret)
 	resp, err := client.Do(r)
 	if err != nil {
@@ -119,7 +122,7 @@ func TestOverTLS(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != 200 || string(body) != prolog+"<users/>" || resp.ProtoMajor != 2 {
+	if resp.StatusCode != http.StatusOK || string(body) != prolog+"<users/>" || resp.ProtoMajor != 2 {
 		t.Errorf("%s %d %s", resp.Proto, resp.StatusCode, body)
 	}
 }

@@ -75,7 +75,7 @@ func parseJSON(data []byte) (*Body, error) {
 	d.UseNumber()
 	n, err := readJSON(d, &budget{left: maxNodes}, 0)
 	if err == nil {
-		if _, after := d.Token(); after != io.EOF {
+		if _, after := d.Token(); !errors.Is(after, io.EOF) {
 			err = inputErrorf("the body is not well-formed JSON: something follows the first value")
 		}
 	}
@@ -185,7 +185,7 @@ func parseXML(data []byte, decoded bool) (*Body, error) {
 	var body *Body
 	for {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package entity_test
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -234,7 +235,7 @@ func TestParseRefuses(t *testing.T) {
 		if len(body) > 60 {
 			body = body[:60]
 		}
-		if _, input := err.(*entity.InputError); !input {
+		if _, input := errors.AsType[*entity.InputError](err); !input {
 			t.Errorf("%q: %v", body, err)
 		}
 	}
