@@ -49,7 +49,20 @@ func touch(path string) error {
 	if err != nil {
 		return unreadable(path, err)
 	}
-	return f.Close()
+	if err := f.Close(); err != nil {
+		return unreadable(path, err)
+	}
+	// A new file is there for good only once its folder is on disk; SQLite sees to
+	// that for the files that it makes itself.
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return unreadable(path, err)
+	}
+	err = folder.Sync()
+	if err := errors.Join(err, folder.Close()); err != nil {
+		return unreadable(path, err)
+	}
+	return nil
 }
 
 func unreadable(path string, err error) error {

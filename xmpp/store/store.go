@@ -18,7 +18,7 @@ import (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS //nolint:gochecknoglobals // go:embed needs a package variable; nobody writes it.
+var migrations embed.FS
 
 // readers is the size of the pool of reading connections.
 const readers = 4

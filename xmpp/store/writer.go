@@ -282,30 +282,31 @@ func (w *writer) disconnect() error {
 // connection, and run to their end: see writer.transaction about contexts.
 type txn struct{ w *writer }
 
-func (t *txn) prepare(statement string) (*sql.Stmt, error) {
-	if s, ok := t.w.stmts[statement]; ok {
-		return s, nil
+// statement prepares a text unless that has been done on this connection; disconnect
+// closes it.
+func (t *txn) statement(text string) error {
+	if _, ok := t.w.stmts[text]; ok {
+		return nil
 	}
-	s, err := t.w.conn.PrepareContext(context.Background(), statement)
+	s, err := t.w.conn.PrepareContext(context.Background(), text) //nolint:sqlclosecheck // It lives as long as the connection: disconnect closes it.
 	if err != nil {
-		return nil, err
+		return err
 	}
-	t.w.stmts[statement] = s
-	return s, nil
+	t.w.stmts[text] = s
+	return nil
 }
 
-func (t *txn) exec(statement string, args ...any) error {
-	_, err := t.count(statement, args...)
+func (t *txn) exec(text string, args ...any) error {
+	_, err := t.count(text, args...)
 	return err
 }
 
 // count is exec that tells how many rows it changed.
-func (t *txn) count(statement string, args ...any) (int64, error) {
-	s, err := t.prepare(statement)
-	if err != nil {
+func (t *txn) count(text string, args ...any) (int64, error) {
+	if err := t.statement(text); err != nil {
 		return 0, err
 	}
-	r, err := s.ExecContext(context.Background(), args...)
+	r, err := t.w.stmts[text].ExecContext(context.Background(), args...)
 	if err != nil {
 		return 0, err
 	}
@@ -313,10 +314,9 @@ func (t *txn) count(statement string, args ...any) (int64, error) {
 }
 
 // one runs a statement that returns one row.
-func (t *txn) one(statement string, args []any, into ...any) error {
-	s, err := t.prepare(statement)
-	if err != nil {
+func (t *txn) one(text string, args []any, into ...any) error {
+	if err := t.statement(text); err != nil {
 		return err
 	}
-	return s.QueryRowContext(context.Background(), args...).Scan(into...)
+	return t.w.stmts[text].QueryRowContext(context.Background(), args...).Scan(into...)
 }
