@@ -26,6 +26,19 @@ func (s *Store) Do(ctx context.Context, f func() error) error {
 	return s.write(ctx, "testing", func(*txn) error { return f() })
 }
 
+// WriteThenFail runs a statement that succeeds in a write that then fails.
+func (s *Store) WriteThenFail(ctx context.Context, err error, statement string, args ...any) error {
+	return s.write(ctx, "testing", func(t *txn) error {
+		if err := t.exec(statement, args...); err != nil {
+			return err
+		}
+		return err
+	})
+}
+
+// Queued says how many writes wait.
+func (s *Store) Queued() int { return len(s.writer.queue) }
+
 // Statements lists every statement that the code runs.
 func Statements() []string {
 	filtered, _ := AuditFilter{Username: "a", From: toTime(1), To: toTime(2), Limit: 1}.statement()

@@ -191,6 +191,7 @@ func TestFullDisk(t *testing.T) {
 			}
 		})
 	}
+	queued(t, s, 6)
 	release()
 	all.Wait()
 	entries, err := s.ListAudit(t.Context(), store.AuditFilter{})

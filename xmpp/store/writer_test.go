@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/account"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
@@ -61,6 +63,16 @@ func block(t *testing.T, s *store.Store) (release func()) {
 	}
 }
 
+// queued returns once so many writes wait for the writer.
+func queued(t *testing.T, s *store.Store, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); s.Queued() < n; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d writes queued, want %d", s.Queued(), n)
+		}
+	}
+}
+
 func TestFailingWriteLeavesItsNeighboursAlone(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
@@ -74,14 +86,15 @@ func TestFailingWriteLeavesItsNeighboursAlone(t *testing.T) {
 					if err := s.AppendAudit(ctx, store.AuditEntry{Summary: "good"}); err != nil {
 						t.Errorf("a good write among bad ones: %v", err)
 					}
-				case 1: // fails after it has changed something, by the engine's hand
-					err := s.Write(ctx, `INSERT INTO audit_log (id, time, username, node, summary, details, via, address)
-						VALUES ($1, 0, '', '', 'bad', '', '', ''), ($1, 0, '', '', 'bad', '', '', '')`, int64(1000+i))
+				case 1: // refused by the engine
+					err := s.Write(ctx, `INSERT INTO counter (name, value) VALUES ('audit_log', 1)`)
 					if err == nil {
 						t.Error("a duplicate key was accepted")
 					}
-				case 2:
-					if err := s.Do(ctx, func() error { return refused }); !errors.Is(err, refused) {
+				case 2: // fails after it has changed something
+					err := s.WriteThenFail(ctx, refused, `INSERT INTO audit_log (id, time, username, node, summary, details, via, address)
+						VALUES ($1, 0, '', '', 'bad', '', '', '')`, int64(1000+i))
+					if !errors.Is(err, refused) {
 						t.Errorf("err = %v, want the operation's own", err)
 					}
 				}
@@ -92,6 +105,7 @@ func TestFailingWriteLeavesItsNeighboursAlone(t *testing.T) {
 				t.Error("a panic was no error")
 			}
 		})
+		queued(t, s, 31)
 		release()
 		all.Wait()
 		entries, err := s.ListAudit(ctx, store.AuditFilter{})
@@ -108,6 +122,7 @@ func TestContextEndsTheWaitForTheWriter(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)
 		go func() { result <- s.AppendAudit(ctx, store.AuditEntry{Summary: "abandoned"}) }()
+		queued(t, s, 1)
 		cancel()
 		if err := <-result; !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v", err)
