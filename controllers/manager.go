@@ -3,6 +3,7 @@ package controllers
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -83,14 +84,17 @@ func newScheme() (*runtime.Scheme, error) {
 // even at a start for which the API server keeps us waiting.
 func newMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, corev1.SchemeGroupVersion})
-	for kind, plural := range map[string]string{
-		"ChatUser": "chatusers", "ChatGroup": "chatgroups", "ChatRoom": "chatrooms", "SystemProperty": "systemproperties",
-	} {
-		mapper.AddSpecific(v1alpha1.GroupVersion.WithKind(kind),
-			v1alpha1.GroupVersion.WithResource(plural), v1alpha1.GroupVersion.WithResource(kind), meta.RESTScopeNamespace)
+	add := func(version schema.GroupVersion, kind, plural string) {
+		// A multi-namespace cache looks the scope of lists up as well.
+		for _, k := range []string{kind, kind + "List"} {
+			mapper.AddSpecific(version.WithKind(k), version.WithResource(plural), version.WithResource(strings.ToLower(kind)), meta.RESTScopeNamespace)
+		}
 	}
-	mapper.AddSpecific(corev1.SchemeGroupVersion.WithKind("Secret"),
-		corev1.SchemeGroupVersion.WithResource("secrets"), corev1.SchemeGroupVersion.WithResource("secret"), meta.RESTScopeNamespace)
+	add(v1alpha1.GroupVersion, "ChatUser", "chatusers")
+	add(v1alpha1.GroupVersion, "ChatGroup", "chatgroups")
+	add(v1alpha1.GroupVersion, "ChatRoom", "chatrooms")
+	add(v1alpha1.GroupVersion, "SystemProperty", "systemproperties")
+	add(corev1.SchemeGroupVersion, "Secret", "secrets")
 	return mapper
 }
 

@@ -43,7 +43,7 @@ var _ source.SyncingSource = (*projector[client.Object])(nil)
 func (p *projector[T]) register(ctx context.Context, informers crcache.Informers, obj T) error {
 	informer, err := informers.GetInformer(ctx, obj, crcache.BlockUntilSynced(false))
 	if err != nil {
-		return fmt.Errorf("watching %ss: %w", p.kind, err)
+		return fmt.Errorf("watching the %s resources: %w", p.kind, err)
 	}
 	p.registration, err = informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc:    p.added,
@@ -160,7 +160,7 @@ func (p *projector[T]) WaitForSync(ctx context.Context) error {
 }
 
 // String names the source in logs.
-func (p *projector[T]) String() string { return "projection of " + p.kind.String() + "s" }
+func (p *projector[T]) String() string { return "projection: " + p.kind.String() }
 
 // reportQueue is a controller's queue, which is there only after the projection
 // has begun. What comes before waits.
