@@ -52,7 +52,7 @@ type SecretKeyReference struct {
 
 // Property is a free key and value that the server keeps for programs; it means nothing to the server itself.
 type Property struct {
-	// key of the property, exact and case-sensitive, for example "console.order".
+	// key of the property, exact and case-sensitive, at most 255 characters, for example "console.order".
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255

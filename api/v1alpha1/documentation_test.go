@@ -2,6 +2,10 @@ package v1alpha1_test
 
 import (
 	"context"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -100,6 +104,24 @@ var _ = Describe("The definitions", func() {
 		Entry("for properties", "SystemProperty", `value: "yes"`, `{"key":"sample",`+activeCondition+`}`,
 			"NAME KEY VALUE READY REASON AGE", "sample sample yes True Active"),
 	)
+})
+
+var _ = Describe("The reference", func() {
+	It("explains every condition and reason that a status can have", func() {
+		page, err := os.ReadFile("../../docs/reference/api.md")
+		Expect(err).NotTo(HaveOccurred())
+		file, err := parser.ParseFile(token.NewFileSet(), "conditions.go", nil, 0)
+		Expect(err).NotTo(HaveOccurred())
+		constants := 0
+		ast.Inspect(file, func(node ast.Node) bool {
+			if literal, ok := node.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				constants++
+				Expect(string(page)).To(ContainSubstring("| `" + strings.Trim(literal.Value, `"`) + "` |"))
+			}
+			return true
+		})
+		Expect(constants).To(BeNumerically(">", 10))
+	})
 })
 
 const activeCondition = `"observedGeneration":1,"conditions":[{"type":"Ready","status":"True","reason":"Active","message":"","lastTransitionTime":"2031-04-05T06:07:08Z"}]`
