@@ -69,7 +69,6 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 		clock: o.Clock, log: o.Log.WithName("sweep"), namespace: o.Namespace,
 	}
 	sweeper.watch()
-	warmer := newWarmer(o.Directory)
 
 	users := &users{directory: o.Directory, client: mgr.GetCache(), provision: o.Provision, saltKey: o.InstallationKey, endpoint: o.Endpoint}
 	groups := &groups{directory: o.Directory}
@@ -130,7 +129,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 			leadership: leadership, config: mgr.GetConfig(), namespace: o.Namespace, timing: o.LeaseTiming, log: o.Log.WithName("leadership"),
 		}
 	}
-	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper, warmer} {
+	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, err
 		}

@@ -54,6 +54,9 @@ type Config struct {
 	// Identities may be nil where nothing is remembered.
 	Identities Identities
 	Log        logr.Logger
+	// Forget takes a user who was deleted through this program out of the remembered
+	// rosters of others; nil: there are none.
+	Forget func(ctx context.Context, username string) error
 	// Clock is the real one if nil.
 	Clock clock.PassiveClock
 }
@@ -67,6 +70,7 @@ type Provisioner struct {
 	log        logr.Logger
 	clock      clock.PassiveClock
 	names      *nameLocks
+	forget     func(ctx context.Context, username string) error
 	limits     *limits
 	lookups    *lookups
 }
@@ -78,6 +82,9 @@ func New(c Config) *Provisioner {
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
 	}
+	if c.Forget == nil {
+		c.Forget = func(context.Context, string) error { return nil }
+	}
 	return &Provisioner{
 		live:       client.WithFieldOwner(c.Live, FieldManager),
 		namespace:  c.Namespace,
@@ -86,6 +93,7 @@ func New(c Config) *Provisioner {
 		log:        c.Log,
 		clock:      c.Clock,
 		names:      newNameLocks(),
+		forget:     c.Forget,
 		limits:     newLimits(c.Clock),
 		lookups:    newLookups(),
 	}

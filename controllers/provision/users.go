@@ -401,9 +401,12 @@ func (p *Provisioner) deleteUser(ctx context.Context, by directory.Actor, userna
 	return "", fmt.Errorf("user %q: %w", username, directory.ErrConflict)
 }
 
-// forgetContact takes a deleted user out of the declared rosters that may be
-// changed; the others keep a contact that is not there any more.
+// forgetContact takes a deleted user out of the rosters of others: the remembered
+// ones, and the declared ones that may be changed. The rest keep a contact that is not there any more.
 func (p *Provisioner) forgetContact(ctx context.Context, by directory.Actor, username string) {
+	if err := p.forget(ctx, username); err != nil {
+		p.log.Error(err, "Left a deleted user in remembered rosters", "username", username)
+	}
 	address, err := jid.New(username, p.directory.Domain(), "")
 	if err != nil {
 		return

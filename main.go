@@ -1,0 +1,246 @@
+// Command chat-operator manages chat resources of a Kubernetes namespace, and is the
+// chat server that they describe: operator, XMPP server and REST server in one process.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/chat-operator/chat-operator/controllers"
+	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/restserver"
+	"github.com/chat-operator/chat-operator/xmpp"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+	"github.com/chat-operator/chat-operator/xmpp/stream"
+)
+
+func main() {
+	o, err := parseOptions(os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "chat-operator:", err)
+		os.Exit(2) //nolint:forbidigo // main is where the process ends
+	}
+	handler := slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: o.logLevel})
+	slog.SetDefault(slog.New(handler))
+	ctrl.SetLogger(logr.FromSlogHandler(handler))
+	klog.SetSlogLogger(slog.New(handler))
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, o, slog.New(handler)); err != nil {
+		slog.Error("The operator cannot go on", "error", err.Error())
+		os.Exit(1) //nolint:forbidigo // main is where the process ends
+	}
+}
+
+// run wires the parts together and returns when all of them have ended.
+func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
+	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
+		return fmt.Errorf("the folder of --data-dir cannot be used: %w", err)
+	}
+	certificate, err := watchCertificate(o)
+	if err != nil {
+		return err
+	}
+	// Sockets and the database are taken before anything is asked of Kubernetes, so that whoever
+	// has them already is named at once.
+	rest, err := listen(ctx, o.rest, "REST clients", "--rest-bind-address")
+	if err != nil {
+		return err
+	}
+	if rest != nil {
+		defer rest.Close()
+	}
+	data, err := store.Open(ctx, filepath.Join(o.dataDir, "chat.db"), log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+
+	live, err := controllers.NewLiveClient(o.kubernetes)
+	if err != nil {
+		return fmt.Errorf("the Kubernetes API server cannot be used: %w", err)
+	}
+	root := logr.FromSlogHandler(log.Handler())
+	installation, err := controllers.LoadInstallation(ctx, live, o.namespace, o.secretName, root)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop while waiting
+		}
+		return err
+	}
+	mgr, err := controllers.NewManager(o.kubernetes, controllers.ManagerOptions{
+		Namespace: o.namespace, MetricsBindAddress: o.metrics, HealthProbeBindAddress: o.probes, Log: root,
+	})
+	if err != nil {
+		return explainManager(err, o)
+	}
+
+	declared := directory.New(o.domain)
+	proposer := provision.New(provision.Config{
+		Live: live, Namespace: o.namespace, Directory: declared, Identities: data, Log: root.WithName("provision"),
+	})
+	if _, err := controllers.Setup(ctx, mgr, controllers.Options{
+		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer,
+		InstallationKey: installation.Key, Endpoint: o.endpoint(), LeaderElect: o.leaderElect, Registry: metrics.Registry, Log: root,
+	}); err != nil {
+		return err
+	}
+	chat, err := xmpp.New(xmpp.Config{
+		Domain: o.domain, Listeners: o.listeners(), InstallationKey: installation.Key, Node: o.node, Version: version(),
+		TLS: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.GetCertificate},
+	}, xmpp.Deps{Directory: declared, Proposer: proposer, Roster: data, Log: log})
+	if err != nil {
+		return err
+	}
+	health := &health{directory: declared, chat: chat}
+	for name, check := range map[string]healthz.Checker{"live": healthz.Ping} {
+		if err := mgr.AddHealthzCheck(name, check); err != nil {
+			return err
+		}
+	}
+	if err := mgr.AddReadyzCheck("chat", func(r *http.Request) error { return health.Ready(r.Context()) }); err != nil {
+		return err
+	}
+	runnables := []runnable{chat.Run, certificate.Start}
+	if rest != nil {
+		runnables = append(runnables, serveREST(rest, restserver.New(
+			restserver.Config{Domain: o.domain, Node: o.node, Secret: func() string { return installation.RESTSecret }, TrustedProxies: o.proxies},
+			restserver.Deps{
+				Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Sessions: chat, Audit: data,
+				Health: health, Listeners: chat, Log: log,
+			}), log))
+	}
+	for _, r := range runnables {
+		if err := mgr.Add(r); err != nil {
+			return err
+		}
+	}
+	log.Info("Starting", "namespace", o.namespace, "domain", o.domain, "version", version())
+	return explainManager(mgr.Start(ctx), o)
+}
+
+// runnable runs on every replica, leader or not.
+type runnable func(ctx context.Context) error
+
+var _ manager.LeaderElectionRunnable = runnable(nil)
+
+func (r runnable) Start(ctx context.Context) error { return r(ctx) }
+func (r runnable) NeedLeaderElection() bool        { return false }
+
+// watchCertificate gives the certificate of the files in use, read anew when they change.
+func watchCertificate(o *options) (*certwatcher.CertWatcher, error) {
+	certFile, keyFile := o.certFile, o.keyFile
+	if certFile == "" {
+		var err error
+		if certFile, keyFile, err = xmpp.SelfSigned(o.dataDir, o.domain, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := xmpp.LoadCertificate(certFile, keyFile); err != nil {
+		return nil, err
+	}
+	return certwatcher.New(certFile, keyFile)
+}
+
+// listen opens a socket; nil when the address switches it off.
+func listen(ctx context.Context, address, who, option string) (net.Listener, error) {
+	if address == off {
+		return nil, nil //nolint:nilnil // switched off is no failure
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s cannot be served on %s (%s): another program listens there; stop it or choose another address", who, address, option)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be served on %s (%s): %w", who, address, option, err)
+	}
+	return ln, nil
+}
+
+// serveREST answers until its context ends, then lets what is under way finish.
+func serveREST(ln net.Listener, h http.Handler, log *slog.Logger) runnable {
+	const drain = 10 * time.Second
+	return func(ctx context.Context) error {
+		server := restserver.NewHTTPServer(ln.Addr().String(), h, log)
+		ended := make(chan error, 1)
+		go func() { ended <- server.Serve(ln) }()
+		log.Info("REST clients can connect", "address", ln.Addr().String())
+		select {
+		case err := <-ended:
+			return fmt.Errorf("serving the REST API: %w", err)
+		case <-ctx.Done():
+		}
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		return server.Shutdown(ending)
+	}
+}
+
+// explainManager names the option behind a socket of the manager that is taken.
+func explainManager(err error, o *options) error {
+	var op *net.OpError
+	if !errors.As(err, &op) || !errors.Is(err, syscall.EADDRINUSE) || op.Addr == nil {
+		return err
+	}
+	_, port, _ := net.SplitHostPort(op.Addr.String())
+	for option, address := range map[string]string{"--health-probe-bind-address": o.probes, "--metrics-bind-address": o.metrics} {
+		if _, p, err := net.SplitHostPort(address); err == nil && p == port {
+			return fmt.Errorf("%s (%s) cannot be served: another program listens there; stop it or choose another address", address, option)
+		}
+	}
+	return err
+}
+
+// health tells how the process is; neither answer depends on the API server once
+// everything declared has been seen.
+type health struct {
+	directory *directory.Directory
+	chat      *xmpp.Server
+}
+
+func (h *health) Live(context.Context) error { return nil }
+
+func (h *health) Ready(context.Context) error {
+	select {
+	case <-h.directory.Synced():
+	default:
+		return errors.New("the declared resources have not all been read yet")
+	}
+	return errors.Join(h.chat.Accepting(stream.StartTLS), h.chat.Accepting(stream.DirectTLS))
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "development"
+	}
+	return info.Main.Version
+}
