@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -26,13 +25,15 @@ const (
 // SelfSigned gives the files of a self-signed certificate for a domain, kept in a folder between starts, so that clients that
 // pinned it stay content. It makes a new one when there is none, when it is for another domain, or when it soon expires.
 func SelfSigned(dir, domain string, now time.Time) (certFile, keyFile string, err error) {
-	certFile, keyFile = filepath.Join(dir, "self-signed.crt"), filepath.Join(dir, "self-signed.key")
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return "", "", fmt.Errorf("the self-signed certificate cannot be read: %w", err)
-	case err == nil && pair.Leaf.VerifyHostname(domain) == nil && now.Before(pair.Leaf.NotAfter.Add(-selfSignedLeft)) && now.After(pair.Leaf.NotBefore):
-		return certFile, keyFile, nil
+	certFile, keyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	if _, err := os.Stat(certFile); !errors.Is(err, fs.ErrNotExist) {
+		pair, err := LoadCertificate(certFile, keyFile)
+		if err != nil {
+			return "", "", fmt.Errorf("the self-signed certificate of an earlier start: %w; delete both files to have it made anew", err)
+		}
+		if pair.Leaf.VerifyHostname(domain) == nil && now.Before(pair.Leaf.NotAfter.Add(-selfSignedLeft)) {
+			return certFile, keyFile, nil
+		}
 	}
 	cert, key, err := makeSelfSigned(domain, now)
 	if err != nil {

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+
+	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/xmpp"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/stream"
+)
+
+// off is the address that switches a listener off.
+const off = "0"
+
+// options is what the command line decides.
+type options struct {
+	namespace, domain, secretName string
+	node                          string
+	dataDir, certFile, keyFile    string
+	xmpp, xmpps, rest             string // addresses
+	probes, metrics               string
+	host                          string
+	proxies                       []netip.Prefix
+	leaderElect                   bool
+	logLevel                      slog.Level
+	kubernetes                    *rest.Config
+}
+
+func parseOptions(args []string) (*options, error) {
+	o := &options{}
+	var proxies string
+	flags := flag.NewFlagSet("chat-operator", flag.ContinueOnError)
+	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "chat"), "namespace whose chat resources make this chat server")
+	flags.StringVar(&o.domain, "domain", "localhost", "XMPP domain: the part of addresses after the @")
+	flags.StringVar(&o.host, "host", "", "host name under which programs reach the server, for generated Secrets; empty: the domain")
+	flags.StringVar(&o.secretName, "secret-name", "chat-operator", "Secret with the installation's own keys, made at the first start")
+	flags.StringVar(&o.dataDir, "data-dir", "data", "folder of the database and the self-signed certificate")
+	flags.StringVar(&o.certFile, "tls-cert-file", "", "certificate with its chain (PEM), read anew when it changes; empty: a self-signed one")
+	flags.StringVar(&o.keyFile, "tls-key-file", "", "key of the certificate (PEM)")
+	flags.StringVar(&o.xmpp, "xmpp-bind-address", ":5222", "address for XMPP with STARTTLS; 0: off")
+	flags.StringVar(&o.xmpps, "xmpps-bind-address", ":5223", "address for XMPP with direct TLS; 0: off")
+	flags.StringVar(&o.rest, "rest-bind-address", ":9090", "address of the REST server; 0: off")
+	flags.StringVar(&proxies, "rest-trusted-proxies", "", "networks (CIDR, comma list) whose X-Forwarded-For header the REST server believes")
+	flags.StringVar(&o.probes, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: off")
+	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "address of /metrics; 0: off")
+	flags.BoolVar(&o.leaderElect, "leader-elect", false, "campaign for a Lease before reporting: for more than one replica")
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	config.RegisterFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("%q is not understood: options start with --", flags.Arg(0))
+	}
+	if (o.certFile == "") != (o.keyFile == "") {
+		return nil, errors.New("--tls-cert-file and --tls-key-file belong together: give both, or neither for a self-signed certificate")
+	}
+	domain, err := jid.PrepareDomain(o.domain)
+	if err != nil {
+		return nil, fmt.Errorf("--domain %q is no XMPP domain: %w", o.domain, err)
+	}
+	o.domain = domain
+	if o.proxies, err = parseNetworks(proxies); err != nil {
+		return nil, fmt.Errorf("--rest-trusted-proxies: %w", err)
+	}
+	for option, address := range map[string]string{
+		"xmpp-bind-address": o.xmpp, "xmpps-bind-address": o.xmpps, "rest-bind-address": o.rest,
+		"health-probe-bind-address": o.probes, "metrics-bind-address": o.metrics,
+	} {
+		if _, _, err := net.SplitHostPort(address); err != nil && address != off {
+			return nil, fmt.Errorf("--%s %q is no address: write HOST:PORT, :PORT, or 0 to switch it off", option, address)
+		}
+	}
+	if o.node, err = os.Hostname(); err != nil {
+		return nil, fmt.Errorf("reading the host name: %w", err)
+	}
+	if o.kubernetes, err = config.GetConfig(); err != nil {
+		return nil, fmt.Errorf("no Kubernetes cluster is configured: give --kubeconfig, set KUBECONFIG, or run in a Pod: %w", err)
+	}
+	// The API server's own priority and fairness keep order among clients; a limit on this side only delays logins.
+	o.kubernetes.QPS = -1
+	return o, nil
+}
+
+func parseNetworks(list string) (networks []netip.Prefix, err error) {
+	for _, one := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }) {
+		network, err := netip.ParsePrefix(one)
+		if err != nil {
+			address, err := netip.ParseAddr(one)
+			if err != nil {
+				return nil, fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", one)
+			}
+			network = netip.PrefixFrom(address, address.BitLen())
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks, nil
+}
+
+// listeners are the addresses for XMPP clients.
+func (o *options) listeners() (list []xmpp.Listener) {
+	for _, l := range []xmpp.Listener{
+		{Addr: o.xmpp, Mode: stream.StartTLS, Flag: "--xmpp-bind-address"},
+		{Addr: o.xmpps, Mode: stream.DirectTLS, Flag: "--xmpps-bind-address"},
+	} {
+		if l.Addr != off {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// endpoint is what generated Secrets tell programs to connect to.
+func (o *options) endpoint() provision.Endpoint {
+	at := provision.Endpoint{Host: cmp.Or(o.host, o.domain), Port: 5222}
+	if _, port, err := net.SplitHostPort(o.xmpp); err == nil {
+		if n, err := strconv.Atoi(port); err == nil && n > 0 {
+			at.Port = n
+		}
+	}
+	return at
+}
