@@ -422,6 +422,11 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // idle fails when the service still holds users who are gone.
 func (w *world) idle() {
 	w.t.Helper()
+	w.rosters.pairs.mu.Lock()
+	if n := len(w.rosters.pairs.locks); n > 0 {
+		w.t.Errorf("%d pairs are still in memory", n)
+	}
+	w.rosters.pairs.mu.Unlock()
 	w.rosters.mu.Lock()
 	defer w.rosters.mu.Unlock()
 	if n := len(w.rosters.users); n > 0 {

@@ -64,8 +64,22 @@ func (r *Rosters) arrive(u *user, s *core.Session) {
 			})
 		}
 		if it.Ask { // §3.1.2: whatever got lost heals at the next login
-			r.sendSubscription(u, stanza.PresenceSubscribe, contact)
+			u.later(func() { r.askAgain(u.username, contact) })
 		}
+	}
+}
+
+// askAgain repeats a request that has no answer yet. Nothing is locked.
+func (r *Rosters) askAgain(username string, contact jid.JID) {
+	own, err := jid.New(username, r.sb.Domain(), "")
+	if err != nil {
+		return
+	}
+	defer r.pairs.lock(own, contact)()
+	u := r.lock(username)
+	defer r.unlock(u)
+	if it := u.item(contact); it.Ask {
+		r.sendSubscription(u, stanza.PresenceSubscribe, contact)
 	}
 }
 

@@ -39,6 +39,7 @@ func (r *Rosters) propose(ctx context.Context) {
 func (r *Rosters) carryOut(ctx context.Context, p proposal) {
 	ctx, cancel := context.WithTimeout(ctx, core.HandlerTimeout)
 	defer cancel()
+	defer r.pairs.lock(p.stanza.From.Bare(), p.stanza.To.Bare())()
 	u := r.lock(p.username)
 	defer r.unlock(u)
 	if err := r.ensure(u); err != nil {

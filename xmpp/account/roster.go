@@ -178,6 +178,11 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 
 // remove takes a contact out of the roster, wherever it lives, and ends both subscriptions (RFC 6121 §2.5.2). done is called as put does.
 func (r *Rosters) remove(ctx context.Context, by directory.Actor, username string, contact jid.JID, done func()) error {
+	own, err := jid.New(username, r.sb.Domain(), "")
+	if err != nil {
+		return err
+	}
+	defer r.pairs.lock(own, contact)()
 	for range maxMoves {
 		moved, err := r.tryRemove(ctx, by, username, contact, done)
 		if err != nil || !moved {
@@ -235,12 +240,10 @@ func (r *Rosters) unlocked(u *user, f func() error) error {
 	return f()
 }
 
-// sendSubscription sends a subscription stanza in the user's name, after the user's lock was given back.
+// sendSubscription sends a subscription stanza in the user's name, after the user's lock is given back. The pair is locked.
 func (r *Rosters) sendSubscription(u *user, t stanza.Type, contact jid.JID) {
 	from := u.jid
-	u.later(func() {
-		if contact.Domain() == r.sb.Domain() {
-			r.sb.Route(&stanza.Stanza{Kind: stanza.Presence, Type: t, From: from, To: contact})
-		}
-	})
+	if contact.Domain() == r.sb.Domain() {
+		u.later(func() { r.receive(&stanza.Stanza{Kind: stanza.Presence, Type: t, From: from, To: contact}) })
+	}
 }

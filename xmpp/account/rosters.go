@@ -29,8 +29,8 @@ type Config struct {
 
 // Rosters is the service behind every user's roster and presence. It implements core.Presences.
 //
-// What belongs to one user is changed under that user's lock only. What one user's change means to another happens after the lock was
-// given back, in order: see user.later. Nobody holds two users' locks.
+// What belongs to one user is changed under that user's lock only. What that means to another user is done after the lock was given back: see
+// user.later. Nobody holds two users' locks; what has to happen to two users as one is ordered by the lock of the pair.
 type Rosters struct {
 	sb       *core.Switchboard
 	dir      *directory.Directory
@@ -38,6 +38,8 @@ type Rosters struct {
 	proposer Proposer
 	log      *slog.Logger
 	pushes   atomic.Uint64 // numbers the ids of roster pushes
+
+	pairs pairs // subscriptions
 
 	mu    sync.Mutex
 	users map[string]*user // those who are online, and those whom an operation is under way for
@@ -142,16 +144,15 @@ func (r *Rosters) lock(username string) *user {
 	return u
 }
 
-// unlock does what the user's operations left to be done at other users, then gives the state back. It is dropped when the user has no
+// unlock gives a user's state back, then does what is left to be done at other users, in order. The state is dropped when the user has no
 // session and nobody else is at it.
 func (r *Rosters) unlock(u *user) {
 	defer r.release(u)
-	defer u.mu.Unlock()
-	// Whoever is at it takes over what others leave meanwhile, so that the order is that of the operations.
-	for len(u.outbox) > 0 && !u.sending {
-		batch := u.outbox
-		u.outbox = nil
-		u.sendUnlocked(batch)
+	rest := u.rest
+	u.rest = nil
+	u.mu.Unlock()
+	for _, f := range rest {
+		f()
 	}
 }
 

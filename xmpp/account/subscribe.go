@@ -30,6 +30,7 @@ func (r *Rosters) outbound(s *core.Session, p *stanza.Stanza) *stanza.Error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), core.HandlerTimeout)
 	defer cancel()
+	defer r.pairs.lock(p.From, contact)()
 	u := r.lock(s.Username())
 	defer r.unlock(u)
 	if err := r.ensure(u); err != nil {
@@ -53,7 +54,7 @@ func (r *Rosters) outbound(s *core.Session, p *stanza.Stanza) *stanza.Error {
 	// The contact hears of the change before the presence that follows from it; of presence that ends, before (§3.2.2).
 	if route && contact.Domain() == r.sb.Domain() {
 		out := detached(p)
-		u.later(func() { r.sb.Route(out) })
+		u.later(func() { r.receive(out) })
 	}
 	r.changed(u, &old, false)
 	return nil
@@ -87,8 +88,15 @@ func (r *Rosters) settle(ctx context.Context, u *user, next *Item) error {
 	return r.write(ctx, u, next)
 }
 
-// Inbound implements core.Presences: a subscription stanza for the user (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3, appendix A.3).
+// Inbound implements core.Presences: a subscription stanza that comes from elsewhere.
 func (r *Rosters) Inbound(p *stanza.Stanza) {
+	defer r.pairs.lock(p.From.Bare(), p.To.Bare())()
+	r.receive(p)
+}
+
+// receive is a subscription stanza for a user of this domain (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3, appendix A.3). The pair is locked, and no
+// user is.
+func (r *Rosters) receive(p *stanza.Stanza) {
 	if p.From.Bare() == p.To.Bare() || !r.sb.Exists(p.To.Local()) {
 		return // RFC 6121 §8.5.1
 	}

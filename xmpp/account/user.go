@@ -28,8 +28,7 @@ type user struct {
 	waiting   int         // hidden rows
 	digest    [2]uint64   // of all that clients see; see version
 	resources []*resource // sessions that asked for the roster or sent presence
-	outbox    []func()    // what other users have yet to be told
-	sending   bool        // somebody is emptying the outbox
+	rest      []func()    // what is to be done once the lock is given back
 }
 
 // entry is one contact: what is declared, and what is remembered.
@@ -62,21 +61,8 @@ func (u *user) forget() {
 	u.listed, u.waiting, u.digest = 0, 0, [2]uint64{}
 }
 
-// later has something done for other users after this user's lock is given back, in order.
-func (u *user) later(f func()) { u.outbox = append(u.outbox, f) }
-
-// sendUnlocked runs a batch without the lock, which it has before and after.
-func (u *user) sendUnlocked(batch []func()) {
-	u.sending = true
-	u.mu.Unlock()
-	defer func() {
-		u.mu.Lock()
-		u.sending = false
-	}()
-	for _, f := range batch {
-		f()
-	}
-}
+// later has something done right after this user's lock is given back, in order.
+func (u *user) later(f func()) { u.rest = append(u.rest, f) }
 
 // item gives a contact as one: declared name, subscription and groups win over remembered ones. A contact that there is nothing of is
 // a hidden item.
