@@ -103,8 +103,11 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	}
 
 	declared := directory.New(o.domain)
+	var chat *xmpp.Server
 	proposer := provision.New(provision.Config{
 		Live: live, Namespace: o.namespace, Directory: declared, Identities: data, Log: root.WithName("provision"),
+		// Proposals only come once the server is there.
+		Forget: func(ctx context.Context, username string) error { return chat.Rosters().Forget(ctx, username) },
 	})
 	if _, err := controllers.Setup(ctx, mgr, controllers.Options{
 		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer,
@@ -112,7 +115,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	}); err != nil {
 		return err
 	}
-	chat, err := xmpp.New(xmpp.Config{
+	chat, err = xmpp.New(xmpp.Config{
 		Domain: o.domain, Listeners: o.listeners(), InstallationKey: installation.Key, Node: o.node, Version: version(),
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.GetCertificate},
 	}, xmpp.Deps{Directory: declared, Proposer: proposer, Roster: data, Log: log})

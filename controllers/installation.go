@@ -41,9 +41,12 @@ type Installation struct {
 // waits for an API server that is away, and fails when a person has to help.
 func LoadInstallation(ctx context.Context, live client.Client, namespace, name string, log logr.Logger) (Installation, error) {
 	const (
-		pause   = 2 * time.Second
+		pause   = time.Second
 		timeout = 10 * time.Second
+		// Rights that were given together with this process take a moment to arrive.
+		rightsWithin = 5 * time.Second
 	)
+	begun := time.Now()
 	for {
 		attempt, cancel := context.WithTimeout(ctx, timeout)
 		installation, err := loadInstallation(attempt, live, namespace, name)
@@ -53,7 +56,8 @@ func LoadInstallation(ctx context.Context, live client.Client, namespace, name s
 		}
 		var status apierrors.APIStatus
 		temporary := !errors.As(err, &status) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
-			apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsInternalError(err)
+			apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsInternalError(err) ||
+			apierrors.IsForbidden(err) && time.Since(begun) < rightsWithin
 		if errors.Is(err, errBadInstallation) || !temporary {
 			return Installation{}, err
 		}
