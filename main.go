@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -34,6 +33,9 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/store"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
+
+// version is set by the linker: -ldflags "-X main.version=...".
+var version = "development" //nolint:gochecknoglobals // the linker sets nothing but variables of a package
 
 func main() {
 	o, err := parseOptions(os.Args[1:])
@@ -116,7 +118,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		return err
 	}
 	chat, err = xmpp.New(xmpp.Config{
-		Domain: o.domain, Listeners: o.listeners(), InstallationKey: installation.Key, Node: o.node, Version: version(),
+		Domain: o.domain, Listeners: o.listeners(), InstallationKey: installation.Key, Node: o.node, Version: version,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.GetCertificate},
 	}, xmpp.Deps{Directory: declared, Proposer: proposer, Roster: data, Log: log})
 	if err != nil {
@@ -145,7 +147,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 			return err
 		}
 	}
-	log.Info("Starting", "namespace", o.namespace, "domain", o.domain, "version", version())
+	log.Info("Starting", "namespace", o.namespace, "domain", o.domain, "version", version)
 	return explainManager(mgr.Start(ctx), o)
 }
 
@@ -238,12 +240,4 @@ func (h *health) Ready(context.Context) error {
 		return errors.New("the declared resources have not all been read yet")
 	}
 	return errors.Join(h.chat.Accepting(stream.StartTLS), h.chat.Accepting(stream.DirectTLS))
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "development"
-	}
-	return info.Main.Version
 }
