@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -115,7 +116,7 @@ func (p *peer) handle(rw xmlstream.TokenReadEncoder, start *xml.StartElement) er
 			inBody = false
 		}
 		if err != nil || tok == nil {
-			if err != nil && err != io.EOF {
+			if err != nil && !errors.Is(err, io.EOF) {
 				return err
 			}
 			break

@@ -172,7 +172,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) listen(ctx context.Context) (open []*stream.Listener, err error) {
 	defer func() {
 		if err != nil {
-			closeAll(open)
+			s.closeAll(open)
 			open = nil
 		}
 	}()
@@ -195,11 +195,14 @@ func (s *Server) listen(ctx context.Context) (open []*stream.Listener, err error
 }
 
 // closeAll closes listeners that do not get to serve.
-func closeAll(list []*stream.Listener) {
+func (s *Server) closeAll(list []*stream.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, l := range list {
-		l.Serve(ctx) // its context is over, so it closes the socket and nothing else
+		// Its context is over, so it closes the socket and nothing else.
+		if err := l.Serve(ctx); err != nil {
+			s.log.Warn("a listener was not closed cleanly", "address", l.Addr().String(), "error", err.Error())
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 // SubscriptionBoth == SubscriptionTo|SubscriptionFrom. Its numbers are stored, and must not change.
 type Subscription = directory.Subscription
 
+// The states, under the names that rosters use.
 const (
 	SubscriptionNone = directory.SubscriptionNone
 	SubscriptionTo   = directory.SubscriptionTo   // the user sees the contact's presence

@@ -144,7 +144,7 @@ func (r *Rosters) Gone(s *core.Session) {
 		return
 	}
 	if err := r.ensure(u); err != nil {
-		r.storeFailed(u, err) // what is declared, and who got directed presence, is known all the same
+		r.logStore(u, err) // what is declared, and who got directed presence, is known all the same
 	}
 	r.unavailable(u, res, &stanza.Stanza{Kind: stanza.Presence, Type: stanza.PresenceUnavailable, From: s.JID()})
 }
@@ -157,7 +157,7 @@ func (r *Rosters) Subscribed(username string, who jid.JID) bool {
 		return true
 	}
 	if err := r.ensure(u); err != nil {
-		r.storeFailed(u, err)
+		r.logStore(u, err)
 		return false
 	}
 	return u.seenBy(who.Bare())
@@ -170,7 +170,7 @@ func (r *Rosters) Probe(p *stanza.Stanza) {
 	allowed := p.From.Bare() == u.jid
 	if !allowed {
 		if err := r.ensure(u); err != nil {
-			r.storeFailed(u, err)
+			r.logStore(u, err)
 			return
 		}
 		allowed = u.seenBy(p.From.Bare())
@@ -212,7 +212,7 @@ func (r *Rosters) fetchPresence(u *user, contact jid.JID, s *core.Session) {
 		c := r.lock(contact.Local())
 		defer r.unlock(c)
 		if err := r.ensure(c); err != nil {
-			r.storeFailed(c, err)
+			r.logStore(c, err)
 			return
 		}
 		if !c.seenBy(user) {

@@ -43,7 +43,7 @@ func (r *Rosters) carryOut(ctx context.Context, p proposal) {
 	u := r.lock(p.username)
 	defer r.unlock(u)
 	if err := r.ensure(u); err != nil {
-		r.storeFailed(u, err)
+		r.logStore(u, err)
 		return
 	}
 	// What it does is worked out again: the contact may have changed while the proposal waited.
@@ -62,9 +62,14 @@ func xmppActor(s *core.Session, username string) directory.Actor {
 // isGone reports that a contact is not declared (any more).
 func isGone(err error) bool { return errors.Is(err, directory.ErrNotFound) }
 
-// storeFailed logs that remembered contacts could not be read or written, and is what the client hears of it.
-func (r *Rosters) storeFailed(u *user, err error) *stanza.Error {
+// logStore logs that remembered contacts could not be read or written.
+func (r *Rosters) logStore(u *user, err error) {
 	r.log.Error("the roster could not be read or written", "user", u.username, "error", err.Error())
+}
+
+// storeFailed is what a client hears of that.
+func (r *Rosters) storeFailed(u *user, err error) *stanza.Error {
+	r.logStore(u, err)
 	e := stanza.NewError(stanza.ConditionInternalServerError, "The roster cannot be read or written at the moment. Try again later.")
 	e.Type = stanza.Wait
 	return e

@@ -103,7 +103,7 @@ func (r *Rosters) receive(p *stanza.Stanza) {
 	u := r.lock(p.To.Local())
 	defer r.unlock(u)
 	if err := r.ensure(u); err != nil {
-		r.storeFailed(u, err)
+		r.logStore(u, err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
@@ -139,7 +139,7 @@ func (r *Rosters) inbound(ctx context.Context, u *user, p *stanza.Stanza, mayPro
 		old = u.item(contact)
 	}
 	if err := r.settle(ctx, u, &next); err != nil {
-		r.storeFailed(u, err)
+		r.logStore(u, err)
 		return
 	}
 	if outcome.deliver {

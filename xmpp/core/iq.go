@@ -12,6 +12,7 @@ import (
 // Target is what a request is addressed to. Values can be combined.
 type Target uint8
 
+// What a request can be addressed to.
 const (
 	ToServer  Target = 1 << iota // the domain
 	ToAccount                    // the bare address of an account, or no address at all (RFC 6120 §10.3.3)
@@ -20,6 +21,7 @@ const (
 // Access says who may ask an account something. Nobody learns from a refusal whether the account exists.
 type Access uint8
 
+// Who can be let in.
 const (
 	Owner       Access = iota // the account's own sessions
 	Subscribers               // those too who may see its presence

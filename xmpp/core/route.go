@@ -28,8 +28,8 @@ func (sb *Switchboard) locate(to jid.JID) place {
 // Route delivers a stanza by RFC 6121 §8, or answers it with an error. From and To have to be set. Any goroutine may call it; stanzas
 // that one goroutine routes from one address to another arrive in that order (RFC 6120 §10.1).
 func (sb *Switchboard) Route(st *stanza.Stanza) {
-	buf := takeBuffer()
-	defer giveBuffer(buf)
+	buf := sb.takeBuffer()
+	defer sb.giveBuffer(buf)
 	switch st.Kind {
 	case stanza.Message:
 		*buf = sb.routeMessage(st, (*buf)[:0])

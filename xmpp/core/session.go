@@ -89,8 +89,8 @@ func (s *Session) SendStanza(st *stanza.Stanza) bool {
 	if st == nil {
 		return true
 	}
-	buf := takeBuffer()
-	defer giveBuffer(buf)
+	buf := s.sb.takeBuffer()
+	defer s.sb.giveBuffer(buf)
 	*buf = st.Append((*buf)[:0])
 	return s.Send(*buf)
 }
@@ -170,16 +170,20 @@ func (s *Session) depart() {
 	})
 }
 
-// buffers are for stanzas that are built outside a reader's goroutine.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
-
 // maxPooledBuffer keeps a rare huge stanza from pinning memory.
 const maxPooledBuffer = 64 << 10
 
-func takeBuffer() *[]byte { return buffers.Get().(*[]byte) }
+// takeBuffer gives a buffer for a stanza that is built outside a reader's goroutine; giveBuffer takes it back.
+func (sb *Switchboard) takeBuffer() *[]byte {
+	if b, ok := sb.buffers.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 0, 1024)
+	return &b
+}
 
-func giveBuffer(b *[]byte) {
+func (sb *Switchboard) giveBuffer(b *[]byte) {
 	if cap(*b) <= maxPooledBuffer {
-		buffers.Put(b)
+		sb.buffers.Put(b)
 	}
 }

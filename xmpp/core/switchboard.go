@@ -56,7 +56,8 @@ type Switchboard struct {
 	limit  int
 	now    func() time.Time
 
-	table *table
+	table   *table
+	buffers sync.Pool // of *[]byte
 
 	// Set by Install before the first session, and not changed afterwards.
 	presences Presences
