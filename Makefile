@@ -108,6 +108,8 @@ docker-build: ## The container image (IMG=name:tag)
 generate: tools ## All generated files: deepcopy, custom resources, the chart's copies, reference
 	@$(BIN)/controller-gen object paths=./api/...
 	@$(BIN)/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	@$(BIN)/crd-ref-docs --source-path=api --config=hack/tools/crd-ref-docs/config.yaml --templates-dir=hack/tools/crd-ref-docs \
+		--renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@hack/chart.sh
 
 .PHONY: tools

@@ -44,8 +44,8 @@ var _ = Describe("The API server away for a minute", func() {
 			Expect(err).NotTo(HaveOccurred(), "log in %s into the outage", time.Since(gone).Round(time.Second))
 			a, err := s.tryCall(secret, "POST", "/users", user("during", "a word"))
 			Expect(err).NotTo(HaveOccurred())
-			Expect(a).To(HaveField("status", 503))
-			Expect(a.header.Get("Retry-After")).NotTo(BeEmpty())
+			Expect(a).To(HaveField("Status", 503))
+			Expect(a.Header.Get("Retry-After")).NotTo(BeEmpty())
 			Expect(get(context.Background(), "http://"+s.health+"/readyz")).To(Succeed())
 			Expect(get(context.Background(), "http://"+s.health+"/healthz")).To(Succeed())
 			Consistently(s.process.Done(), 5*time.Second, time.Second).ShouldNot(BeClosed())
@@ -57,7 +57,7 @@ var _ = Describe("The API server away for a minute", func() {
 			a, err := s.tryCall(secret, "POST", "/users", user("after", "a word"))
 			Expect(err).NotTo(HaveOccurred())
 			return a
-		}, 30*time.Second).Should(HaveField("status", 201))
+		}, 30*time.Second).Should(HaveField("Status", 201))
 		_, err := s.tryLogin("after", "a word", sasl.ScramSha256Plus)
 		Expect(err).NotTo(HaveOccurred())
 

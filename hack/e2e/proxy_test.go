@@ -2,14 +2,14 @@ package e2e
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"sync"
-
-	"crypto/x509"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -45,6 +45,7 @@ func newProxy(identity tls.Certificate) *proxy {
 			MaxIdleConnsPerHost: 32,
 		},
 		// A refused connection is passed on as a broken one: that is what the program would see without the proxy.
+		ErrorLog:     log.New(GinkgoWriter, "proxy: ", 0),
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

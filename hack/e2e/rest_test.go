@@ -21,12 +21,12 @@ import (
 
 // answer is what REST answered.
 type answer struct {
-	status int
-	header http.Header
-	body   string
+	Status int
+	Header http.Header
+	Body   string
 }
 
-func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.body) }
+func (a answer) String() string { return fmt.Sprintf("%d %s", a.Status, a.Body) }
 
 // call calls REST with the shared secret. A body that is not nil goes as JSON.
 func (s *server) call(method, path string, body any) answer {
@@ -82,7 +82,7 @@ var _ = Describe("The same user by REST", Ordered, ContinueOnFailure, func() {
 	It("answers 201 only once the account can log in", func() {
 		for i := range 20 {
 			name, password := fmt.Sprintf("user%d", i), fmt.Sprintf("word %d", i)
-			Expect(s.call("POST", "/users", user(name, password))).To(HaveField("status", 201))
+			Expect(s.call("POST", "/users", user(name, password))).To(HaveField("Status", 201))
 			_, err := s.tryLogin(name, password, sasl.ScramSha256Plus)
 			Expect(err).NotTo(HaveOccurred(), "log in as %s right after the 201", name)
 		}
@@ -97,8 +97,8 @@ var _ = Describe("The same user by REST", Ordered, ContinueOnFailure, func() {
 	})
 
 	It("carries the whole story: subscribe, chat, change, delete", func() {
-		Expect(s.call("POST", "/users/user0/roster", map[string]any{"jid": "user1@" + domain, "nickname": "One", "subscriptionType": 3})).To(HaveField("status", 201))
-		Expect(s.call("POST", "/users/user1/roster", map[string]any{"jid": "user0@" + domain, "nickname": "Zero", "subscriptionType": 3})).To(HaveField("status", 201))
+		Expect(s.call("POST", "/users/user0/roster", map[string]any{"jid": "user1@" + domain, "nickname": "One", "subscriptionType": 3})).To(HaveField("Status", 201))
+		Expect(s.call("POST", "/users/user1/roster", map[string]any{"jid": "user0@" + domain, "nickname": "Zero", "subscriptionType": 3})).To(HaveField("Status", 201))
 		zero := s.login("user0", "word 0")
 		one := s.login("user1", "word 1")
 		zero.see("", "user1")
@@ -106,32 +106,32 @@ var _ = Describe("The same user by REST", Ordered, ContinueOnFailure, func() {
 		zero.hear("hello")
 		zero.say("user1", "hello yourself")
 		one.hear("hello yourself")
-		Expect(s.call("GET", "/sessions/user0", nil)).To(HaveField("body", ContainSubstring("user0@"+domain+"/"+zero.session.LocalAddr().Resourcepart())))
+		Expect(s.call("GET", "/sessions/user0", nil)).To(HaveField("Body", ContainSubstring("user0@"+domain+"/"+zero.session.LocalAddr().Resourcepart())))
 
-		Expect(s.call("PUT", "/users/user0", map[string]any{"password": "a new word"})).To(HaveField("status", 200))
+		Expect(s.call("PUT", "/users/user0", map[string]any{"password": "a new word"})).To(HaveField("Status", 200))
 		_, err := s.tryLogin("user0", "a new word", sasl.ScramSha256Plus)
 		Expect(err).NotTo(HaveOccurred())
 		_, err = s.tryLogin("user0", "word 0", sasl.ScramSha256Plus)
 		Expect(err).To(HaveOccurred())
 
-		Expect(s.call("POST", "/lockouts/user1", nil)).To(HaveField("status", 201))
+		Expect(s.call("POST", "/lockouts/user1", nil)).To(HaveField("Status", 201))
 		Eventually(one.ended, limit).Should(BeClosed())
-		Expect(s.call("DELETE", "/lockouts/user1", nil)).To(HaveField("status", 200))
+		Expect(s.call("DELETE", "/lockouts/user1", nil)).To(HaveField("Status", 200))
 		_, err = s.tryLogin("user1", "word 1", sasl.ScramSha256Plus)
 		Expect(err).NotTo(HaveOccurred())
 
-		Expect(s.call("DELETE", "/users/user1", nil)).To(HaveField("status", 200))
+		Expect(s.call("DELETE", "/users/user1", nil)).To(HaveField("Status", 200))
 		_, err = s.tryLogin("user1", "word 1", sasl.ScramSha256Plus)
 		Expect(err).To(HaveOccurred())
-		Expect(s.call("GET", "/users/user1", nil)).To(HaveField("status", 404))
+		Expect(s.call("GET", "/users/user1", nil)).To(HaveField("Status", 404))
 	})
 
 	It("refuses to change what a manifest declares, and says who declares it", func() {
 		s.apply("apiVersion: chat-operator.io/v1alpha1\nkind: ChatUser\nmetadata: {name: declared}\nspec: {displayName: From Git}\n")
 		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "chatuser/declared")
 		a := s.call("PUT", "/users/declared", map[string]any{"name": "From REST"})
-		Expect(a).To(And(HaveField("status", 409), HaveField("body", ContainSubstring("kubectl"))))
-		Expect(s.call("POST", "/users", user("declared", "a word"))).To(HaveField("status", 409))
+		Expect(a).To(And(HaveField("Status", 409), HaveField("Body", ContainSubstring("kubectl"))))
+		Expect(s.call("POST", "/users", user("declared", "a word"))).To(HaveField("Status", 409))
 	})
 
 	It("lets one of eight simultaneous calls win, whose password alone works", func() {
@@ -155,11 +155,11 @@ var _ = Describe("The same user by REST", Ordered, ContinueOnFailure, func() {
 		wg.Wait()
 		var won []int
 		for i, a := range answers {
-			switch a.status {
+			switch a.Status {
 			case 201:
 				won = append(won, i)
 			default:
-				Expect(a).To(HaveField("status", 409))
+				Expect(a).To(HaveField("Status", 409))
 			}
 		}
 		Expect(won).To(HaveLen(1), "answers: %v", answers)
@@ -186,20 +186,20 @@ var _ = Describe("The same user by REST", Ordered, ContinueOnFailure, func() {
 		DeferCleanup(s.proxy.release)
 		begin := time.Now()
 		a := s.call("POST", "/users", user("late", "a word"))
-		Expect(a).To(HaveField("status", 504))
+		Expect(a).To(HaveField("Status", 504))
 		Expect(time.Since(begin)).To(BeNumerically(">=", 4*time.Second))
 		s.proxy.release()
 		Eventually(func() error {
 			_, err := s.tryLogin("late", "a word", sasl.ScramSha256Plus)
 			return err
 		}, limit).Should(Succeed())
-		Expect(s.call("POST", "/users", user("late", "a word"))).To(HaveField("status", 409))
+		Expect(s.call("POST", "/users", user("late", "a word"))).To(HaveField("Status", 409))
 	})
 
 	It("answers a body that is neither JSON nor XML with an error entity", func() {
 		a, err := s.tryCall(s.restSecret(), "POST", "/users", json.RawMessage(`"not a user"`))
 		Expect(err).NotTo(HaveOccurred())
-		Expect(a.status).To(Equal(400))
-		Expect(a.body).To(ContainSubstring(`"exception"`))
+		Expect(a.Status).To(Equal(400))
+		Expect(a.Body).To(ContainSubstring(`"exception"`))
 	})
 })

@@ -27,7 +27,7 @@ var _ = Describe("make run", Ordered, func() {
 		ports  []int
 	)
 	BeforeAll(func() {
-		runner, dir = build("run", "./hack/run"), filepath.Join(work, "run")
+		runner, dir = build("run", "./hack/run"), filepath.Join(work, "running")
 		var err error
 		ports, err = localkube.FreePorts(9)
 		Expect(err).NotTo(HaveOccurred())

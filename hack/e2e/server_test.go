@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/chat-operator/chat-operator/hack/internal/localkube"
+	"github.com/chat-operator/chat-operator/hack/internal/overlay"
 	"github.com/chat-operator/chat-operator/hack/internal/supervise"
 )
 
@@ -49,12 +50,16 @@ func newServer(namespace string) *server {
 func prepareServer(namespace string) *server {
 	GinkgoHelper()
 	Expect(kube.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
-	overlay := filepath.Join(work, namespace+"-rights")
-	Expect(os.Mkdir(overlay, 0o700)).To(Succeed())
-	rbac, err := filepath.Rel(overlay, filepath.Join(root, "config", "rbac"))
-	Expect(err).NotTo(HaveOccurred())
-	Expect(os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), fmt.Appendf(nil, "namespace: %s\nresources: [%s]\n", namespace, rbac), 0o600)).To(Succeed())
-	kubectl(namespace, "", "apply", "--server-side", "--force-conflicts", "--kustomize="+overlay)
+	rights := filepath.Join(work, namespace+"-rights")
+	Expect(overlay.Write(rights, filepath.Join(root, "config", "rbac"), namespace)).To(Succeed())
+	kubectl(namespace, "", "apply", "--server-side", "--force-conflicts", "--kustomize="+rights)
+
+	// The API server takes up rights a moment after it has stored them.
+	account := "system:serviceaccount:" + namespace + ":chat-operator"
+	Eventually(func() error {
+		_, err := tryKubectl(namespace, "", "auth", "can-i", "get", "secrets", "--as="+account)
+		return err
+	}, limit).Should(Succeed())
 
 	ports, err := localkube.FreePorts(4)
 	Expect(err).NotTo(HaveOccurred())
@@ -64,7 +69,7 @@ func prepareServer(namespace string) *server {
 		xmpp: at(0), xmpps: at(1), rest: at(2), health: at(3),
 		certs: newCertificates(filepath.Join(work, namespace+"-tls")),
 	}
-	identity, err := cluster.ClientCertificate("system:serviceaccount:"+namespace+":chat-operator",
+	identity, err := cluster.ClientCertificate(account,
 		"system:serviceaccounts", "system:serviceaccounts:"+namespace)
 	Expect(err).NotTo(HaveOccurred())
 	s.proxy = newProxy(identity)

@@ -27,15 +27,16 @@ var _ = Describe("A start that cannot succeed", Ordered, ContinueOnFailure, func
 	}
 
 	DescribeTable("names a port that is in use", func(flag string, addr func() string) {
-		ln, err := net.Listen("tcp", addr())
+		ln, err := net.Listen("tcp", addr()) // port 0 becomes a free one
 		Expect(err).NotTo(HaveOccurred())
 		defer ln.Close()
-		fails(nil, ln.Addr().String(), "in use")
+		fails([]string{flag + "=" + ln.Addr().String()}, ln.Addr().String(), flag, "listens there")
 	},
 		Entry("XMPP", "--xmpp-bind-address", func() string { return s.xmpp }),
 		Entry("XMPP over TLS", "--xmpps-bind-address", func() string { return s.xmpps }),
 		Entry("REST", "--rest-bind-address", func() string { return s.rest }),
 		Entry("probes", "--health-probe-bind-address", func() string { return s.health }),
+		Entry("metrics", "--metrics-bind-address", func() string { return "127.0.0.1:0" }),
 	)
 
 	It("names a certificate that is not there", func() {
@@ -58,7 +59,7 @@ var _ = Describe("A start that cannot succeed", Ordered, ContinueOnFailure, func
 	It("names a folder that cannot be written to", func() {
 		file := filepath.Join(work, "file")
 		Expect(os.WriteFile(file, nil, 0o600)).To(Succeed())
-		fails([]string{"--data-dir=" + filepath.Join(file, "data")}, filepath.Join(file, "data"))
+		fails([]string{"--data-dir=" + filepath.Join(file, "data")}, file, "--data-dir")
 	})
 
 	It("names a database that another process uses", func() {

@@ -83,7 +83,7 @@ var _ = Describe("Declare a user, chat as that user", Ordered, ContinueOnFailure
 		Eventually(tobias.ended, limit).Should(BeClosed())
 		Expect(tobias.err).To(MatchError(ContainSubstring("not-authorized")))
 		_, err := s.tryLogin("tobias", "tobias's word", sasl.ScramSha256Plus)
-		Expect(err).To(MatchError(Or(ContainSubstring("account-disabled"), ContainSubstring("not-authorized"))))
+		Expect(err).To(MatchError(ContainSubstring("locked")))
 
 		s.kubectl("patch", "chatuser", "tobias", "--type=merge", "--patch", `{"spec":{"locked":false}}`)
 		Eventually(func() error {

@@ -10,6 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/chat-operator/chat-operator/hack/internal/overlay"
 )
 
 // serviceAccount is the name that config/rbac gives the operator's ServiceAccount.
@@ -64,12 +67,36 @@ func (r *run) install(ctx context.Context) error {
 	if _, err := r.kubectl.run(ctx, "wait", "--for=condition=Established", "--timeout=30s", "--filename="+crds); err != nil {
 		return err
 	}
-	rights, err := r.kubectl.run(ctx, "kustomize", filepath.Join(r.settings.config, "rbac"))
-	if err != nil {
+	if err := r.grant(ctx); err != nil {
 		return err
 	}
-	_, err = r.kubectl.apply(ctx, string(rights), "apply", "--server-side", "--force-conflicts", "--filename=-")
+	return r.waitGranted(ctx)
+}
+
+// grant applies config/rbac in the operator's namespace, whichever it is, which takes a kustomization of its own.
+func (r *run) grant(ctx context.Context) error {
+	dir := filepath.Join(r.settings.dir, "rights")
+	if err := overlay.Write(dir, filepath.Join(r.settings.config, "rbac"), r.settings.namespace); err != nil {
+		return err
+	}
+	_, err := r.kubectl.run(ctx, "apply", "--server-side", "--force-conflicts", "--kustomize="+dir)
 	return err
+}
+
+// waitGranted waits until the API server has taken up the operator's rights, which happens a moment after they are stored.
+func (r *run) waitGranted(ctx context.Context) error {
+	user := "system:serviceaccount:" + r.settings.namespace + ":" + serviceAccount
+	for {
+		_, err := r.kubectl.run(ctx, "auth", "can-i", "get", "secrets", "--as="+user)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (r *run) applySamples(ctx context.Context) error {
