@@ -302,19 +302,19 @@ func (p *parser) ncname(from int) (int, error) {
 		for i < len(b) && class[b[i]]&isName != 0 {
 			i++
 		}
+		if i > from && class[b[from]]&isNameStart == 0 && b[from] < utf8.RuneSelf {
+			return 0, malformed("a name begins with a character that can't begin one")
+		}
 		if i == len(b) {
 			if err := p.more(); err != nil {
 				return 0, err
 			}
 			b = p.doc.raw
-			if class[b[from]]&isNameStart == 0 && b[from] < utf8.RuneSelf {
-				return 0, malformed("a name begins with a character that can't begin one")
-			}
 			continue
 		}
 		if b[i] < utf8.RuneSelf {
-			if i == from || class[b[from]]&isNameStart == 0 && b[from] < utf8.RuneSelf {
-				return 0, malformed("a name begins with a character that can't begin one")
+			if i == from {
+				return 0, malformed("a name is missing")
 			}
 			return i, nil
 		}

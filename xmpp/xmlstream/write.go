@@ -18,7 +18,12 @@ func (sc scope) is(space []byte) bool {
 	return sc.s == string(space)
 }
 
-func (sc scope) client() bool { return sc.is([]byte(NSClient)) }
+func (sc scope) client() bool {
+	if sc.b != nil {
+		return string(sc.b) == NSClient
+	}
+	return sc.s == NSClient
+}
 
 // movable reports whether the raw bytes of nd mean the same in a place where no prefix is bound and where the default
 // namespace is jabber:client, or anything if client is false: it relies on no declaration outside itself but that one, and
@@ -121,37 +126,17 @@ func AppendEscapedText(dst, s []byte) []byte { return appendEscaped(dst, s, fals
 func AppendEscapedAttr(dst, s []byte) []byte { return appendEscaped(dst, s, true) }
 
 func appendEscaped[T string | []byte](dst []byte, s T, attribute bool) []byte {
+	plain := uint8(isText)
+	if attribute {
+		plain = isText | isAttr
+	}
 	done := 0
 	for i := 0; i < len(s); {
-		c := s[i]
-		var ref string
-		size := 1
-		switch {
-		case c == '&':
-			ref = "&amp;"
-		case c == '<':
-			ref = "&lt;"
-		case c == '>':
-			ref = "&gt;"
-		case c == '\r': // as it is, it would be read as a line feed (XML 1.0 §2.11)
-			ref = "&#xD;"
-		case c >= utf8.RuneSelf:
-			var r rune
-			r, size = decode(s, i)
-			if r == utf8.RuneError && size == 1 || !legal(r) {
-				ref = "\uFFFD"
-			}
-		case attribute && c == '\'':
-			ref = "&apos;"
-		case attribute && c == '"':
-			ref = "&quot;"
-		case attribute && c == '\t': // white space would be read as spaces (XML 1.0 §3.3.3)
-			ref = "&#x9;"
-		case attribute && c == '\n':
-			ref = "&#xA;"
-		case c < ' ' && c != '\t' && c != '\n':
-			ref = "\uFFFD"
+		if class[s[i]]&plain == plain {
+			i++
+			continue
 		}
+		ref, size := escape(s, i, attribute)
 		if ref != "" {
 			dst = append(append(dst, s[done:i]...), ref...)
 			done = i + size
@@ -159,6 +144,42 @@ func appendEscaped[T string | []byte](dst []byte, s T, attribute bool) []byte {
 		i += size
 	}
 	return append(dst, s[done:]...)
+}
+
+// escape says what is written in place of the code point at s[i:], nothing if it stays, and how long it is.
+func escape[T string | []byte](s T, i int, attribute bool) (ref string, size int) {
+	switch c := s[i]; c {
+	case '&':
+		return "&amp;", 1
+	case '<':
+		return "&lt;", 1
+	case '>':
+		return "&gt;", 1
+	case '\r': // as it is, it would be read as a line feed (XML 1.0 §2.11)
+		return "&#xD;", 1
+	case '\'', '"', '\t', '\n':
+		if !attribute {
+			return "", 1
+		}
+		switch c {
+		case '\'':
+			return "&apos;", 1
+		case '"':
+			return "&quot;", 1
+		case '\t': // white space would be read as spaces (XML 1.0 §3.3.3)
+			return "&#x9;", 1
+		}
+		return "&#xA;", 1
+	default:
+		if c < ' ' {
+			return "\uFFFD", 1
+		}
+	}
+	r, size := decode(s, i)
+	if r == utf8.RuneError && size == 1 || !legal(r) {
+		return "\uFFFD", size
+	}
+	return "", size
 }
 
 // decode reads the code point at s[i:] without a conversion that allocates.
