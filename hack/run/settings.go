@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // settings are what `up` is told.
@@ -96,6 +98,21 @@ func (s *settings) ports() []port {
 		ports = append(ports, s.apiServer, s.etcd, s.etcdPeer, s.controllerManager)
 	}
 	return ports
+}
+
+// waitPorts is checkPorts with patience: it gives busy ports some time to become free.
+func waitPorts(ctx context.Context, ports []port, patience time.Duration) error {
+	for deadline := time.Now().Add(patience); ; {
+		err := checkPorts(ports)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // checkPorts names every port that is taken or given twice, before anything is started.

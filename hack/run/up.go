@@ -29,6 +29,8 @@ func up(ctx context.Context, restoreSignals func(), args []string, out io.Writer
 	}
 	defer unlock()
 	pids := filepath.Join(s.dir, "pids")
+	_, statErr := os.Stat(pids)
+	killed := statErr == nil // an orderly end removes the file
 	ended, err := supervise.EndLeftovers(pids)
 	if len(ended) > 0 {
 		fmt.Fprintf(out, "An earlier run was killed and left processes behind; ended now: %s.\n", strings.Join(ended, ", "))
@@ -36,7 +38,11 @@ func up(ctx context.Context, restoreSignals func(), args []string, out io.Writer
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(removeEnv(s), s.checkBinaries(), checkPorts(s.ports())); err != nil {
+	var patience time.Duration
+	if killed {
+		patience = 10 * time.Second // the kernel may still be ending the processes of that run, and they hold ports
+	}
+	if err := errors.Join(removeEnv(s), s.checkBinaries(), waitPorts(ctx, s.ports(), patience)); err != nil {
 		return err
 	}
 
