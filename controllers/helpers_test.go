@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/chat-operator/chat-operator/controllers"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
@@ -30,4 +31,11 @@ func beUnavailable() types.GomegaMatcher {
 func clusterNamespace(ctx context.Context, name string) (*corev1.Namespace, error) {
 	var ns corev1.Namespace
 	return &ns, kube.Get(ctx, client.ObjectKey{Name: name}, &ns)
+}
+
+// liveClient is a client of its own with the operator's rights.
+func liveClient(op *operator) client.Client {
+	c, err := controllers.NewLiveClient(op.user.Config)
+	Expect(err).NotTo(HaveOccurred())
+	return c
 }

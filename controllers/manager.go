@@ -51,6 +51,7 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 			},
 			// Only what is registered before the start is watched.
 			ReaderFailOnMissingInformer: true,
+			NewInformer:                 patientInformer(o.Log.WithName("watch")),
 		},
 		Client:                  client.Options{FieldOwner: v1alpha1.FieldManager},
 		LeaderElection:          false,

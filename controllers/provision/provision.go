@@ -147,9 +147,9 @@ func await(ctx context.Context, wait func(ctx context.Context) error) error {
 	return wait(ctx)
 }
 
-// unreachable says whether an error means that the API server could not be
+// Unreachable says whether an error means that the API server could not be
 // asked, or did not say what became of the request.
-func unreachable(err error) bool {
+func Unreachable(err error) bool {
 	if err == nil {
 		return false
 	}
@@ -171,7 +171,7 @@ func explain(err error, kind, name string) error {
 	switch {
 	case err == nil:
 		return nil
-	case unreachable(err):
+	case Unreachable(err):
 		return &directory.UnavailableError{RetryAfter: retryAfter, Err: fmt.Errorf("the Kubernetes API server cannot be reached: %w", err)}
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%s %q: %w", kind, name, directory.ErrNotFound)

@@ -132,7 +132,7 @@ func (p *Provisioner) declare(ctx context.Context, u directory.NewUser) (made, e
 	}
 	user := newChatUser(p.namespace, name, u, secret.Name)
 	if err := p.create(ctx, user); err != nil {
-		if !unreachable(err) {
+		if !Unreachable(err) {
 			p.discard(ctx, secret)
 			return made{}, explain(err, kindUser, u.Username)
 		}
@@ -230,7 +230,7 @@ func (p *Provisioner) UpdateUser(ctx context.Context, by directory.Actor, userna
 		},
 	})
 	if err != nil {
-		if issued != nil && !unreachable(err) {
+		if issued != nil && !Unreachable(err) {
 			p.discard(ctx, issued)
 		}
 		return err
@@ -388,7 +388,7 @@ func (p *Provisioner) deleteUser(ctx context.Context, by directory.Actor, userna
 		if err == nil {
 			return string(user.UID), nil
 		}
-		if unreachable(err) {
+		if Unreachable(err) {
 			// It may have been deleted. The intent stands; if the user turns out to
 			// be there still, whoever settles names takes it back.
 			return "", explain(err, kindUser, username)

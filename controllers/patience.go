@@ -1,0 +1,69 @@
+package controllers
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/chat-operator/chat-operator/controllers/provision"
+)
+
+// retryWatch is the pause between attempts to reach an API server that is away.
+const retryWatch = time.Second
+
+// patientInformer makes informers that come back within a second or so of the API
+// server's return. The usual ones back off for up to a minute, and for all that time
+// a change that came in through REST would be written but not in force.
+func patientInformer(log logr.Logger) func(cache.ListerWatcher, runtime.Object, time.Duration, cache.Indexers) cache.SharedIndexInformer {
+	return func(lw cache.ListerWatcher, example runtime.Object, resync time.Duration, indexers cache.Indexers) cache.SharedIndexInformer {
+		return cache.NewSharedIndexInformer(&patient{ListerWatcher: lw, ctx: cache.ToListerWatcherWithContext(lw), log: log}, example, resync, indexers)
+	}
+}
+
+// patient tries until the API server can be reached. Whatever that answers, an error
+// included, goes on to the informer, which knows what to do about it.
+type patient struct {
+	cache.ListerWatcher
+	ctx cache.ListerWatcherWithContext
+	log logr.Logger
+}
+
+var _ cache.ListerWatcherWithContext = (*patient)(nil)
+
+// ListWithContext lists, once the API server can be reached.
+func (p *patient) ListWithContext(ctx context.Context, o metav1.ListOptions) (list runtime.Object, err error) {
+	err = p.reach(ctx, func() error { list, err = p.ctx.ListWithContext(ctx, o); return err })
+	return list, err
+}
+
+// WatchWithContext watches, once the API server can be reached.
+func (p *patient) WatchWithContext(ctx context.Context, o metav1.ListOptions) (w watch.Interface, err error) {
+	err = p.reach(ctx, func() error { w, err = p.ctx.WatchWithContext(ctx, o); return err })
+	return w, err
+}
+
+func (p *patient) reach(ctx context.Context, try func() error) error {
+	for told := false; ; told = true {
+		err := try()
+		if err == nil || !provision.Unreachable(err) {
+			return err
+		}
+		if !told {
+			p.log.Info("The Kubernetes API server cannot be reached; what is declared stays as it is meanwhile", "reason", err.Error())
+		}
+		// Replicas and kinds do not come all at once.
+		pause := time.NewTimer(retryWatch + rand.N(retryWatch/2))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
+}
