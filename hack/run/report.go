@@ -21,7 +21,7 @@ type report struct {
 
 type account struct {
 	jid    string
-	secret string // the Secret with the password; empty while there is none
+	secret string // the Secret with the password
 }
 
 // operatorSecret is the Secret that the operator makes at its first start.
@@ -67,16 +67,35 @@ func (r *run) report(ctx context.Context) (*report, error) {
 	if err := r.kubectl.get(ctx, &users, "chatusers"); err != nil {
 		return nil, err
 	}
-	for _, u := range users.Items[:min(2, len(users.Items))] {
-		rep.accounts = append(rep.accounts, account{jid: u.Status.JID, secret: u.Status.Binding.Name})
+	var secrets struct {
+		Items []struct {
+			Metadata struct {
+				Name string `json:"name"`
+			} `json:"metadata"`
+			Data map[string][]byte `json:"data"`
+		} `json:"items"`
+	}
+	if err := r.kubectl.get(ctx, &secrets, "secrets"); err != nil {
+		return nil, err
+	}
+	readable := map[string]bool{} // Secrets of accounts made by REST hold only verifiers
+	for _, s := range secrets.Items {
+		readable[s.Metadata.Name] = len(s.Data["password"]) > 0
+	}
+	for _, u := range users.Items {
+		if len(rep.accounts) < 2 && readable[u.Status.Binding.Name] {
+			rep.accounts = append(rep.accounts, account{jid: u.Status.JID, secret: u.Status.Binding.Name})
+		}
 	}
 	return rep, nil
 }
 
 func (rep *report) print(out io.Writer, s *settings, took time.Duration) {
 	kubectl := rep.kubectl
-	if rel, err := filepath.Rel(".", kubectl); err == nil && !strings.HasPrefix(rel, "..") {
-		kubectl = rel
+	if here, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(here, kubectl); err == nil && !strings.HasPrefix(rel, "..") {
+			kubectl = rel
+		}
 	}
 	fmt.Fprintf(out, "\nReady after %.1f s.\n\n", took.Seconds())
 	fmt.Fprintf(out, "  Kubernetes  export KUBECONFIG=%s\n", rep.kubeconfig)
