@@ -263,13 +263,16 @@ func (p *parser) addText(from, end, copied, decoded int, flags uint8) {
 		d.dec = append(d.dec, d.raw[copied:end]...)
 		value = span{^int32(decoded), int32(len(d.dec) - decoded)}
 	}
+	d.nodes[p.open[len(p.open)-1].node].flags |= flags
+	if value.len == 0 { // an empty CDATA section
+		return
+	}
 	n := int32(len(d.nodes))
 	d.nodes = append(d.nodes, node{
 		begin: int32(from), end: int32(end), name: value, kind: textNode, flags: flags,
 		depth: int16(len(p.open) + 1), foreign: outside, client: outside,
 	})
 	p.link(n)
-	d.nodes[p.open[len(p.open)-1].node].flags |= flags
 }
 
 const cdataBegin = "<![CDATA["

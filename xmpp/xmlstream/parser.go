@@ -222,8 +222,8 @@ func (p *parser) close(inner, end int) {
 // endTag parses the end tag at i, which has to be that of the innermost open element.
 func (p *parser) endTag(i int) (int, error) {
 	nd := &p.doc.nodes[p.open[len(p.open)-1].node]
-	from, to := int(nd.begin)+1, int(nd.name.off+nd.name.len)
-	end, err := p.endName(i+2, p.doc.raw[from:to])
+	from := nd.begin + 1
+	end, err := p.endName(i+2, nil, span{from, nd.name.off + nd.name.len - from})
 	if err != nil {
 		return 0, err
 	}
@@ -231,9 +231,14 @@ func (p *parser) endTag(i int) (int, error) {
 	return end, nil
 }
 
-// endName parses the rest of an end tag after "</", where name has to follow, and returns where the tag ends.
-func (p *parser) endName(i int, name []byte) (int, error) {
+// endName parses the rest of an end tag after "</", where name has to follow, and returns where the tag ends. Without a
+// name it is what stands at start: as a span, since reading on can move the bytes.
+func (p *parser) endName(i int, name []byte, start span) (int, error) {
+	stable := name != nil
 	for {
+		if !stable {
+			name = p.doc.bytes(start)
+		}
 		b := p.doc.raw[i:]
 		m := min(len(b), len(name))
 		if !bytes.Equal(b[:m], name[:m]) {

@@ -143,7 +143,7 @@ func (r *Reader) Next() (Element, error) {
 		return Element{}, r.fail(err)
 	}
 	if p.doc.raw[1] == '/' {
-		i, err := p.endName(2, r.root)
+		i, err := p.endName(2, r.root, span{})
 		if err == nil {
 			r.size = i
 			err = ErrClosed

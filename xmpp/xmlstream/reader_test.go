@@ -285,17 +285,20 @@ Montague?</body><html xmlns='http://jabber.org/protocol/xhtml-im'><body xmlns='h
 	"<presence></presence   ><a:iq\txmlns:a\n=\r\n'jabber:client'\ta:b = \"\">a<![CDATA[<b>&amp;]]]]>c<![CDATA[]]></a:iq>" +
 	"<ünïcode-name_1.2 a·b='1'>]] ]>\r\nx\ry</ünïcode-name_1.2>"
 
-// RFC 6120 §4.1: a stream is a stream of bytes, and how they are cut into packets means nothing.
+// RFC 6120 §4.1: a stream is a stream of bytes, and how they are cut into packets means nothing. The stream is longer than
+// the buffer by far, so that its pieces fall everywhere in it.
 func TestFragmentation(t *testing.T) {
-	want, err := readAll(NewReader(strings.NewReader(header+stanzas+foot), DefaultLimits()))
+	const times = 20
+	whole := header + strings.Repeat(stanzas, times) + foot
+	want, err := readAll(NewReader(strings.NewReader(whole), DefaultLimits()))
 	if err != ErrClosed {
 		t.Fatal(err)
 	}
-	if len(want) != 6 {
-		t.Fatalf("%d elements; want the header and 5", len(want))
+	if len(want) != 1+5*times {
+		t.Fatalf("%d elements; want the header and %d", len(want), 5*times)
 	}
-	for size := 1; size < len(stanzas); size++ {
-		got, err := readAll(NewReader(&pieces{s: header + stanzas + foot, size: size}, DefaultLimits()))
+	for size := 1; size < 2*idleBuffer; size += 1 + size/40 {
+		got, err := readAll(NewReader(&pieces{s: whole, size: size}, DefaultLimits()))
 		if err != ErrClosed {
 			t.Fatalf("pieces of %d: %v", size, err)
 		}
