@@ -35,7 +35,7 @@ import (
 )
 
 // version is set by the linker: -ldflags "-X main.version=...".
-var version = "development" //nolint:gochecknoglobals // the linker sets nothing but variables of a package
+var version = "development"
 
 func main() {
 	o, err := parseOptions(os.Args[1:])

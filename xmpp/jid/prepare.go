@@ -52,7 +52,6 @@ func simple(s string) (JID, bool) {
 			return JID{}, false
 		}
 		at, d = i, i+1
-		i++
 	}
 	end, ok := simpleDomain(s[d:])
 	if !ok {

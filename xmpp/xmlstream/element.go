@@ -233,7 +233,7 @@ func parse(b []byte, lim Limits) (Element, error) {
 		return Element{}, malformed("there is no element")
 	}
 	err := p.childBegins()
-	i := 0
+	var i int
 	if err == nil {
 		if i, err = p.element(0); err == nil && i != len(b) {
 			err = malformed("there is something after the element")
