@@ -72,9 +72,11 @@ func (p *parser) decodeAttr(from, i int, quote byte) (span, int, error) {
 				i++
 			}
 			d.dec = append(d.dec, ' ')
+			p.flags |= rewrite
 			i++
 		case c == '\n' || c == '\t':
 			d.dec = append(d.dec, ' ')
+			p.flags |= rewrite
 			i++
 		case c < ' ':
 			return span{}, 0, malformed("a control character isn't allowed in XML")
@@ -227,6 +229,7 @@ func (p *parser) text(i int) (int, error) {
 				d.dec = utf8.AppendRune(d.dec, r)
 			}
 		case '\r':
+			flags |= rewrite
 			i, err = p.lineEnd(i)
 		default:
 			flags |= rewrite

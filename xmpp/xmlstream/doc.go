@@ -30,7 +30,8 @@ const (
 )
 
 const (
-	// rewrite: the raw bytes hold something that is read but never passed on as it came (CDATA).
+	// rewrite: the raw bytes hold something that is read but never passed on as it came, because not every parser reads
+	// it alike: CDATA, carriage returns (XML 1.0 §2.11), and white space other than spaces in attributes (§3.3.3).
 	rewrite = 1 << iota
 )
 

@@ -22,6 +22,7 @@ type parser struct {
 	bindings []binding // namespace declarations in scope, innermost last
 	open     []frame   // elements whose end tag hasn't come yet
 	elements int       // elements in this stanza so far
+	flags    uint8     // what the attributes of the start tag being parsed add to the element's flags
 	base     int       // depth of the outermost element: 1 for a stanza, 0 for the stream header
 
 	// How much of the arenas belongs to the stream header and lasts as long as the stream.
@@ -166,11 +167,13 @@ func (p *parser) startTag(i int) (next int, closed bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
+	p.flags = 0
 	i, closed, err = p.attributes(i, int16(depth))
 	if err != nil {
 		return 0, false, err
 	}
 	nd := &d.nodes[n]
+	nd.flags = p.flags
 	nd.name = local
 	nd.nattr = uint16(len(d.attrs) - int(nd.attr))
 	nd.innerBegin = int32(i)

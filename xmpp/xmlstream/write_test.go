@@ -24,7 +24,7 @@ func child(t *testing.T, declarations, in string) Element {
 func TestAppend(t *testing.T) {
 	const client = "xmlns='jabber:client'"
 	tests := []struct{ name, header, in, want string }{
-		{"plain", client, "<message to=\"a\"  id = 'b' ><body>c &amp; d&#33;</body>\r\n<x xmlns='urn:x'/></message >", ""},
+		{"plain", client, "<message to=\"a\"  id = 'b' ><body>c &amp; d&#33;</body>\n<x xmlns='urn:x'/></message >", ""},
 		{"default declared again", client, "<message xmlns='jabber:client'><body/></message>", ""},
 		{"prefixes of its own", client, "<p:a xmlns:p='urn:p' p:b='c'><p:d xmlns:e='urn:e'><e:f/></p:d></p:a>", ""},
 		{"xml prefix", client, "<a xml:lang='en' xml:space='preserve'/>", ""},
@@ -52,6 +52,9 @@ func TestAppend(t *testing.T) {
 		{"jabber:client inherited below another", client, "<p:a xmlns:p='urn:p'><b stream:c=''/><d/></p:a>",
 			"<a xmlns='urn:p'><b xmlns='jabber:client' xmlns:ns0='http://etherx.jabber.org/streams' ns0:c=''/><d xmlns='jabber:client'/></a>"},
 		{"element in the namespace xml", client, "<xml:a><![CDATA[x]]><xml:b/></xml:a>", "<xml:a>x<xml:b/></xml:a>"},
+		{"carriage returns", client, "<a>\r\n<b  />\r<c/>\n</a>", "<a>\n<b  />\n<c/>\n</a>"},
+		{"white space in attributes", client, "<a b='\t'><c d='&#9;'  e='&#xD;'/><f g='\r\n\n'/></a>", "<a b=' '><c d='&#9;'  e='&#xD;'/><f g='  '/></a>"},
+		{"white space in a namespace name", client, "<a xmlns='urn:\na' xmlns:b='urn:\tb'><b:c/></a>", "<a xmlns='urn: a'><c xmlns='urn: b'/></a>"},
 		{"carriage return by reference", client, "<a>&#13;<![CDATA[\r]]></a>", "<a>&#xD;\n</a>"},
 	}
 	for _, tt := range tests {
@@ -82,7 +85,7 @@ func TestAppend(t *testing.T) {
 func TestAppendInner(t *testing.T) {
 	const client = "xmlns='jabber:client'"
 	tests := []struct{ name, header, in, want string }{
-		{"elements and text", client, "<a> <b/>&lt;<c d=''/>\r\n</a>", " <b/>&lt;<c d=''/>\r\n"},
+		{"elements and text", client, "<a> <b/>&lt;<c d=''/>\n</a>", " <b/>&lt;<c d=''/>\n"},
 		{"nothing", client, "<a/>", ""},
 		{"empty", client, "<a></a>", ""},
 		{"the namespace of the outer element", client, "<a xmlns='urn:a'>x<b/></a>", "x<b xmlns='urn:a'/>"},
