@@ -145,7 +145,7 @@ func (k *keeper) Start(ctx context.Context) error {
 		if timer != nil {
 			timer.Stop()
 		}
-		if ctx.Err() != nil {
+		if over(ctx) {
 			return nil
 		}
 		if !k.leadership.Leading() {
@@ -153,12 +153,15 @@ func (k *keeper) Start(ctx context.Context) error {
 			continue
 		}
 		var err error
-		if next, err = k.round(ctx); err != nil && ctx.Err() == nil {
+		if next, err = k.round(ctx); err != nil && !over(ctx) {
 			k.log.Error(err, "Could not keep the identities; trying again", "in", retryStore)
 			next = k.clock.Now().Add(retryStore)
 		}
 	}
 }
+
+// over says whether a context has ended.
+func over(ctx context.Context) bool { return ctx.Err() != nil }
 
 // round settles what changed and purges what is due. It returns when to come back.
 func (k *keeper) round(ctx context.Context) (next time.Time, err error) {
@@ -172,7 +175,7 @@ func (k *keeper) round(ctx context.Context) (next time.Time, err error) {
 		}
 	}
 	for name := range names {
-		if ctx.Err() != nil || !k.leadership.Leading() {
+		if over(ctx) || !k.leadership.Leading() {
 			return time.Time{}, nil
 		}
 		if one := k.settle(ctx, name); one != nil {
@@ -336,8 +339,8 @@ func (k *keeper) purgeDue(ctx context.Context) (next time.Time, err error) {
 	accounts := k.directory.Counts()[directory.KindUser]
 	plan := planPurges(list, accounts, k.directory.Duration(directory.KeyPurgeDelay), confirmed, k.clock.Now())
 	for _, p := range plan.Purge {
-		if ctx.Err() != nil || !k.leadership.Leading() {
-			return time.Time{}, nil
+		if over(ctx) || !k.leadership.Leading() {
+			return time.Time{}, err
 		}
 		if one := k.purgePending(ctx, identity{p.Kind, p.Name}, p.Since); one != nil {
 			err = errors.Join(err, one)

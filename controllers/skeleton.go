@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -76,36 +77,44 @@ func (r *reporter[T]) setup(mgr manager.Manager, p *projector[T]) error {
 	return c.Watch(p)
 }
 
-// Reconcile reports on one resource.
+// Reconcile reports on one resource. An error means to try again with back-off.
 func (r *reporter[T]) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	err := r.reconcile(ctx, req.NamespacedName)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		err = nil // the process ends; whoever is next reports
+	}
+	return reconcile.Result{}, err
+}
+
+func (r *reporter[T]) reconcile(ctx context.Context, key client.ObjectKey) error {
 	obj := r.new()
-	if err := r.client.Get(ctx, req.NamespacedName, obj); err != nil {
-		r.forget(req.NamespacedName)
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	if err := r.client.Get(ctx, key, obj); err != nil {
+		r.forget(key)
+		return client.IgnoreNotFound(err)
 	}
 	if obj.GetDeletionTimestamp() != nil {
-		return reconcile.Result{}, nil
+		return nil
 	}
 	if r.resolve != nil {
 		if err := r.resolve(ctx, obj); err != nil {
-			return reconcile.Result{}, err
+			return err
 		}
 	}
-	if !r.leadership.Leading() || !r.caughtUp(req.NamespacedName, obj) {
-		return reconcile.Result{}, nil
+	if !r.leadership.Leading() || !r.caughtUp(key, obj) {
+		return nil
 	}
 	if r.provide != nil {
 		if goOn, err := r.provide(ctx, obj); err != nil || !goOn {
-			return reconcile.Result{}, err
+			return err
 		}
 	}
 	before := obj.DeepCopyObject().(T)
 	decided, err := r.decide(ctx, obj)
 	if err != nil {
-		return reconcile.Result{}, err
+		return err
 	}
 	report(r.status(obj), obj, decided, r.clock.Now())
-	return reconcile.Result{}, r.write(ctx, before, obj)
+	return r.write(ctx, before, obj)
 }
 
 // write patches the status if it changed, and records an Event if that is a transition.

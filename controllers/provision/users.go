@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,15 +63,19 @@ func (p *Provisioner) CreateUsers(ctx context.Context, by directory.Actor, users
 	written := make([]made, len(users))
 	errs := make([]error, len(users))
 	slots := make(chan struct{}, createAtOnce)
+	var failed atomic.Bool
 	var group sync.WaitGroup
 	for i := range prepared {
 		slots <- struct{}{}
-		group.Add(1)
-		go func() {
-			defer group.Done()
+		if failed.Load() {
+			break // what follows would only be taken back
+		}
+		group.Go(func() {
 			defer func() { <-slots }()
-			written[i], errs[i] = p.declare(ctx, prepared[i])
-		}()
+			if written[i], errs[i] = p.declare(ctx, prepared[i]); errs[i] != nil {
+				failed.Store(true)
+			}
+		})
 	}
 	group.Wait()
 	if err := first(errs); err != nil {
