@@ -25,11 +25,16 @@ type JID struct {
 
 // An Error says which part of an address is at fault and why.
 type Error struct {
-	Part   string // "address", "localpart", "domainpart" or "resourcepart"
+	Part   string // "localpart", "domainpart" or "resourcepart"; "" is the address as a whole
 	Reason string
 }
 
-func (e *Error) Error() string { return "the " + e.Part + " of the XMPP address " + e.Reason }
+func (e *Error) Error() string {
+	if e.Part == "" {
+		return "the XMPP address " + e.Reason
+	}
+	return "the " + e.Part + " of the XMPP address " + e.Reason
+}
 
 func fault(part, reason string) error { return &Error{Part: part, Reason: reason} }
 
@@ -37,10 +42,10 @@ func fault(part, reason string) error { return &Error{Part: part, Reason: reason
 // before the first at sign that remains is the localpart).
 func Parse(s string) (JID, error) {
 	if s == "" {
-		return JID{}, fault("address", "is empty")
+		return JID{}, fault("", "is empty")
 	}
 	if len(s) > maxAddress {
-		return JID{}, fault("address", "is too long")
+		return JID{}, fault("", "is too long")
 	}
 	if j, ok := simple(s); ok {
 		return j, nil
@@ -55,7 +60,7 @@ func Parse(s string) (JID, error) {
 // ParseBytes is Parse for bytes; the JID doesn't alias them.
 func ParseBytes(b []byte) (JID, error) {
 	if len(b) > maxAddress {
-		return JID{}, fault("address", "is too long")
+		return JID{}, fault("", "is too long")
 	}
 	return Parse(string(b))
 }

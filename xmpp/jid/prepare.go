@@ -202,6 +202,10 @@ var domains = idna.New(
 	idna.VerifyDNSLength(true),
 )
 
+// labels admits the letters, digits and marks that RFC 5892 §3 derives for domain labels: the PRECIS IdentifierClass draws
+// the same line (RFC 8264 §9), while the tables of x/net/idna, made for UTS #46, let symbols pass as well.
+var labels = precis.NewIdentifier()
+
 // PrepareDomain prepares a domainpart: a domain name with its labels as U-labels in lower case, without the final dot, or
 // an IPv4 address, or an IPv6 address in square brackets (RFC 7622 §3.2).
 func PrepareDomain(s string) (string, error) {
@@ -219,6 +223,9 @@ func PrepareDomain(s string) (string, error) {
 	}
 	// The root's dot says nothing (RFC 7622 §3.2: it is stripped before anything else is done).
 	s = strings.TrimSuffix(s, ".")
+	if s == "" || s[len(s)-1] == '.' {
+		return "", fault("domainpart", "has an empty label")
+	}
 	// The A-label form exists only to let DNS' limits and the whole of the label rules be checked; the address holds
 	// U-labels (RFC 7622 §3.2.1).
 	a, err := domains.ToASCII(s)
@@ -228,6 +235,11 @@ func PrepareDomain(s string) (string, error) {
 	u, err := domains.ToUnicode(a)
 	if err != nil {
 		return "", fault("domainpart", "isn't a valid domain name")
+	}
+	for label := range strings.SplitSeq(u, ".") {
+		if l, err := labels.String(label); err != nil || l != label {
+			return "", fault("domainpart", "contains characters that aren't allowed in a domain name")
+		}
 	}
 	if b, err := domains.ToASCII(u); err != nil || b != a {
 		return "", fault("domainpart", "has no stable prepared form")
