@@ -48,7 +48,8 @@ func (s *Server) Sessions(username string) []SessionInfo {
 // CountSessions is the number of sessions, available or not.
 func (s *Server) CountSessions() int { return s.sb.Count() }
 
-// Kick closes a user's sessions, who may come back at once, and says how many there were.
+// Kick closes a user's sessions, who may come back at once, and says how many there were. The condition is the one that Openfire sends, and
+// programs look for.
 func (s *Server) Kick(username string) int {
-	return s.sb.Kick(username, stanza.NewStreamError(stanza.StreamReset, "An administrator ended the session."))
+	return s.sb.Kick(username, stanza.NewStreamError(stanza.StreamNotAuthorized, "An administrator ended the session."))
 }
