@@ -149,6 +149,10 @@ func (k *keeper) Start(ctx context.Context) error {
 			return nil
 		}
 		if !k.leadership.Leading() {
+			// Whoever wins looks at everything, so that a follower need not remember.
+			k.mu.Lock()
+			clear(k.dirty)
+			k.mu.Unlock()
 			next = time.Time{}
 			continue
 		}
@@ -296,7 +300,7 @@ func (k *keeper) settle(ctx context.Context, id identity) error {
 	}
 	if found && row.State == store.Pending {
 		if _, known := k.pending[id]; !known {
-			k.log.Info("Keeping the data of a deleted name for now", "kind", id.Kind.String(), "name", id.Name, "deletionPolicy", row.DeletionPolicy)
+			k.log.V(1).Info("Keeping the data of a deleted name for now", "kind", id.Kind.String(), "name", id.Name, "deletionPolicy", row.DeletionPolicy)
 		}
 		k.pending[id] = row
 	} else {
