@@ -133,7 +133,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if err := mgr.AddReadyzCheck("chat", func(r *http.Request) error { return health.Ready(r.Context()) }); err != nil {
 		return err
 	}
-	runnables := []runnable{chat.Run, certificate.Start}
+	runnables := []runnable{chat.Run, certificate.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
 	if rest != nil {
 		runnables = append(runnables, serveREST(rest, restserver.New(
 			restserver.Config{Domain: o.domain, Node: o.node, Secret: func() string { return installation.RESTSecret }, TrustedProxies: o.proxies},

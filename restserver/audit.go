@@ -14,10 +14,23 @@ const auditTimeout = 5 * time.Second
 // maxSummary is what the original's log takes.
 const maxSummary = 250
 
-// record writes an entry about something that has happened. summary is in the
-// wording of the original's log; details are "name = value" lines without secrets.
-func (c *call) record(summary string, details ...string) {
-	c.append(store.AuditEntry{Username: c.who.Name, Summary: summary, Details: strings.Join(details, "\n")})
+// deed is something that has happened: a summary in the wording of the original's log, and
+// "name = value" lines without secrets.
+type deed struct {
+	summary string
+	details []string
+}
+
+// record writes an entry about something that has happened.
+func (c *call) record(summary string, details ...string) { c.recordAll([]deed{{summary, details}}) }
+
+// recordAll writes an entry a deed, in one go.
+func (c *call) recordAll(deeds []deed) {
+	entries := make([]store.AuditEntry, len(deeds))
+	for i, d := range deeds {
+		entries[i] = store.AuditEntry{Username: c.who.Name, Summary: d.summary, Details: strings.Join(d.details, "\n")}
+	}
+	c.append(entries...)
 }
 
 // recordFailedAuthentication writes who was claimed to be, if there is such an account. The
@@ -31,16 +44,23 @@ func (c *call) recordFailedAuthentication(claimed string) {
 	c.server.Log.Warn("a REST caller failed to authenticate", "as", claimed, "from", c.addressText())
 }
 
-func (c *call) append(e store.AuditEntry) {
-	e.Time, e.Node, e.Via, e.Address = time.Now(), c.server.Node, viaREST, c.addressText()
-	if r := []rune(e.Summary); len(r) > maxSummary {
-		e.Summary = string(r[:maxSummary-1]) + "…"
+func (c *call) append(entries ...store.AuditEntry) {
+	now := time.Now()
+	for i := range entries {
+		e := &entries[i]
+		e.Time, e.Node, e.Via, e.Address = now, c.server.Node, viaREST, c.addressText()
+		if r := []rune(e.Summary); len(r) > maxSummary {
+			e.Summary = string(r[:maxSummary-1]) + "…"
+		}
 	}
 	// The deed is done, also when its caller has gone away meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), auditTimeout)
 	defer cancel()
-	if err := c.server.Audit.AppendAudit(ctx, e); err != nil {
-		c.server.Log.Error("an audit entry could not be written", "summary", e.Summary, "error", err)
+	if err := c.server.Audit.AppendAudit(ctx, entries...); err != nil {
+		for i := range entries {
+			c.server.Log.Error("an audit entry could not be written", "summary", entries[i].Summary, "by", entries[i].Username,
+				"from", entries[i].Address, "error", err)
+		}
 	}
 }
 

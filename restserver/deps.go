@@ -86,7 +86,8 @@ type Sessions interface {
 
 // Audit remembers who did what.
 type Audit interface {
-	AppendAudit(ctx context.Context, e store.AuditEntry) error
+	// AppendAudit adds entries, all or none.
+	AppendAudit(ctx context.Context, entries ...store.AuditEntry) error
 }
 
 // Listeners tells whether clients are let in.

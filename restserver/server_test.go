@@ -139,10 +139,10 @@ type audit struct {
 	entries []store.AuditEntry
 }
 
-func (a *audit) AppendAudit(_ context.Context, e store.AuditEntry) error {
+func (a *audit) AppendAudit(_ context.Context, entries ...store.AuditEntry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.entries = append(a.entries, e)
+	a.entries = append(a.entries, entries...)
 	return nil
 }
 

@@ -113,9 +113,12 @@ func createUsers(c *call) (answer, error) {
 	}
 	// What is written but not in force yet was created all the same.
 	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
-		for _, u := range users {
-			c.record("created new user "+u.Username, userDetails(&u.DisplayName, &u.Email, &u.Properties, false)...)
+		deeds := make([]deed, len(users))
+		for i := range users {
+			u := &users[i]
+			deeds[i] = deed{"created new user " + u.Username, userDetails(&u.DisplayName, &u.Email, &u.Properties, false)}
 		}
+		c.recordAll(deeds)
 	}
 	if err != nil {
 		return answer{}, explain(err, refusal{

@@ -14,6 +14,7 @@ import (
 // table below, from which documentation and REST's list are made.
 const (
 	KeyAnonymous          = "xmpp.auth.anonymous"
+	KeyAuditRetention     = "audit.retention"
 	KeyConflictLimit      = "xmpp.session.conflict-limit"
 	KeyPurgeDelay         = "accounts.purgeDelay"
 	KeyRESTEnabled        = "plugin.restapi.enabled"
@@ -76,6 +77,12 @@ func Settings() []Setting {
 			Key: KeyPurgeDelay, Type: TypeDuration, Default: "168h", Live: true,
 			Doc: "How long the remembered data of a deleted account is kept, in case its declaration comes back. " +
 				"Accounts with deletionPolicy Retain are never purged.",
+			check: notNegative,
+		},
+		{
+			Key: KeyAuditRetention, Type: TypeDuration, Default: "2160h", Live: true,
+			Doc: "How long an entry of the audit log is kept: older ones are deleted within the hour. 0: for ever, and the " +
+				"database grows without a limit.",
 			check: notNegative,
 		},
 		{

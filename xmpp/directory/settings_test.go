@@ -77,6 +77,8 @@ func TestValidateSetting(t *testing.T) {
 		{directory.KeyConflictLimit, "-1", "-2"},
 		{directory.KeyConflictLimit, "12", "many"},
 		{directory.KeyPurgeDelay, "0s", "-1h"},
+		{directory.KeyAuditRetention, "0", "-1h"},
+		{directory.KeyAuditRetention, "24h", "90 days"},
 		{directory.KeyRESTAuth, "secret", "custom"},
 		{directory.KeyRESTAllowedIPs, "192.0.2.7, 2001:db8::/32,", "192.0.2.7, example.com"},
 		{"some.other.key", "anything", ""},

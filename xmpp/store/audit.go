@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
 // AuditEntry is one line of the audit log. It never holds a secret.
@@ -43,20 +45,32 @@ const (
 	auditPrune  = `DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE time < $1 ORDER BY time LIMIT $2)`
 )
 
-// pruneChunk bounds the rows that one write deletes.
-const pruneChunk = 1000
+const (
+	// pruneChunk bounds the rows that one write deletes.
+	pruneChunk = 1000
+	// pruneEvery is how often old entries are looked for.
+	pruneEvery = time.Hour
+)
 
-// AppendAudit adds an entry. When it returns, the entry is kept.
-func (s *Store) AppendAudit(ctx context.Context, e AuditEntry) error {
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
+// AppendAudit adds entries, all or none. When it returns, they are kept.
+func (s *Store) AppendAudit(ctx context.Context, entries ...AuditEntry) error {
+	now := time.Now()
 	return s.write(ctx, "writing to the audit log", func(t *txn) error {
-		var id int64
-		if err := t.one(auditNextID, nil, &id); err != nil {
-			return err
+		for i := range entries {
+			e := &entries[i]
+			at := e.Time
+			if at.IsZero() {
+				at = now
+			}
+			var id int64
+			if err := t.one(auditNextID, nil, &id); err != nil {
+				return err
+			}
+			if err := t.exec(auditAppend, id, moment(at), e.Username, e.Node, e.Summary, e.Details, e.Via, e.Address); err != nil {
+				return err
+			}
 		}
-		return t.exec(auditAppend, id, moment(e.Time), e.Username, e.Node, e.Summary, e.Details, e.Via, e.Address)
+		return nil
 	})
 }
 
@@ -124,6 +138,43 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 		}
 		if total += n; n < pruneChunk {
 			return total, nil
+		}
+	}
+}
+
+// Settings is where the retention of the audit log is declared; *directory.Directory is one.
+type Settings interface {
+	// Synced is closed once everything declared so far is known.
+	Synced() <-chan struct{}
+	Duration(key string) time.Duration
+}
+
+// KeepAudit deletes what is older than the setting audit.retention says, at once and
+// every hour, until ctx ends. It waits until the setting is known: the default must not
+// delete what a longer retention keeps. What fails is logged and tried again an hour later.
+func (s *Store) KeepAudit(ctx context.Context, settings Settings) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-settings.Synced():
+	}
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		if retention := settings.Duration(directory.KeyAuditRetention); retention > 0 {
+			switch n, err := s.PruneAudit(ctx, time.Now().Add(-retention)); {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil:
+				s.log.Error("Old entries of the audit log could not be deleted", "error", err)
+			case n > 0:
+				s.log.Info("Deleted old entries of the audit log", "entries", n, "retention", retention.String())
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
 		}
 	}
 }

@@ -1,12 +1,16 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
@@ -91,5 +95,66 @@ func TestPruneAuditInParts(t *testing.T) {
 		if err != nil || n != 2399 {
 			t.Errorf("pruned %d, %v; want 2399", n, err)
 		}
+	})
+}
+
+// Several entries are one write: all or none, numbered in their order.
+func TestAuditEntriesTogether(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		must(t, s.AppendAudit(t.Context(), store.AuditEntry{Summary: "a"}, store.AuditEntry{Summary: "b"}))
+		must(t, s.AppendAudit(t.Context()))
+		entries, err := s.ListAudit(t.Context(), store.AuditFilter{})
+		must(t, err)
+		if len(entries) != 2 || entries[0].Summary != "b" || entries[0].ID != 2 || entries[1].Summary != "a" || entries[1].Time.IsZero() {
+			t.Errorf("%+v", entries)
+		}
+	})
+}
+
+// The audit log is as old as audit.retention says, whatever that is at the moment; nothing
+// is deleted before the setting is known, and nothing ever at 0.
+func TestAuditRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "chat.db"), nil)
+		must(t, err)
+		defer func() { must(t, s.Close()) }()
+		settings := directory.New("chat.example")
+		retain := func(value string) {
+			t.Helper()
+			must(t, settings.PutProperty(directory.SystemProperty{
+				Ref: directory.Ref{Name: "retention", UID: "1"}, Key: directory.KeyAuditRetention, Value: value,
+			}))
+		}
+		const day = 24 * time.Hour
+		start := time.Now()
+		for age, summary := range map[time.Duration]string{100 * day: "old", 80 * day: "older than two months", 0: "new"} {
+			must(t, s.AppendAudit(t.Context(), store.AuditEntry{Time: start.Add(-age), Summary: summary}))
+		}
+		left := func(want int) {
+			t.Helper()
+			// Longer than the hour, and until what that caused is done.
+			time.Sleep(61 * time.Minute)
+			synctest.Wait()
+			entries, err := s.ListAudit(t.Context(), store.AuditFilter{})
+			must(t, err)
+			if len(entries) != want {
+				t.Errorf("after %v %d entries are left, want %d", time.Since(start), len(entries), want)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.KeepAudit(ctx, settings) }()
+		left(3)
+		retain("0")
+		settings.MarkSynced()
+		left(3)
+		settings.DeleteProperty("retention", "1") // the default: 90 days
+		left(2)
+		retain("1440h")
+		left(1)
+		retain("1h")
+		left(0)
+		cancel()
+		must(t, <-ended)
 	})
 }
