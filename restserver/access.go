@@ -36,6 +36,15 @@ func (s *Server) admit(c *call) error {
 	if c.route != nil && c.route.public {
 		return nil
 	}
+	select {
+	case <-s.Directory.Synced():
+	default:
+		// Until then nobody knows who may call and from where, and "there is no such user" would
+		// be a lie that programs act on.
+		f := problem(http.StatusServiceUnavailable, serviceUnavailable, "the declared resources have not all been read yet: try again in a moment", path)
+		f.retryAfter = time.Second
+		return f
+	}
 	if !s.Directory.Bool(directory.KeyRESTEnabled) {
 		return problem(http.StatusForbidden, serviceDisabled, "the REST API is switched off: see the property "+directory.KeyRESTEnabled, path)
 	}
@@ -70,7 +79,7 @@ func (s *Server) authenticate(c *call, authorization string) error {
 	for _, a := range s.authenticators() {
 		who, ok, err := a.Authenticate(c.ctx, authorization)
 		if err != nil {
-			f := problem(http.StatusServiceUnavailable, "ServiceUnavailableException", "credentials cannot be checked at the moment: try again later", path)
+			f := problem(http.StatusServiceUnavailable, serviceUnavailable, "credentials cannot be checked at the moment: try again later", path)
 			f.retryAfter, f.cause = time.Second, err
 			return f
 		}

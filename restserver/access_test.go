@@ -116,6 +116,31 @@ func TestUnauthorisedEntity(t *testing.T) {
 	w.want(200, prolog+`<users/>`, "GET", "/users", "")
 }
 
+// Before everything declared is known, who may call isn't either: a list of allowed addresses, a replaced
+// secret or a switched-off API must not be without effect for the first moment of a process.
+func TestNothingIsAnsweredBeforeItIsKnown(t *testing.T) {
+	w := newWorld(t)
+	w.create("mira", "x")
+	fresh := directory.New(domain)
+	handler := restserver.New(restserver.Config{Domain: domain, Secret: func() string { return mainSecret }}, restserver.Deps{
+		Directory: fresh, Proposer: w.local, Rosters: w.rosters, Sessions: w.sessions, Audit: w.audit, Health: w.health, Listeners: w.health,
+	})
+	w.handler = handler
+	const message = "the declared resources have not all been read yet: try again in a moment"
+	for _, method := range []string{"GET", "DELETE", "OPTIONS"} {
+		path := "/users/mira"
+		w.wantError(503, "ServiceUnavailableException", message, restserver.Base+path, method, path, "")
+		w.wantError(503, "ServiceUnavailableException", message, restserver.Base+path, method, path, "", authorization(""))
+	}
+	if got := w.send("GET", "/users", "").Header().Get("Retry-After"); got != "1" {
+		t.Errorf("Retry-After %q", got)
+	}
+	w.want(200, "", "GET", "/system/liveness", "", authorization(""))
+	fresh.MarkSynced()
+	w.want(200, prolog+`<users/>`, "GET", "/users", "")
+	w.wantAudit()
+}
+
 // A remembered password counts only for the credential it was right for, and only while the account
 // is an administrator's and not locked.
 func TestRememberedPassword(t *testing.T) {

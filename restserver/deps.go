@@ -45,6 +45,9 @@ type Deps struct {
 
 // Directory is declared state as it is in force here.
 type Directory interface {
+	// Synced is closed once everything declared is known here.
+	Synced() <-chan struct{}
+
 	User(username string) (*directory.User, bool)
 	Users() []*directory.User
 	Account(username string) (auth.Account, bool)

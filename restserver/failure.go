@@ -23,7 +23,8 @@ const (
 	notAuthorised      = "RequestNotAuthorised"
 	serviceDisabled    = "UserServiceDisabled"
 
-	managedByOther = "ManagedByOther"
+	managedByOther     = "ManagedByOther"
+	serviceUnavailable = "ServiceUnavailableException"
 )
 
 // failure is an answer that isn't a success.
@@ -78,7 +79,7 @@ func explain(err error, r refusal) *failure {
 	}
 	if e, ok := errors.AsType[*directory.UnavailableError](err); ok {
 		// The cause names addresses of the cluster, which are nobody's business here.
-		f := problem(http.StatusServiceUnavailable, "ServiceUnavailableException",
+		f := problem(http.StatusServiceUnavailable, serviceUnavailable,
 			"declarations cannot be changed at the moment: try again later", r.resource)
 		f.retryAfter, f.cause = max(e.RetryAfter, time.Second), err
 		return f
@@ -107,7 +108,7 @@ func explain(err error, r refusal) *failure {
 		}
 		return problem(http.StatusGatewayTimeout, "NotYetActiveException", doing+", not yet active: it will be in force shortly", r.resource)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		f := problem(http.StatusServiceUnavailable, "ServiceUnavailableException", "this took too long: try again later", r.resource)
+		f := problem(http.StatusServiceUnavailable, serviceUnavailable, "this took too long: try again later", r.resource)
 		f.retryAfter, f.cause = time.Second, err
 		return f
 	}

@@ -20,7 +20,7 @@ func (c *call) healthy(err error) (answer, error) {
 	if err == nil {
 		return done()
 	}
-	f := problem(http.StatusServiceUnavailable, "ServiceUnavailableException", err.Error(), c.request.URL.Path)
+	f := problem(http.StatusServiceUnavailable, serviceUnavailable, err.Error(), c.request.URL.Path)
 	f.cause = err
 	return answer{}, f
 }

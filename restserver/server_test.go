@@ -55,6 +55,7 @@ type world struct {
 func newWorld(t testing.TB, change ...func(*restserver.Config, *restserver.Deps)) *world {
 	t.Helper()
 	d := directory.New(domain)
+	d.MarkSynced()
 	w := &world{t: t, directory: d, local: directory.NewLocal(d), sessions: &sessions{}, audit: &audit{}, health: &health{}, log: &strings.Builder{}}
 	w.rosters = &rosters{directory: d, local: w.local, made: map[string][]account.Item{}}
 	cfg := restserver.Config{Domain: domain, Node: "chat-0", Secret: func() string { return mainSecret }}
