@@ -43,7 +43,7 @@ var (
 func TestEndToEnd(t *testing.T) {
 	RegisterFailHandler(Fail)
 	suite, reporter := GinkgoConfiguration()
-	reporter.Succinct = true
+	reporter.Succinct = !reporter.Verbose && !reporter.VeryVerbose
 	RunSpecs(t, "End to end", suite, reporter)
 }
 
@@ -76,6 +76,8 @@ var _ = BeforeSuite(func() {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	Expect(cluster.Start(ctx)).To(Succeed())
+	// Its data goes anyway, and an orderly end waits for every watch.
+	DeferCleanup(func() { cluster.KillAPIServer() })
 
 	config, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig())
 	Expect(err).NotTo(HaveOccurred())

@@ -1,0 +1,298 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/chat-operator/chat-operator/hack/bench/internal/client"
+	"github.com/chat-operator/chat-operator/hack/bench/internal/stats"
+)
+
+// ring is how many messages of a pair may be under way.
+const ring = 1 << 13
+
+// Pairs are sessions that talk, each to one other.
+type Pairs struct {
+	target *Target
+	pairs  []*pair
+	begun  time.Time
+	failed chan error // the first failure
+	ending atomic.Bool
+	wg     sync.WaitGroup
+}
+
+// pair is one that writes and one that reads.
+type pair struct {
+	from, to *client.Conn
+	window   chan struct{}
+
+	// The sender's.
+	text   []byte
+	at, id int // where in text the number and its copy stand
+	sent   atomic.Uint64
+
+	due [ring]atomic.Int64 // when message n was to be sent, by n modulo ring, in nanoseconds of the clock
+
+	// The reader's.
+	received atomic.Uint64
+	record   atomic.Bool
+	took     []float64 // microseconds
+}
+
+const digits = 10
+
+// text is a message as chat clients write it, of some 400 bytes.
+const (
+	textHead = "<message to='%s' type='chat' id='m0000000000'>"
+	textTail = "<body>The lift at gate 4 is stuck again &amp; maintenance knows; please send everybody over the stairs.</body>" +
+		"<active xmlns='http://jabber.org/protocol/chatstates'/><request xmlns='urn:xmpp:receipts'/>" +
+		"<markable xmlns='urn:xmpp:chat-markers:0'/><origin-id xmlns='urn:xmpp:sid:0' id='m0000000000'/></message>"
+)
+
+func newPair(from, to *client.Conn, jid string, window int) *pair {
+	p := &pair{from: from, to: to, window: make(chan struct{}, window)}
+	head := fmt.Appendf(nil, textHead, jid)
+	p.at = len(head) - len("0000000000'>")
+	p.text = append(head, textTail...)
+	p.id = len(p.text) - len("0000000000'/></message>")
+	return p
+}
+
+// send writes the next message, in one write, as a client does.
+func (p *pair) send(due time.Duration) error {
+	n := p.sent.Load()
+	if n-p.received.Load() >= ring {
+		return errors.New("more than 8,192 messages of one pair are under way: the server does not keep up")
+	}
+	for i, v := digits-1, n; i >= 0; i, v = i-1, v/10 {
+		p.text[p.at+i] = byte('0' + v%10)
+		p.text[p.id+i] = p.text[p.at+i]
+	}
+	p.due[n%ring].Store(int64(due))
+	p.sent.Store(n + 1)
+	return p.from.Write(p.text)
+}
+
+// StartPairs logs 2n accounts in and begins to read.
+func (t *Target) StartPairs(ctx context.Context, n, window int) (*Pairs, error) {
+	sessions, _, err := t.Login(ctx, 0, 2*n)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pairs{target: t, begun: time.Now(), failed: make(chan error, 1)}
+	for i := range n {
+		one := newPair(sessions[2*i], sessions[2*i+1], t.JID(2*i+1), window)
+		p.pairs = append(p.pairs, one)
+		p.wg.Go(func() { p.fail(one.read(p)) })
+	}
+	return p, nil
+}
+
+func (p *Pairs) fail(err error) {
+	if err == nil || p.ending.Load() {
+		return
+	}
+	select {
+	case p.failed <- err:
+	default:
+	}
+}
+
+// clock is time since the pairs were started, by the monotonic clock.
+func (p *Pairs) clock() time.Duration { return time.Since(p.begun) }
+
+// read takes messages until the connection ends: all of them, each once, in the order in which they were sent.
+func (p *pair) read(all *Pairs) error {
+	for {
+		e, err := p.to.Next()
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.to.JID, err)
+		}
+		if !e.Is("message") {
+			if e.Is("stream:error") {
+				return fmt.Errorf("%s: %s", p.to.JID, e.Raw())
+			}
+			continue
+		}
+		id := e.Attr("id")
+		if len(id) < 2 {
+			return fmt.Errorf("%s: a message without its id: %s", p.to.JID, e.Raw())
+		}
+		n, err := strconv.ParseUint(string(id[1:]), 10, 64)
+		if want := p.received.Load(); err != nil || n != want {
+			return fmt.Errorf("%s: message %d was to come, there came %s", p.to.JID, want, e.Raw())
+		}
+		if p.record.Load() {
+			due := time.Duration(p.due[n%ring].Load())
+			p.took = append(p.took, float64((all.clock()-due).Nanoseconds())/1000)
+		}
+		p.received.Add(1)
+		select {
+		case p.window <- struct{}{}:
+		default: // no window is in use
+		}
+	}
+}
+
+// Stop ends all sessions.
+func (p *Pairs) Stop() {
+	p.ending.Store(true)
+	var all Sessions
+	for _, one := range p.pairs {
+		all = append(all, one.from)
+		one.to.Abort()
+	}
+	p.wg.Wait()
+	all.Close()
+}
+
+func (p *Pairs) received() (n int) {
+	for _, one := range p.pairs {
+		n += int(one.received.Load())
+	}
+	return n
+}
+
+// drain waits until everything sent has arrived.
+func (p *Pairs) drain(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		missing := 0
+		for _, one := range p.pairs {
+			missing += int(one.sent.Load() - one.received.Load())
+		}
+		if missing == 0 {
+			return nil
+		}
+		select {
+		case err := <-p.failed:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("%d messages have not arrived", missing)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// wait lets work go on for a time.
+func (p *Pairs) wait(ctx context.Context, d time.Duration) error {
+	select {
+	case err := <-p.failed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// Closed sends as fast as the window of each pair lets it: what has not arrived takes a place in it.
+func (p *Pairs) Closed(ctx context.Context, warm, d time.Duration) (Cost, error) {
+	stop := make(chan struct{})
+	var senders sync.WaitGroup
+	for _, one := range p.pairs {
+		for len(one.window) < cap(one.window) {
+			one.window <- struct{}{}
+		}
+		senders.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-one.window:
+				}
+				if err := one.send(0); err != nil {
+					p.fail(err)
+					return
+				}
+			}
+		})
+	}
+	var cost Cost
+	err := p.wait(ctx, warm)
+	if err == nil {
+		before := p.received()
+		cost, err = p.target.measure(0, func() error { return p.wait(ctx, d) })
+		cost.Units = p.received() - before
+	}
+	close(stop)
+	senders.Wait()
+	return cost, errors.Join(err, p.drain(ctx, 10*time.Second))
+}
+
+// Latency is how long messages took.
+type Latency struct {
+	Micros []float64 // of each message, sorted
+	Late   []float64 // by how much the generator itself was behind the timetable, sorted
+	Cost   Cost
+}
+
+// Open sends by timetable, whatever the server does: message k is due at k/rate, and its time runs from there, so that a server that
+// stops for a while is charged for every message that had to wait, and not only for the one that was under way.
+func (p *Pairs) Open(ctx context.Context, rate int, warm, d time.Duration) (Latency, error) {
+	var l Latency
+	begin := p.clock() + 10*time.Millisecond
+	skip := int(warm.Seconds() * float64(rate))
+	total := skip + int(d.Seconds()*float64(rate))
+	due := func(k int) time.Duration { return begin + time.Duration(k)*time.Second/time.Duration(rate) }
+
+	// One thread keeps the timetable by the kernel's clock: the runtime's timers are late by up to a millisecond.
+	sent := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		for k := range total {
+			at := due(k)
+			if wait := at - p.clock(); wait > 0 {
+				ts := syscall.NsecToTimespec(int64(wait))
+				_ = syscall.Nanosleep(&ts, nil) // woken early is early by nothing that matters
+			}
+			if k >= skip {
+				l.Late = append(l.Late, float64((p.clock()-at).Nanoseconds())/1000)
+			}
+			if k == skip {
+				for _, one := range p.pairs {
+					one.record.Store(true)
+				}
+			}
+			if err := p.pairs[k%len(p.pairs)].send(at); err != nil || ctx.Err() != nil {
+				sent <- errors.Join(err, ctx.Err())
+				return
+			}
+		}
+		sent <- nil
+	}()
+	if err := p.wait(ctx, warm); err != nil {
+		return l, errors.Join(err, <-sent)
+	}
+	var err error
+	l.Cost, err = p.target.measure(total-skip, func() error {
+		select {
+		case err := <-sent:
+			return err
+		case err := <-p.failed:
+			return errors.Join(err, <-sent)
+		}
+	})
+	err = errors.Join(err, p.drain(ctx, 20*time.Second))
+	for _, one := range p.pairs {
+		one.record.Store(false)
+		l.Micros = append(l.Micros, one.took...)
+		one.took = nil
+	}
+	slices.Sort(l.Micros)
+	slices.Sort(l.Late)
+	return l, err
+}
+
+// Quantile is the quantile of the messages' times in milliseconds.
+func (l Latency) Quantile(q float64) float64 { return stats.Quantile(l.Micros, q) / 1000 }
