@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/chat-operator/chat-operator/restserver"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
@@ -177,7 +179,7 @@ func TestSharedSecretProperty(t *testing.T) {
 		}
 	}
 	status(200, mainSecret)
-	w.set(propertySecret, "rotated")
+	w.set(propertySecret, "rotated\n") // the line end of a file that became a Secret
 	status(200, "rotated")
 	status(401, mainSecret)
 	w.want(200, "", "DELETE", "/system/properties/"+propertySecret, "", authorization("rotated"))
@@ -337,6 +339,31 @@ func TestSuccessesAreFree(t *testing.T) {
 			t.Fatalf("status %d", got.Code)
 		}
 	}
+}
+
+// Whoever has many addresses cannot fill the disk with failures; what is left out is counted.
+func TestFailuresDoNotFillTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		fail := func(n int) {
+			for i := range n {
+				w.send("GET", "/users", "", authorization("guess"), from("203.0.113."+strconv.Itoa(i%250)))
+			}
+		}
+		fail(500)
+		if n := len(w.audit.entries); n < 50 || n > 100 {
+			t.Errorf("%d entries", n)
+		}
+		left := 500 - len(w.audit.entries)
+		time.Sleep(time.Minute)
+		fail(1)
+		if got, want := w.audit.entries[len(w.audit.entries)-1].Details, "method = GET\nfurther failures before = "+strconv.Itoa(left); got != want {
+			t.Errorf("details %q, want %q", got, want)
+		}
+		if n := strings.Count(w.log.String(), "failed to authenticate"); n != len(w.audit.entries) {
+			t.Errorf("%d lines in the log, %d entries", n, len(w.audit.entries))
+		}
+	})
 }
 
 func TestFailedAuthenticationAudit(t *testing.T) {

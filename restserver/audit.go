@@ -2,6 +2,7 @@ package restserver
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,15 +34,21 @@ func (c *call) recordAll(deeds []deed) {
 	c.append(entries...)
 }
 
-// recordFailedAuthentication writes who was claimed to be, if there is such an account. The
-// throttle bounds how many such entries an address can cause.
+// recordFailedAuthentication writes who was claimed to be, if there is such an account.
 func (c *call) recordFailedAuthentication(claimed string) {
-	summary := "failed authentication"
+	missed, ok := c.server.failures.admit(time.Now())
+	if !ok {
+		return
+	}
+	summary, details := "failed authentication", detail("method", c.request.Method)
 	if claimed != "" {
 		summary += " as " + claimed
 	}
-	c.append(store.AuditEntry{Username: claimed, Summary: summary, Details: detail("method", c.request.Method)})
-	c.server.Log.Warn("a REST caller failed to authenticate", "as", claimed, "from", c.addressText())
+	if missed > 0 {
+		details += "\n" + detail("further failures before", strconv.Itoa(missed))
+	}
+	c.append(store.AuditEntry{Username: claimed, Summary: summary, Details: details})
+	c.server.Log.Warn("a REST caller failed to authenticate", "as", claimed, "from", c.addressText(), "furtherBefore", missed)
 }
 
 func (c *call) append(entries ...store.AuditEntry) {

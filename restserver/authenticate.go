@@ -24,7 +24,8 @@ type secretAuthenticator struct {
 // Authenticate implements Authenticator.
 func (a secretAuthenticator) Authenticate(_ context.Context, authorization string) (Principal, bool, error) {
 	// Whoever sets the property means to replace the secret that the installation made.
-	secret, name := a.directory.String(directory.KeyRESTSecret), directory.KeyRESTSecret
+	// Blanks around it, such as the line end of a file that became a Secret, cannot be part of a header's value.
+	secret, name := strings.TrimSpace(a.directory.String(directory.KeyRESTSecret)), directory.KeyRESTSecret
 	if secret == "" {
 		secret, name = a.installation(), "rest-secret"
 	}

@@ -27,6 +27,7 @@ type Server struct {
 	secrets  secretAuthenticator
 	admins   *adminAuthenticator
 	throttle *throttle
+	failures *failureLog
 	warned   *warnings
 }
 
@@ -46,6 +47,7 @@ func New(cfg Config, deps Deps) http.Handler {
 		secrets:  secretAuthenticator{directory: deps.Directory, installation: cfg.Secret},
 		admins:   newAdminAuthenticator(deps.Directory, cfg.Domain, key),
 		throttle: newThrottle(failuresInBurst, failuresPerSecond),
+		failures: newFailureLog(),
 		warned:   newWarnings(),
 	}
 	s.routes = newRouteTable(s.table())
