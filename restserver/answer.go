@@ -1,6 +1,7 @@
 package restserver
 
 import (
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -31,8 +32,13 @@ func (c *call) fail(w http.ResponseWriter, f *failure) {
 		// Whole seconds, rounded up: a caller that obeys must not come too early.
 		h.Set("Retry-After", strconv.Itoa(int((f.retryAfter+time.Second-1)/time.Second)))
 	}
-	if f.status == http.StatusInternalServerError {
-		c.server.Log.Error("a REST call failed", "method", c.request.Method, "path", c.request.URL.Path, "error", f.cause)
+	if f.cause != nil && f.status >= http.StatusInternalServerError {
+		level := slog.LevelWarn
+		if f.status == http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+		c.server.Log.Log(c.ctx, level, "a REST call failed", "method", c.request.Method, "path", c.request.URL.Path,
+			"status", f.status, "error", f.cause.Error())
 	}
 	c.write(w, f.status, entity.Error{Exception: f.exception, Message: f.message, Resource: f.resource})
 }

@@ -57,6 +57,9 @@ type refusal struct {
 	doing string
 }
 
+// took says of a change's error that the change is made: what is written but not in force yet counts.
+func took(err error) bool { return err == nil || errors.Is(err, directory.ErrNotYetActive) }
+
 // explain turns any error into an answer: this is the only such table.
 func explain(err error, r refusal) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
@@ -106,7 +109,9 @@ func explain(err error, r refusal) *failure {
 		if doing == "" {
 			doing = "written"
 		}
-		return problem(http.StatusGatewayTimeout, "NotYetActiveException", doing+", not yet active: it will be in force shortly", r.resource)
+		f := problem(http.StatusGatewayTimeout, "NotYetActiveException", doing+", not yet active: it will be in force shortly", r.resource)
+		f.cause = err
+		return f
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		f := problem(http.StatusServiceUnavailable, serviceUnavailable, "this took too long: try again later", r.resource)
 		f.retryAfter, f.cause = time.Second, err

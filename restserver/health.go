@@ -20,9 +20,7 @@ func (c *call) healthy(err error) (answer, error) {
 	if err == nil {
 		return done()
 	}
-	f := problem(http.StatusServiceUnavailable, serviceUnavailable, err.Error(), c.request.URL.Path)
-	f.cause = err
-	return answer{}, f
+	return answer{}, problem(http.StatusServiceUnavailable, serviceUnavailable, err.Error(), c.request.URL.Path)
 }
 
 // readyForConnections is GET /system/readiness/connections, of all listeners or of one type.

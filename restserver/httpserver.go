@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Bounds of a connection. A caller that is slower is cut off; the write limit leaves room
-// for a creation of many accounts, each of which takes a derivation.
+// Bounds of a connection. A caller that is slower is cut off. The write limit runs from the end of the
+// request's header, so that it covers a slow body and the longest change before the answer.
 const (
 	headerTimeout  = 10 * time.Second
 	readTimeout    = 30 * time.Second
-	writeTimeout   = 60 * time.Second
+	writeTimeout   = readTimeout + changeTimeout + auditTimeout + 10*time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 32 << 10
 )

@@ -1,8 +1,6 @@
 package restserver
 
 import (
-	"errors"
-
 	"github.com/chat-operator/chat-operator/restserver/entity"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
@@ -50,9 +48,5 @@ func setLocked(c *call, locked bool, summary string) error {
 	if err != nil {
 		return err
 	}
-	err = c.changeUser(u.Username, directory.UserUpdate{Locked: &locked})
-	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
-		c.record(summary + u.Username)
-	}
-	return err
+	return c.changeUser(u.Username, directory.UserUpdate{Locked: &locked}, summary)
 }

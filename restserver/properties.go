@@ -1,7 +1,6 @@
 package restserver
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -40,6 +39,14 @@ func storedProperty(p *directory.SystemProperty, settings []directory.Setting) e
 
 func isSecret(p *directory.SystemProperty, settings []directory.Setting) bool {
 	return p.Secret || slices.ContainsFunc(settings, func(s directory.Setting) bool { return s.Key == p.Key && s.Secret })
+}
+
+// soundsSecret says whether a key that the server doesn't know is one whose value people don't want in a log, such
+// as xmpp.gateway.password. Whoever may read the property still sees it there.
+func soundsSecret(key string) bool {
+	key = strings.ToLower(key)
+	return slices.ContainsFunc([]string{"passw", "secret", "token", "credential", "apikey", "api-key", "api_key", "privatekey", "cookiekey"},
+		func(word string) bool { return strings.Contains(key, word) })
 }
 
 // honours says whether the server has a setting of that key.
@@ -149,9 +156,9 @@ func (c *call) putProperty(p entity.Property, mustExist bool, summary string) er
 		return explain(err, refusal{resource: p.Key})
 	}
 	err := c.server.Proposer.PutProperty(c.ctx, c.actor(), p.Key, p.Value, mustExist)
-	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
+	if took(err) {
 		shown := p.Value
-		if secret {
+		if secret || soundsSecret(p.Key) {
 			shown = mask
 		}
 		c.record(summary+p.Key, detail(p.Key, shown))
@@ -169,7 +176,7 @@ func deleteProperty(c *call) (answer, error) {
 		return answer{}, noProperty("Could not find property", key)
 	}
 	err := c.server.Proposer.DeleteProperty(c.ctx, c.actor(), key)
-	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
+	if took(err) {
 		c.record("deleted server property " + key)
 	}
 	if err != nil {

@@ -2,7 +2,6 @@ package restserver
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -170,7 +169,7 @@ func updateContact(c *call) (answer, error) {
 
 func (c *call) putContact(username string, contact directory.Contact, create bool, summary string) error {
 	err := c.server.Proposer.PutContact(c.ctx, c.actor(), username, contact, create)
-	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
+	if took(err) {
 		c.record(summary+username, detail("jid", contact.JID.String()), detail("subscription", contact.Subscription.String()))
 	}
 	if err != nil {
@@ -211,7 +210,7 @@ func noContact(address jid.JID) *failure {
 
 func (c *call) dropContact(username string, address jid.JID) error {
 	err := c.server.Rosters.Remove(c.ctx, c.actor(), username, address)
-	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
+	if took(err) {
 		c.record("deleted roster item from "+username, detail("jid", address.String()))
 	}
 	if err != nil {

@@ -319,6 +319,10 @@ func TestProposerErrors(t *testing.T) {
 		if strings.Contains(got.Body.String(), "10.9.8.7") {
 			t.Errorf("%v: the answer tells the cause: %s", c.err, got.Body)
 		}
+		// What the caller isn't told, whoever runs the server is.
+		if logged := strings.Contains(w.log.String(), c.err.Error()); logged != (c.status >= 500) {
+			t.Errorf("%v: in the log: %v", c.err, logged)
+		}
 	}
 }
 

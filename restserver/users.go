@@ -1,7 +1,6 @@
 package restserver
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,7 +13,11 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
-const couldNotCreateUser = "Could not create new user"
+const (
+	couldNotCreateUser = "Could not create new user"
+	// maxCreations is how many accounts one call creates: all or none have to be made, or taken back, while the caller waits.
+	maxCreations = 1000
+)
 
 // listUsers is GET /users: by username, all of them, those with a property, or those whose username
 // contains a text.
@@ -91,6 +94,9 @@ func createUsers(c *call) (answer, error) {
 	if len(list) == 0 {
 		return answer{}, badRequest(couldNotCreateUser, "users")
 	}
+	if len(list) > maxCreations {
+		return answer{}, badRequest(fmt.Sprintf("%s: a list takes at most %d, this one has %d: send it in parts", couldNotCreateUser, maxCreations, len(list)), "users")
+	}
 	users := make([]directory.NewUser, len(list))
 	seen := make(map[string]bool, len(list))
 	for i, e := range list {
@@ -111,8 +117,7 @@ func createUsers(c *call) (answer, error) {
 	} else {
 		err = c.server.Proposer.CreateUser(c.ctx, c.actor(), users[0])
 	}
-	// What is written but not in force yet was created all the same.
-	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
+	if took(err) {
 		deeds := make([]deed, len(users))
 		for i := range users {
 			u := &users[i]
@@ -212,33 +217,30 @@ func updateUser(c *call) (answer, error) {
 		}
 		change.Password = e.Password
 	}
-	err = c.changeUser(u.Username, change)
-	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
-		c.record("edited user "+u.Username, userDetails(change.DisplayName, change.Email, change.Properties, change.Password != nil)...)
-	}
-	if err != nil {
+	details := userDetails(change.DisplayName, change.Email, change.Properties, change.Password != nil)
+	if err := c.changeUser(u.Username, change, "edited user ", details...); err != nil {
 		return answer{}, err
 	}
 	return done()
 }
 
-// changeUser proposes a change of an account and words its errors.
-func (c *call) changeUser(username string, change directory.UserUpdate) error {
-	if err := c.server.Proposer.UpdateUser(c.ctx, c.actor(), username, change); err != nil {
-		return c.userTrouble(err)
+// changeUser proposes a change of an account, records it and words its errors.
+func (c *call) changeUser(username string, change directory.UserUpdate, summary string, details ...string) error {
+	err := c.server.Proposer.UpdateUser(c.ctx, c.actor(), username, change)
+	if took(err) {
+		c.record(summary+username, details...)
 	}
-	return nil
+	return c.userTrouble(err)
 }
 
+// userTrouble words an error of a change of an account.
 func (c *call) userTrouble(err error) error {
+	if err == nil {
+		return nil
+	}
 	name := c.params["username"]
-	f := explain(err, refusal{resource: name, notFound: noUser(name)})
-	f.cause = err // what the callers look for
-	return f
+	return explain(err, refusal{resource: name, notFound: noUser(name)})
 }
-
-// Unwrap gives the cause, so that callers can tell what is done from what is not.
-func (f *failure) Unwrap() error { return f.cause }
 
 // deleteUser is DELETE /users/{username}.
 func deleteUser(c *call) (answer, error) {
@@ -247,11 +249,13 @@ func deleteUser(c *call) (answer, error) {
 		return answer{}, err
 	}
 	err = c.server.Proposer.DeleteUser(c.ctx, c.actor(), u.Username)
-	if err == nil || errors.Is(err, directory.ErrNotYetActive) {
+	// What comes after the deletion, the purge of the data, can fail by itself.
+	now, there := c.server.Directory.User(u.Username)
+	if took(err) || !there || now.UID != u.UID {
 		c.record("deleted user " + u.Username)
 	}
-	if err != nil {
-		return answer{}, c.userTrouble(err)
+	if err := c.userTrouble(err); err != nil {
+		return answer{}, err
 	}
 	return done()
 }

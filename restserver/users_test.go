@@ -2,12 +2,14 @@ package restserver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/chat-operator/chat-operator/restserver"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
@@ -292,6 +294,39 @@ func TestListUsers(t *testing.T) {
 			t.Errorf("%s: %d %s", q, got.Code, got.Body)
 		}
 	}
+}
+
+// A list is as long as can be taken back while its caller waits.
+func TestCreateTooManyUsers(t *testing.T) {
+	w := newWorld(t)
+	list := strings.TrimSuffix(strings.Repeat(`{"username":"x","password":"x"},`, 1001), ",")
+	if got := w.send("POST", "/users", `{"users":[`+list+`]}`); got.Code != 400 || !strings.Contains(got.Body.String(), "at most 1000") {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+}
+
+// purgeFails deletes, and then cannot purge.
+type purgeFails struct{ restserver.Proposer }
+
+func (p purgeFails) DeleteUser(ctx context.Context, by directory.Actor, username string) error {
+	if err := p.Proposer.DeleteUser(ctx, by, username); err != nil {
+		return err
+	}
+	return errors.New("the disk is full")
+}
+
+// An account that is gone was deleted, whatever failed after that.
+func TestDeletionIsRecordedThoughThePurgeFails(t *testing.T) {
+	w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Proposer = purgeFails{d.Proposer} })
+	w.create("mira", "x")
+	if got := w.send("DELETE", "/users/mira", ""); got.Code != 500 {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+	w.wantAudit("deleted user mira")
+	w.create("tobias", "x")
+	w.refuse(errors.New("no"))
+	w.send("DELETE", "/users/tobias", "")
+	w.wantAudit("deleted user mira")
 }
 
 // A creation whose caller hangs up is finished and recorded.
