@@ -47,18 +47,21 @@ func (p *parser) attributes(i int, depth int16) (next int, closed bool, err erro
 		if q := d.raw[i]; q != '\'' && q != '"' {
 			return 0, false, malformed("an attribute's value isn't quoted")
 		}
-		if a.value, i, err = p.attrValue(i); err != nil {
+		standard := a.prefix.len == 0 && string(d.bytes(a.name)) == "xmlns"
+		if !standard && (a.prefix.len != 5 || string(d.bytes(a.prefix)) != "xmlns") {
+			if a.value, i, err = p.attrValue(i, isAttr); err != nil {
+				return 0, false, err
+			}
+			d.attrs = append(d.attrs, a)
+			continue
+		}
+		if a.value, i, err = p.attrValue(i, isURI); err != nil {
 			return 0, false, err
 		}
-		switch {
-		case a.prefix.len == 0 && string(d.bytes(a.name)) == "xmlns":
-			err = p.declare(span{}, a.value, depth)
-		case a.prefix.len == 5 && string(d.bytes(a.prefix)) == "xmlns":
-			err = p.declare(a.name, a.value, depth)
-		default:
-			d.attrs = append(d.attrs, a)
+		if standard {
+			a.name = span{}
 		}
-		if err != nil {
+		if err = p.declare(a.name, a.value, depth); err != nil {
 			return 0, false, err
 		}
 	}
@@ -81,6 +84,9 @@ func (p *parser) declare(prefix, name span, depth int16) error {
 	case len(pre) > 0 && len(uri) == 0:
 		return malformed("a namespace prefix can't stand for no namespace")
 	}
+	if name.off < 0 && !plainURI(uri) { // what wasn't decoded consists of such bytes
+		return policy("a namespace name contains a character that no URI contains")
+	}
 	if len(p.bindings)-p.headBindings >= p.lim.MaxNamespaces {
 		return policy("there are more namespace declarations in scope than this server accepts")
 	}
@@ -90,6 +96,18 @@ func (p *parser) declare(prefix, name span, depth int16) error {
 		d.spaces = append(d.spaces, name)
 	}
 	return p.declareOnce(prefix, space, depth, string(uri) == NSClient)
+}
+
+// plainURI reports whether a namespace name has no ASCII characters but those of URIs (RFC 3986 §2), which is what it has to
+// be (Namespaces in XML 1.0 §2.1). Parsers rely on it: they glue namespaces to names with a character that no URI contains,
+// as Expat does for its callers, and end in an error where one does.
+func plainURI(uri []byte) bool {
+	for _, c := range uri {
+		if c < 0x80 && class[c]&isURI == 0 && c != '&' && c != '\'' {
+			return false
+		}
+	}
+	return true
 }
 
 // declareOnce adds a binding and refuses a second one of the same prefix on one element.

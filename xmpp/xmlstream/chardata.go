@@ -2,14 +2,15 @@ package xmlstream
 
 import "unicode/utf8"
 
-// attrValue parses an attribute's value from its opening quote on (XML 1.0 §3.3.3). What needs no decoding stays where it is.
-func (p *parser) attrValue(i int) (span, int, error) {
+// attrValue parses an attribute's value from its opening quote on (XML 1.0 §3.3.3). What consists of bytes of the class plain
+// (isAttr or isURI) and of characters outside ASCII needs no decoding and stays where it is.
+func (p *parser) attrValue(i int, plain uint8) (span, int, error) {
 	b := p.doc.raw
 	quote := b[i]
 	i++
 	from := i
 	for {
-		for i < len(b) && class[b[i]]&isAttr != 0 {
+		for i < len(b) && class[b[i]]&plain != 0 {
 			i++
 		}
 		if i == len(b) {
@@ -22,7 +23,7 @@ func (p *parser) attrValue(i int) (span, int, error) {
 		switch c := b[i]; {
 		case c == quote:
 			return span{int32(from), int32(i - from)}, i + 1, nil
-		case c == '\'' || c == '"':
+		case (c == '\'' || c == '"') && plain == isAttr:
 			i++
 		case c >= utf8.RuneSelf:
 			_, size, err := p.rune(i)

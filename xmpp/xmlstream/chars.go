@@ -9,6 +9,7 @@ const (
 	isSpace
 	isText // can stand in character data and needs no attention: not '<', '&', '>' (it may end "]]>") or a carriage return
 	isAttr // can stand in an attribute value and needs no attention: not '<', '&', a quote or white space other than ' '
+	isURI  // can stand in a namespace name and needs no attention: RFC 3986 §2 without '&' and the apostrophe
 )
 
 var class = func() (t [256]uint8) {
@@ -36,6 +37,14 @@ var class = func() (t [256]uint8) {
 	t['_'] |= isNameStart | isName
 	for c := '0'; c <= '9'; c++ {
 		t[c] |= isName
+	}
+	for c := 0x21; c < 0x7f; c++ {
+		switch c {
+		case '"', '<', '>', '\\', '^', '`', '{', '|', '}': // in no URI
+		case '&', '\'':
+		default:
+			t[c] |= isURI
+		}
 	}
 	t['-'] |= isName
 	t['.'] |= isName

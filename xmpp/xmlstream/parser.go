@@ -2,6 +2,7 @@ package xmlstream
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"unicode/utf8"
 )
@@ -56,7 +57,7 @@ func (p *parser) more() error {
 		}
 	}
 	if err := p.read(p.buf[p.end:min(len(p.buf), p.start+p.lim.MaxBytes)]); err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return io.ErrUnexpectedEOF
 		}
 		return err
@@ -333,6 +334,9 @@ func (p *parser) ncname(from int) (int, error) {
 		b = p.doc.raw
 		if i == from && !nameStart(r) || !nameRune(r) {
 			return 0, malformed("a name contains a character that isn't allowed there")
+		}
+		if !oldName(r, i == from) {
+			return 0, policy("a name contains a character that not every XML parser knows")
 		}
 		i += size
 	}

@@ -127,7 +127,7 @@ func (p *parser) pseudo(i int) (name string, value []byte, next int, err error) 
 		return
 	}
 	dec := len(d.dec)
-	v, i, err := p.attrValue(i)
+	v, i, err := p.attrValue(i, isAttr)
 	if err != nil {
 		return "", nil, 0, err
 	}

@@ -184,7 +184,7 @@ func (p *parser) childBegins() error {
 // fail remembers errors that end the stream.
 func (r *Reader) fail(err error) error {
 	var e *Error
-	if errors.As(err, &e) || err == ErrClosed {
+	if errors.As(err, &e) || errors.Is(err, ErrClosed) {
 		r.err = err
 	}
 	return err

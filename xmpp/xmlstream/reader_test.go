@@ -1,6 +1,7 @@
 package xmlstream
 
 import (
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -127,6 +128,8 @@ func TestRefusals(t *testing.T) {
 		{"2.3 combining mark first", "<\u0301a/>", NotWellFormed},
 		{"2.3 middle dot first", "<\u00b7a/>", NotWellFormed},
 		{"2.3 Greek question mark", "<a\u037e/>", NotWellFormed},
+		{"2.3 name of the fifth edition only", "<a\u0221/>", PolicyViolation},
+		{"2.3 name of the fifth edition only, at the start", "<message \U00010400='a'/>", PolicyViolation},
 		{"2.3 exclamation mark", "<a!/>", NotWellFormed},
 
 		// XML 1.0 §2.2, §4.1: characters.
@@ -172,6 +175,13 @@ func TestRefusals(t *testing.T) {
 		{"NS 3 xmlns namespace", "<message xmlns:x='http://www.w3.org/2000/xmlns/'/>", NotWellFormed},
 		{"NS 3 element with prefix xmlns", "<xmlns:a/>", NotWellFormed},
 		{"NS 5 prefix undeclared again", "<message xmlns:x=''/>", NotWellFormed},
+		{"NS 2.1 space in a namespace name", "<message xmlns='urn: x'/>", PolicyViolation},
+		{"NS 2.1 line end in a namespace name", "<message xmlns:a='urn:\nx'/>", PolicyViolation},
+		{"NS 2.1 brace in a namespace name", "<message xmlns:a='urn:}x'/>", PolicyViolation},
+		{"NS 2.1 bar in a namespace name", "<message xmlns='a|b'/>", PolicyViolation},
+		{"NS 2.1 quote in a namespace name", "<message xmlns='a\"b'/>", PolicyViolation},
+		{"NS 2.1 > in a namespace name, by reference", "<message xmlns='a&gt;b'/>", PolicyViolation},
+		{"NS 2.1 control character in a namespace name", "<message xmlns='a\x01b'/>", NotWellFormed},
 		{"NS 4 two colons", "<a:b:c xmlns:a='urn:a'/>", NotWellFormed},
 		{"NS 4 empty prefix", "<:a/>", NotWellFormed},
 		{"NS 4 empty local name", "<stream:/>", NotWellFormed},
@@ -410,6 +420,33 @@ func TestResetForgets(t *testing.T) {
 	got, err := readAll(r)
 	if err != ErrClosed || len(got) != 2 || got[1] != "<{}ping></>" {
 		t.Errorf("the new stream reads as %v, %v; the old one's default namespace must be gone", got, err)
+	}
+}
+
+// A name is taken if both the fifth edition of XML 1.0 and its parsers of the fourth, of which encoding/xml is one, know it.
+func TestNames(t *testing.T) {
+	knows := func(s string) bool {
+		d := xml.NewDecoder(strings.NewReader(s))
+		for {
+			if _, err := d.Token(); err != nil {
+				return err == io.EOF
+			}
+		}
+	}
+	for r := rune(0x80); r < 0x12000; r++ {
+		if r >= 0xd800 && r < 0xe000 {
+			continue
+		}
+		for _, name := range []string{string(r), "a" + string(r)} {
+			_, err := Parse([]byte("<"+name+"/>"), DefaultLimits())
+			fifth := nameStart(r) || name[0] == 'a' && nameRune(r)
+			if want := fifth && knows("<"+name+"/>"); (err == nil) != want {
+				t.Errorf("the name %q (%U): %v; taken by both editions: %v", name, r, err, want)
+			}
+			if !fifth && condition(err) != NotWellFormed || fifth && err != nil && condition(err) != PolicyViolation {
+				t.Errorf("the name %q (%U) gave %v", name, r, err)
+			}
+		}
 	}
 }
 
