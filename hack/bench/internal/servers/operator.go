@@ -50,7 +50,11 @@ var operatorSettings = map[string]string{}
 
 func (o *operator) Prepare(ctx context.Context) error {
 	// Only the operator keeps to the processors of servers, not the control plane.
-	path, args := procs.Wrap(o.env.CPUs, o.env.Operator)
+	program := o.wrapper() + "-program"
+	if err := procs.Executable(o.env.Operator, program); err != nil {
+		return err
+	}
+	path, args := procs.Wrap(o.env.CPUs, program)
 	line := "#!/bin/sh\nexec " + quote(path)
 	for _, a := range args {
 		line += " " + quote(a)

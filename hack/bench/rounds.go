@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/chat-operator/chat-operator/hack/bench/internal/load"
+	"github.com/chat-operator/chat-operator/hack/bench/internal/procs"
+	"github.com/chat-operator/chat-operator/hack/bench/internal/servers"
+	"github.com/chat-operator/chat-operator/hack/bench/internal/stats"
+)
+
+// runner does the rounds.
+type runner struct {
+	plan    plan
+	env     *servers.Env
+	servers []servers.Server
+	dir     string
+	profile time.Duration
+	results *results
+	say     io.Writer
+}
+
+func (r *runner) run(ctx context.Context) error {
+	for _, s := range r.servers {
+		begin := time.Now()
+		fmt.Fprintf(r.say, "Preparing %s ...", s.Name())
+		if err := s.Prepare(ctx); err != nil {
+			fmt.Fprintln(r.say)
+			return errors.Join(fmt.Errorf("preparing %s: %w", s.Name(), err), s.Stop())
+		}
+		fmt.Fprintf(r.say, " %.1f s\n", time.Since(begin).Seconds())
+	}
+	for round := range r.plan.rounds {
+		for _, s := range r.servers {
+			begin := time.Now()
+			fmt.Fprintf(r.say, "Round %d of %d, %s ...", round+1, r.plan.rounds, s.Name())
+			if err := r.visit(ctx, round, s); err != nil {
+				fmt.Fprintln(r.say)
+				return fmt.Errorf("round %d, %s: %w", round+1, s.Name(), err)
+			}
+			fmt.Fprintf(r.say, " %.1f s\n", time.Since(begin).Seconds())
+		}
+	}
+	return nil
+}
+
+// visitLimit bounds a visit besides the times of the plan.
+const visitLimit = 5 * time.Minute
+
+// visit measures one server, freshly started.
+func (r *runner) visit(ctx context.Context, round int, s servers.Server) (err error) {
+	p := r.plan
+	ctx, cancel := context.WithTimeout(ctx, visitLimit+p.idle+2*(p.duration+p.warm))
+	defer cancel()
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	t, err := s.Start(ctx)
+	if err != nil {
+		return err
+	}
+	v := &visit{runner: r, round: round, name: s.Name(), target: t}
+	if err := t.Settle(ctx, 30*time.Second); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{v.sessions, v.messages, v.offline, v.timing} {
+		if err := errors.Join(step(ctx), ctx.Err()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// visit is one server in one round.
+type visit struct {
+	*runner
+	round  int
+	name   string
+	target *load.Target
+}
+
+func (v *visit) record(m measure, value float64) { v.results.record(v.round, v.name, m, value) }
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+func millis(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+
+// sessions measures logins, and what these sessions cost when they are idle.
+func (v *visit) sessions(ctx context.Context) error {
+	t := v.target
+	warm, _, err := t.Login(ctx, 0, min(warmLogins, t.Accounts))
+	if err != nil {
+		return err
+	}
+	warm.Close()
+	if err := t.Settle(ctx, 15*time.Second); err != nil {
+		return err
+	}
+	base, err := procs.RSS(t.PID)
+	if err != nil {
+		return err
+	}
+	profiled := v.profiling("login")
+	sessions, cost, err := t.Login(ctx, 0, v.plan.sessions)
+	if err := errors.Join(err, profiled()); err != nil {
+		return err
+	}
+	defer func() {
+		sessions.Close()
+		_ = t.Settle(ctx, 30*time.Second) // what follows finds out whether the server is well
+	}()
+	v.record(loginCPU, millis(cost.CPUEach()))
+	v.record(loginRate, cost.Rate())
+	if v.plan.idle == 0 {
+		return nil
+	}
+	idle, err := t.Idle(ctx, v.plan.sessions, base, v.plan.idle)
+	if err != nil {
+		return err
+	}
+	v.record(idleMemory, idle.BytesEach/1024)
+	v.record(idleCPU, idle.CPUShare*100)
+	return v.heap("idle")
+}
+
+// messages measures 1:1 messages: how many at most, and how long they take when there are few.
+func (v *visit) messages(ctx context.Context) error {
+	pairs, err := v.target.StartPairs(ctx, v.plan.pairs, v.plan.window)
+	if err != nil {
+		return err
+	}
+	defer pairs.Stop()
+	profiled := v.profiling("messages")
+	cost, err := pairs.Closed(ctx, v.plan.warm, v.plan.duration)
+	if err := errors.Join(err, profiled()); err != nil {
+		return err
+	}
+	v.record(messageCPU, micros(cost.CPUEach()))
+	v.record(messageRate, cost.Rate())
+	latency, err := pairs.Open(ctx, v.plan.rate, v.plan.warm, v.plan.duration)
+	if err != nil {
+		return err
+	}
+	v.record(p50, latency.Quantile(0.50))
+	v.record(p99, latency.Quantile(0.99))
+	v.record(openCPU, micros(latency.Cost.CPUEach()))
+	v.record(late, stats.Quantile(latency.Late, 0.99)/1000)
+	v.results.latencies(v.round, v.name, latency.Micros)
+	return nil
+}
+
+const offlineAccounts = 20
+
+func (v *visit) offline(ctx context.Context) error {
+	n := min(offlineAccounts, v.target.Accounts/2)
+	if v.plan.offline == 0 {
+		return nil
+	}
+	o, err := v.target.Offline(ctx, n, max(1, v.plan.offline/n))
+	if load.Unsupported(err) {
+		return nil // its column stays empty
+	}
+	if err != nil {
+		return err
+	}
+	v.record(offlineStoreCPU, micros(o.Store.CPUEach()))
+	v.record(offlineStoreRate, o.Store.Rate())
+	v.record(offlineGiveCPU, micros(o.GiveBack.CPUEach()))
+	v.record(offlineGiveRate, o.GiveBack.Rate())
+	return nil
+}
+
+func (v *visit) timing(ctx context.Context) error {
+	if v.plan.timing == 0 || v.name != servers.SelfName {
+		return nil
+	}
+	timing, err := v.target.Timing(ctx, v.plan.timing)
+	if err != nil {
+		return err
+	}
+	v.results.timings = append(v.results.timings, timing)
+	return nil
+}
+
+// profiling begins a processor profile of the operator, where one is asked for; what it returns waits for its end.
+func (v *visit) profiling(what string) func() error {
+	if !v.profiled() {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- v.fetch(fmt.Sprintf("profile?seconds=%d", max(1, int(v.profile.Seconds()))), what+".cpu.pprof")
+	}()
+	return func() error { return errors.Join(<-done, v.heap(what)) }
+}
+
+func (v *visit) profiled() bool {
+	return v.profile > 0 && v.round == 0 && v.name == servers.SelfName
+}
+
+func (v *visit) heap(what string) error {
+	if !v.profiled() {
+		return nil
+	}
+	return errors.Join(v.fetch("heap", what+".heap.pprof"), v.fetch("allocs", what+".allocs.pprof"))
+}
+
+func (v *visit) fetch(path, file string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), v.profile+20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.env.Profile+"/debug/pprof/"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("profile: %s", resp.Status)
+	}
+	f, err := os.Create(filepath.Join(v.dir, file))
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, resp.Body)
+	return errors.Join(err, f.Close())
+}
