@@ -14,7 +14,6 @@ import (
 // Session is one bound resource (RFC 6120 §7).
 type Session struct {
 	sb        *Switchboard
-	conn      Conn
 	jid       jid.JID
 	username  string
 	anonymous bool
@@ -26,6 +25,16 @@ type Session struct {
 	gone  sync.Once
 	// presence is nil while the resource is connected but not available (RFC 6121 §4.2).
 	presence atomic.Pointer[Presence]
+
+	// receiving is held while a stanza of the client is dealt with: on the connection's own goroutine, so that only a client that resumes its
+	// session on another connection ever waits for it. It comes before mu.
+	receiving sync.Mutex
+	// mu orders what is sent with what enables and resumes; nothing is called under it but the connection.
+	mu sync.Mutex
+	// conn is nil while the session hibernates. It is changed with receiving and mu held.
+	conn Conn
+	// sm is nil until the client enables stream management; guarded by mu for writing.
+	sm atomic.Pointer[management]
 
 	// conflicts counts attempts to bind this session's address; guarded by its table shard.
 	conflicts int
@@ -58,8 +67,15 @@ func (s *Session) Anonymous() bool { return s.anonymous }
 // Created is when the resource was bound.
 func (s *Session) Created() time.Time { return s.created }
 
-// Info describes the connection.
-func (s *Session) Info() Info { return s.conn.Info() }
+// Info describes the connection, or the last one while the session hibernates.
+func (s *Session) Info() Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn == nil {
+		return s.sm.Load().info
+	}
+	return s.conn.Info()
+}
 
 // Ended reports whether the session is over.
 func (s *Session) Ended() bool { return s.ended.Load() }
@@ -81,8 +97,26 @@ func (s *Session) Priority() int8 {
 	return 0
 }
 
-// Send queues the bytes of one whole stanza; see [Conn].
-func (s *Session) Send(b []byte) bool { return !s.ended.Load() && s.conn.Send(b) }
+// Send queues the bytes of one whole stanza; see [Conn]. With stream management, true means that the stanza is this session's, and goes on to
+// somebody else if its client never acknowledges it.
+func (s *Session) Send(b []byte) bool { return s.sendCopy(b, nil) }
+
+// sendCopy is Send for a message of which several sessions get a copy.
+func (s *Session) sendCopy(b []byte, c *copies) bool {
+	if s.ended.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.sm.Load(); m != nil {
+		return s.sendManaged(m, b, c)
+	}
+	if !s.conn.Send(b) {
+		return false
+	}
+	c.given()
+	return true
+}
 
 // SendStanza queues one stanza. nil is nothing to send.
 func (s *Session) SendStanza(st *stanza.Stanza) bool {
@@ -95,11 +129,36 @@ func (s *Session) SendStanza(st *stanza.Stanza) bool {
 	return s.Send(*buf)
 }
 
-// Receive takes in one element that the client sent. The element need not outlive the call. A stream error ends the stream.
-func (s *Session) Receive(e xmlstream.Element) *stanza.StreamError {
-	if s.ended.Load() {
+// ReceiveOn takes in one element that the client sent on a connection. The element need not outlive the call. A stream error ends the
+// stream. Once another connection has resumed the session, this one is not listened to any more.
+func (s *Session) ReceiveOn(c Conn, e xmlstream.Element) *stanza.StreamError {
+	s.receiving.Lock()
+	defer s.receiving.Unlock()
+	if s.ended.Load() || s.conn != c {
 		return nil
 	}
+	if string(e.Space()) == nsManagement {
+		return s.manage(e)
+	}
+	m := s.sm.Load()
+	if failure := s.receive(e); failure != nil || m == nil {
+		return failure
+	}
+	// XEP-0198 §4: now the stanza is handled.
+	m.handled.Add(1)
+	m.allowance = min(m.allowance+1, requestBurst)
+	return nil
+}
+
+// Receive is ReceiveOn for the connection that the session has.
+func (s *Session) Receive(e xmlstream.Element) *stanza.StreamError {
+	s.mu.Lock()
+	c := s.conn
+	s.mu.Unlock()
+	return s.ReceiveOn(c, e)
+}
+
+func (s *Session) receive(e xmlstream.Element) *stanza.StreamError {
 	// RFC 6120 §4.9.3.24: first-level children are stanzas, of the content namespace.
 	if !e.Is(stanza.NSClient, "message") && !e.Is(stanza.NSClient, "presence") && !e.Is(stanza.NSClient, "iq") {
 		return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType}
@@ -147,9 +206,18 @@ func (s *Session) end(e *stanza.StreamError) bool {
 	if !s.detach() {
 		return false
 	}
-	s.conn.Close(e)
+	s.closeConn(e)
 	s.depart()
 	return true
+}
+
+// closeConn closes the connection of a session that has been detached, so that it gets no other one.
+func (s *Session) closeConn(e *stanza.StreamError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		s.conn.Close(e)
+	}
 }
 
 // detach takes the session off the table; true for the caller that did it.
@@ -161,11 +229,27 @@ func (s *Session) detach() bool {
 	return true
 }
 
-// depart tells the presence service, once.
+// depart tells the presence service, once, and passes on what the client has not acknowledged.
 func (s *Session) depart() {
 	s.gone.Do(func() {
 		if p := s.sb.presences; p != nil {
 			p.Gone(s)
+		}
+		m := s.sm.Load()
+		if m == nil {
+			return
+		}
+		if m.resumable {
+			s.sb.sleepers.remove(m)
+			s.sb.resumptions.remove(s, m)
+		}
+		s.mu.Lock()
+		q := m.queue
+		m.queue = nil
+		s.mu.Unlock()
+		if q != nil {
+			s.sb.passOn(q)
+			s.sb.giveQueue(q)
 		}
 	})
 }

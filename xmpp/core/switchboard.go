@@ -23,6 +23,9 @@ type Config struct {
 	Log       *slog.Logger
 	// MaxSessions bounds the sessions of one user; 0 means DefaultMaxSessions.
 	MaxSessions int
+	// MaxUnacked and MaxUnackedBytes bound what one session may leave unacknowledged, MaxHibernating the sessions of one user that wait for
+	// their clients to come back (XEP-0198); 0 means DefaultMaxUnacked and so on.
+	MaxUnacked, MaxUnackedBytes, MaxHibernating int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -56,8 +59,13 @@ type Switchboard struct {
 	limit  int
 	now    func() time.Time
 
-	table   *table
-	buffers sync.Pool // of *[]byte
+	maxUnacked, maxUnackedBytes, maxHibernating int
+
+	table       *table
+	buffers     sync.Pool // of *[]byte
+	queues      sync.Pool // of *unacked
+	resumptions resumptions
+	sleepers    sleepers
 
 	// Set by Install before the first session, and not changed afterwards.
 	presences Presences
@@ -92,7 +100,17 @@ func New(cfg Config) *Switchboard {
 	if sb.now == nil {
 		sb.now = time.Now
 	}
+	orDefault := func(n, def int) int {
+		if n <= 0 {
+			return def
+		}
+		return n
+	}
+	sb.maxUnacked = orDefault(cfg.MaxUnacked, DefaultMaxUnacked)
+	sb.maxUnackedBytes = orDefault(cfg.MaxUnackedBytes, DefaultMaxUnackedBytes)
+	sb.maxHibernating = orDefault(cfg.MaxHibernating, DefaultMaxHibernating)
 	sb.departing.signal = make(chan struct{}, 1)
+	sb.sleepers.signal = make(chan struct{}, 1)
 	return sb
 }
 
@@ -111,8 +129,12 @@ func (sb *Switchboard) Install(p Presences, features ...Feature) error {
 // first Bind.
 func (sb *Switchboard) Watch() (cancel func()) { return sb.dir.Watch(sb.directoryChanged) }
 
-// Run tells the contacts of those whose sessions a directory event has ended, until ctx ends.
+// Run tells the contacts of those whose sessions a directory event or a full queue has ended, and ends hibernating sessions when their time is
+// over, until ctx ends.
 func (sb *Switchboard) Run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -120,6 +142,12 @@ func (sb *Switchboard) Run(ctx context.Context) {
 			return
 		case <-sb.departing.signal:
 			sb.departGone()
+			continue
+		case <-sb.sleepers.signal:
+		case <-timer.C:
+		}
+		if wait := sb.expire(); wait > 0 {
+			timer.Reset(wait)
 		}
 	}
 }
@@ -141,13 +169,18 @@ func (sb *Switchboard) directoryChanged(e directory.Event) {
 	if next != nil && next.Locked {
 		text = "The account is locked."
 	}
-	sb.departing.mu.Lock()
 	for _, s := range list {
 		if !s.anonymous && s.detach() {
-			s.conn.Close(&stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: text})
-			sb.departing.list = append(sb.departing.list, s)
+			s.closeConn(&stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: text})
+			sb.departLater(s)
 		}
 	}
+}
+
+// departLater leaves it to Run to tell everybody that a session is over.
+func (sb *Switchboard) departLater(s *Session) {
+	sb.departing.mu.Lock()
+	sb.departing.list = append(sb.departing.list, s)
 	sb.departing.mu.Unlock()
 	select {
 	case sb.departing.signal <- struct{}{}:
@@ -236,6 +269,9 @@ func (sb *Switchboard) freeUsername() string {
 func (sb *Switchboard) resolveConflict(old *Session, chosenByServer bool) verdict {
 	if chosenByServer {
 		return newGoes // a name that the server made up must not cost anybody a session
+	}
+	if old.Hibernating() {
+		return oldGoes // its client is not there; most likely it is this one
 	}
 	limit := sb.dir.Int(directory.KeyConflictLimit)
 	if limit < 0 {

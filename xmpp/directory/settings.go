@@ -16,6 +16,7 @@ const (
 	KeyAnonymous          = "xmpp.auth.anonymous"
 	KeyAuditRetention     = "audit.retention"
 	KeyConflictLimit      = "xmpp.session.conflict-limit"
+	KeyResumeTimeout      = "xmpp.session.resume-timeout"
 	KeyPurgeDelay         = "accounts.purgeDelay"
 	KeyRESTEnabled        = "plugin.restapi.enabled"
 	KeyRESTAuth           = "plugin.restapi.httpAuth"
@@ -121,6 +122,12 @@ func Settings() []Setting {
 			Doc: "What happens when a client asks for a resource that another session of the user has bound: 0 ends the old " +
 				"session, a number n does so at the n-th attempt after it, -1 never: the new client is refused.",
 			check: atLeast(-1),
+		},
+		{
+			Key: KeyResumeTimeout, Type: TypeDuration, Default: "5m", Live: true,
+			Doc: "How long a session whose connection was lost waits for its client to come back (XEP-0198). What was sent to it then goes to " +
+				"another resource, the offline messages, or back. 0: it does not wait.",
+			check: notNegative,
 		},
 	}
 	slices.SortFunc(table, func(a, b Setting) int { return strings.Compare(a.Key, b.Key) })

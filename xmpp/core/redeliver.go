@@ -1,0 +1,53 @@
+package core
+
+import (
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+// passOn deals with what a session that is over has never acknowledged, as if its resource had not been there (XEP-0198 §4): messages go
+// where redeliver sends them, requests are answered with an error, presence and answers concern nobody any more.
+func (sb *Switchboard) passOn(q *unacked) {
+	limits := xmlstream.DefaultLimits()
+	limits.MaxBytes *= 2 // an address that the server stamped may have made it longer than clients may be
+	q.each(func(b []byte, e entry) {
+		root, err := xmlstream.Parse(b, limits)
+		if err != nil {
+			sb.log.Error("a stanza that a client did not acknowledge cannot be read any more and is dropped", "error", err)
+			return
+		}
+		st, _ := stanza.Parse(root, nil)
+		switch {
+		case st.Kind == stanza.Message:
+			if e.copies.lost() {
+				sb.redeliver(&st, time.UnixMilli(e.at))
+			}
+		case st.IsRequest():
+			sb.refuse(&st, stanza.ConditionServiceUnavailable, "")
+		}
+	})
+}
+
+// redeliver routes a message again that was sent at some time to a session which is over and out of the table: to the account, whose next
+// resource gets it, or its offline queue, or else the sender an error. It tells when the message was sent (XEP-0203).
+func (sb *Switchboard) redeliver(m *stanza.Stanza, at time.Time) {
+	again := *m
+	again.To = m.To.Bare()
+	if !sb.delayed(m) {
+		again.Payload = xmlstream.NewBuilder(m.AppendPayload(nil)).Open(stanza.NSDelay, "delay").Attr("from", sb.domain).
+			Attr("stamp", at.UTC().Format("2006-01-02T15:04:05.000Z")).Close().Bytes()
+	}
+	sb.Route(&again)
+}
+
+// delayed reports whether this server has said already when a message was sent.
+func (sb *Switchboard) delayed(m *stanza.Stanza) bool {
+	for c := range m.Root.Children() {
+		if c.Is(stanza.NSDelay, "delay") && string(c.Attr("from")) == sb.domain {
+			return true
+		}
+	}
+	return false
+}

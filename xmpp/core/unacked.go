@@ -1,0 +1,93 @@
+package core
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// unacked holds the stanzas that a client has not acknowledged yet (XEP-0198 §4), oldest first, one copy of their bytes each. Sessions
+// that are owed nothing hold none: it comes from the switchboard's pool and goes back there.
+type unacked struct {
+	bytes   []byte
+	entries []entry
+	// Entries before head, and bytes before start, are acknowledged.
+	head, start int
+}
+
+type entry struct {
+	size   int
+	at     int64   // when it was sent first, in Unix milliseconds
+	copies *copies // nil when this is the only copy
+}
+
+// copies counts the sessions that hold a copy of one message and have not lost it. Nil stands for a message that goes to one session.
+type copies struct{ left atomic.Int32 }
+
+// given notes that one more session got a copy.
+func (c *copies) given() {
+	if c != nil {
+		c.left.Add(1)
+	}
+}
+
+// lost notes that a session's copy will never be delivered, and reports whether that was the last one.
+func (c *copies) lost() bool { return c == nil || c.left.Add(-1) <= 0 }
+
+// What a queue keeps when it goes back to the pool, and how much acknowledged room it carries before it moves what is left.
+const (
+	maxPooledEntries = 1 << 10
+	maxSlack         = 16 << 10
+)
+
+func (q *unacked) count() int { return len(q.entries) - q.head }
+
+func (q *unacked) size() int { return len(q.bytes) - q.start }
+
+func (q *unacked) push(b []byte, at time.Time, c *copies) {
+	q.bytes = append(q.bytes, b...)
+	q.entries = append(q.entries, entry{size: len(b), at: at.UnixMilli(), copies: c})
+}
+
+// drop forgets the n oldest.
+func (q *unacked) drop(n int) {
+	for i := q.head; i < q.head+n; i++ {
+		q.start += q.entries[i].size
+		q.entries[i].copies = nil
+	}
+	q.head += n
+	if q.start > maxSlack && q.start > len(q.bytes)/2 {
+		q.bytes = q.bytes[:copy(q.bytes, q.bytes[q.start:])]
+		q.start = 0
+	}
+	if q.head > maxPooledEntries/4 && q.head > len(q.entries)/2 {
+		n := copy(q.entries, q.entries[q.head:])
+		clear(q.entries[n:])
+		q.entries = q.entries[:n]
+		q.head = 0
+	}
+}
+
+// each calls f for every stanza that is left, in order. The bytes must not be changed.
+func (q *unacked) each(f func(stanza []byte, e entry)) {
+	at := q.start
+	for _, e := range q.entries[q.head:] {
+		f(q.bytes[at:at+e.size:at+e.size], e)
+		at += e.size
+	}
+}
+
+func (sb *Switchboard) takeQueue() *unacked {
+	if q, ok := sb.queues.Get().(*unacked); ok {
+		return q
+	}
+	return &unacked{}
+}
+
+func (sb *Switchboard) giveQueue(q *unacked) {
+	if q == nil || cap(q.bytes) > maxPooledBuffer || cap(q.entries) > maxPooledEntries {
+		return
+	}
+	clear(q.entries)
+	*q = unacked{bytes: q.bytes[:0], entries: q.entries[:0]}
+	sb.queues.Put(q)
+}
