@@ -19,6 +19,12 @@ func (n *negotiation) bind() error {
 		if err != nil {
 			return n.readError(err)
 		}
+		if string(e.Space()) == nsManagement && n.resumer() != nil {
+			if resumed, err := n.manage(e); resumed || err != nil {
+				return err
+			}
+			continue
+		}
 		request := e.Child(stanza.NSBind, "bind")
 		if !e.Is(stanza.NSClient, "iq") || string(e.Attr("type")) != "set" || !request.Valid() {
 			return notAuthorized("Bind a resource first.") // §7.1
@@ -55,7 +61,7 @@ func wantedResource(request xmlstream.Element) (string, *stanza.Error) {
 	return resource, nil
 }
 
-// bindSession makes the session and puts the answer before whatever was sent to the session meanwhile.
+// bindSession makes the session and answers the client.
 func (n *negotiation) bindSession(resource string, id []byte) *stanza.Error {
 	c := n.c
 	c.mu.Lock()
@@ -63,21 +69,34 @@ func (n *negotiation) bindSession(resource string, id []byte) *stanza.Error {
 	c.mu.Unlock()
 	session, refusal := n.cfg.Backend.Bind(c, n.username, resource)
 
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if refusal != nil {
-		c.state = negotiating
-		c.release()
+		c.unbound()
 		return refusal
 	}
-	c.session = session
 	reply := xmlstream.NewBuilder(nil)
 	reply.Open(stanza.NSClient, "iq").Attr("type", "result").Attr("id", string(id)).
 		Open(stanza.NSBind, "bind").Open(stanza.NSBind, "jid").Text(session.JID().String())
+	c.bound(session, reply.Bytes())
+	return nil
+}
+
+// unbound goes back to negotiating: there is no session.
+func (c *Conn) unbound() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state = negotiating
+	c.release()
+}
+
+// bound opens the stream for a session. The answer to the client comes before whatever was sent to the session meanwhile.
+func (c *Conn) bound(session Session, reply []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = session
 	waiting := c.out
 	c.out = nil
 	buf := c.takeBuffer()
-	buf.b = append(buf.b, reply.Bytes()...)
+	buf.b = append(buf.b, reply...)
 	if waiting != nil {
 		buf.b = append(buf.b, waiting.b...)
 		c.ln.giveBack(waiting)
@@ -90,22 +109,4 @@ func (n *negotiation) bindSession(resource string, id []byte) *stanza.Error {
 		c.ending = false
 		c.close(c.cause)
 	}
-	return nil
-}
-
-// legacySession answers the session request of RFC 3921 §3, which means nothing any more; nil for everything else.
-func legacySession(e xmlstream.Element, domain string) []byte {
-	if !e.Is(stanza.NSClient, "iq") || !e.FirstChild().Is(stanza.NSSession, "session") || string(e.Attr("type")) != "set" {
-		return nil
-	}
-	id, to := e.Attr("id"), e.Attr("to")
-	if len(id) == 0 || len(to) > 0 && string(to) != domain {
-		return nil
-	}
-	reply := xmlstream.NewBuilder(nil)
-	reply.Open(stanza.NSClient, "iq").Attr("type", "result").Attr("id", string(id))
-	if len(to) > 0 {
-		reply.Attr("from", domain)
-	}
-	return reply.Bytes()
 }

@@ -85,8 +85,23 @@ type Session interface {
 	JID() jid.JID
 	// Receive takes one element from the client, on the connection's goroutine. It is valid until Receive returns. An error ends the stream.
 	Receive(e xmlstream.Element) *stanza.StreamError
-	// Closed is called exactly once, when the connection is over and Receive will not be called again.
-	Closed()
+	// Closed is called exactly once, when the connection is over and Receive will not be called again. Lost says that the stream was not ended for
+	// good, neither by the client nor for a fault of it: the connection broke, took nothing more, or fell silent (XEP-0198 §7).
+	Closed(lost bool)
+}
+
+// Resumer is a Backend whose sessions outlive their connections (XEP-0198 §5).
+type Resumer interface {
+	Backend
+	// Resume gives the connection of the user who has logged in a session that was there before. request is a resume element. What is sent to c from
+	// here on follows reply. Without a session, reply says why not, and the client may go on to bind a resource; an error ends the stream.
+	Resume(c *Conn, username string, request xmlstream.Element) (s Session, reply []byte, failure *stanza.StreamError)
+}
+
+// Flusher is a Session that may add to what is about to be written.
+type Flusher interface {
+	// Flushing is called on the writing goroutine before each write but the last, and appends to b.
+	Flushing(b []byte) []byte
 }
 
 // Info describes a connection.

@@ -26,6 +26,8 @@ type Conn struct {
 	created   int64        // Unix nanoseconds, as is last
 	last      atomic.Int64 // when an element arrived last
 	received  atomic.Uint64
+	// ended is set by the reading goroutine when the stream is over for good, not only its connection (XEP-0198 §7).
+	ended bool
 
 	mu       sync.Mutex
 	state    state
@@ -95,10 +97,13 @@ func (c *Conn) read() {
 		switch {
 		case err == nil:
 		case errors.Is(err, xmlstream.ErrClosed):
+			// The answer to a closing tag of this side's is not the client's own wish.
+			c.ended = c.ended || !c.over()
 			c.Close(nil)
 			<-c.written
 			return
 		case stanza.StreamErrorOf(err) != nil:
+			c.ended = true
 			c.Close(stanza.StreamErrorOf(err))
 			<-c.written
 			c.drain()
@@ -118,6 +123,7 @@ func (c *Conn) read() {
 		c.last.Store(time.Now().UnixNano())
 		c.received.Add(1)
 		if failure := c.receive(e); failure != nil {
+			c.ended = true
 			c.Close(failure)
 		}
 	}
@@ -142,10 +148,6 @@ func (c *Conn) receive(e xmlstream.Element) (failure *stanza.StreamError) {
 			failure = c.panicked()
 		}
 	}()
-	if request := legacySession(e, c.ln.cfg.Domain); request != nil {
-		c.Send(request)
-		return nil
-	}
 	return c.session.Receive(e)
 }
 
@@ -183,7 +185,7 @@ func (c *Conn) finish() {
 					_ = c.panicked()
 				}
 			}()
-			c.session.Closed()
+			c.session.Closed(!c.ended)
 		}()
 	}
 	c.ln.remove(c)

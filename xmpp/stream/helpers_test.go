@@ -67,6 +67,7 @@ type session struct {
 	jid    jid.JID
 	name   string
 	closed chan struct{}
+	lost   bool // once closed
 }
 
 func (b *backend) Bind(c *Conn, name, resource string) (Session, *stanza.Error) {
@@ -111,7 +112,8 @@ func (s *session) Receive(e xmlstream.Element) *stanza.StreamError {
 	return nil
 }
 
-func (s *session) Closed() {
+func (s *session) Closed(lost bool) {
+	s.lost = lost
 	close(s.closed) // panics when called twice
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -113,6 +114,40 @@ func TestSlowClientHearsWhy(t *testing.T) {
 		t.Fatal("more than fits was accepted")
 	}
 	c.dies("resource-constraint")
+}
+
+// A client on a slow line takes much longer than the write timeout for all of what waits, and none of it is lost: the timeout is for clients that
+// take nothing.
+func TestSlowLine(t *testing.T) {
+	s := newServer(t, DirectTLS, func(c *Config) { c.WriteTimeout, c.MaxPendingOutput = 400*time.Millisecond, 8<<20 })
+	c := s.connect(t)
+	c.bind(username, "x")
+	session := s.backend.session(t, "juliet@example.org/x")
+	// Nothing in between takes it all at once.
+	if err := session.c.raw.Conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Conn.(*tls.Conn).NetConn().(*net.TCPConn).SetReadBuffer(256 << 10); err != nil {
+		t.Fatal(err)
+	}
+	message := []byte("<message><body>" + strings.Repeat("x", 1000) + "</body></message>")
+	const count = 3000
+	for range count {
+		if !session.c.Send(message) {
+			t.Fatal("refused")
+		}
+	}
+	buf := make([]byte, 32<<10)
+	for left := count * len(message); left > 0; {
+		n, err := c.Conn.Read(buf[:min(len(buf), left)])
+		if err != nil {
+			t.Fatalf("%d bytes before the end: %v", left, err)
+		}
+		left -= n
+		time.Sleep(10 * time.Millisecond)
+	}
+	c.send("<message id='still-there'/>")
+	c.expect("<message id='still-there'/>")
 }
 
 // Stanzas from many senders arrive whole, each sender's in order.

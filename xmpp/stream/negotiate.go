@@ -206,6 +206,9 @@ func (n *negotiation) features(b []byte) []byte {
 		b = append(b, "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"...)
 		// RFC 3921 §3; optional since RFC 6121 did away with it, but older clients insist.
 		b = append(b, "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"...)
+		if n.resumer() != nil { // XEP-0198 §2
+			b = append(b, "<sm xmlns='urn:xmpp:sm:3'/>"...)
+		}
 		if n.cfg.Features != nil {
 			b = append(b, n.cfg.Features()...)
 		}

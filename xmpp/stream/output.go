@@ -2,6 +2,7 @@ package stream
 
 import (
 	"crypto/tls"
+	"slices"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
@@ -10,10 +11,12 @@ import (
 // endTag closes a stream (RFC 6120 §4.4).
 const endTag = "</stream:stream>"
 
-// Buffers that grew beyond maxPooled are left to the garbage collector.
+// Buffers that grew beyond maxPooled are left to the garbage collector. Output is written in pieces of a TLS record, each of which a client
+// has the write timeout to take.
 const (
 	firstBuffer = 2 << 10
 	maxPooled   = 64 << 10
+	writePiece  = 16 << 10
 )
 
 // buffer is output that waits. Only connections that have something to write hold one.
@@ -146,17 +149,29 @@ func (c *Conn) flush() {
 			}
 			return
 		}
-		if c.state != closing {
-			c.raw.writeBy(time.Now().Add(c.ln.cfg.WriteTimeout))
-		}
 		c.mu.Unlock()
-		_, err := c.conn.Write(buf.b)
+		err := c.writeOut(buf.b)
 		c.ln.giveBack(buf)
 		if err != nil {
 			c.abandon()
 			return
 		}
 	}
+}
+
+// writeOut writes for as long as the client takes something of it now and then: a slow line is no reason to end a stream, a dead one is.
+func (c *Conn) writeOut(b []byte) error {
+	for piece := range slices.Chunk(b, writePiece) {
+		c.mu.Lock()
+		if c.state != closing { // closing has set a deadline for all that is left
+			c.raw.writeBy(time.Now().Add(c.ln.cfg.WriteTimeout))
+		}
+		c.mu.Unlock()
+		if _, err := c.conn.Write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // goodbye follows the closing tag: nothing more will be written, and the client has a moment to close its side.
