@@ -110,6 +110,7 @@ generate: tools ## All generated files: deepcopy, custom resources, the chart's 
 	@$(BIN)/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	@$(BIN)/crd-ref-docs --source-path=api --config=hack/tools/crd-ref-docs/config.yaml --templates-dir=hack/tools/crd-ref-docs \
 		--renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
+	@$(GO) run ./hack/reference
 	@hack/chart.sh
 
 .PHONY: tools
