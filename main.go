@@ -79,6 +79,13 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if rest != nil {
 		defer rest.Close()
 	}
+	profiles, err := listen(ctx, o.profiles, "Profiles", "--pprof-bind-address")
+	if err != nil {
+		return err
+	}
+	if profiles != nil {
+		defer profiles.Close()
+	}
 	data, err := store.Open(ctx, filepath.Join(o.dataDir, "chat.db"), log)
 	if err != nil {
 		return err
@@ -141,6 +148,9 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 				Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Sessions: chat, Audit: data,
 				Health: health, Listeners: chat, Log: log,
 			}), log))
+	}
+	if profiles != nil {
+		runnables = append(runnables, serveProfiles(profiles, log))
 	}
 	for _, r := range runnables {
 		if err := mgr.Add(r); err != nil {

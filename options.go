@@ -30,7 +30,7 @@ type options struct {
 	node                          string
 	dataDir, certFile, keyFile    string
 	xmpp, xmpps, rest             string // addresses
-	probes, metrics               string
+	probes, metrics, profiles     string
 	host                          string
 	proxies                       []netip.Prefix
 	leaderElect                   bool
@@ -55,6 +55,7 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&proxies, "rest-trusted-proxies", "", "networks (CIDR, comma list) whose X-Forwarded-For header the REST server believes")
 	flags.StringVar(&o.probes, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: off")
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "address of /metrics; 0: off")
+	flags.StringVar(&o.profiles, "pprof-bind-address", off, "address on the loopback interface for profiles of the running program (/debug/pprof/); 0: off")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false, "campaign for a Lease before reporting: for more than one replica")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	config.RegisterFlags(flags)
@@ -82,6 +83,9 @@ func parseOptions(args []string) (*options, error) {
 		if _, _, err := net.SplitHostPort(address); err != nil && address != off {
 			return nil, fmt.Errorf("--%s %q is no address: write HOST:PORT, :PORT, or 0 to switch it off", option, address)
 		}
+	}
+	if err := checkProfiling(o.profiles); err != nil {
+		return nil, err
 	}
 	if o.node, err = os.Hostname(); err != nil {
 		return nil, fmt.Errorf("reading the host name: %w", err)
