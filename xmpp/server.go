@@ -17,8 +17,10 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // Config is what the installation decides once.
@@ -67,6 +69,7 @@ func (s *Server) features() []core.Feature {
 		s.sb.Disco(),                // XEP-0030
 		core.Caps(),                 // XEP-0115
 		s.rosters.Feature(),         // RFC 6121 §2
+		core.LegacySession(),        // RFC 3921 §3
 		core.Ping(),                 // XEP-0199
 		core.Version(s.cfg.Version), // XEP-0092
 		core.EntityTime(time.Now),   // XEP-0202
@@ -128,6 +131,8 @@ func (s *Server) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer stop()
+	// Sessions that wait for their clients wait in vain: what they hold goes on while everything that keeps it still runs.
+	defer s.sb.Drain()
 	workers.Go(func() { s.sb.Run(background) })
 	workers.Go(func() { s.rosters.Run(background) })
 
@@ -259,8 +264,31 @@ func (b backend) Bind(c *stream.Conn, username, resource string) (stream.Session
 	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return link{s, conn{c}}, nil
 }
+
+// Resume implements stream.Resumer (XEP-0198 §5).
+func (b backend) Resume(c *stream.Conn, username string, request xmlstream.Element) (stream.Session, []byte, *stanza.StreamError) {
+	s, reply, failure := b.sb.Resume(conn{c}, username, request)
+	if s == nil {
+		return nil, reply, failure
+	}
+	return link{s, conn{c}}, reply, nil
+}
+
+// link is a session as one of its connections knows it: it may have another one by the time that this one is over.
+type link struct {
+	s *core.Session
+	c conn
+}
+
+func (l link) JID() jid.JID { return l.s.JID() }
+
+func (l link) Receive(e xmlstream.Element) *stanza.StreamError { return l.s.ReceiveOn(l.c, e) }
+
+func (l link) Closed(lost bool) { l.s.ClosedOn(l.c, lost) }
+
+func (l link) Flushing(b []byte) []byte { return l.s.FlushingOn(l.c, b) }
 
 // conn is a connection as the switchboard wants it.
 type conn struct{ *stream.Conn }

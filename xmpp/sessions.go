@@ -18,6 +18,9 @@ type SessionInfo struct {
 	Available    bool
 	Show, Status string
 	Priority     int
+	// Hibernating: the connection was lost, and the session waits for its client to come back (XEP-0198 §5). What is said of the connection is
+	// said of the last one.
+	Hibernating  bool
 	RemoteAddr   string // host and port
 	Secure       bool
 	Created      time.Time
@@ -35,7 +38,7 @@ func (s *Server) Sessions(username string) []SessionInfo {
 		i := one.Info()
 		info := SessionInfo{
 			JID: one.JID(), Username: one.Username(), Resource: one.JID().Resource(), Anonymous: one.Anonymous(),
-			RemoteAddr: i.RemoteAddr, Secure: i.Secure, Created: i.Created, LastActivity: i.LastActivity,
+			Hibernating: one.Hibernating(), RemoteAddr: i.RemoteAddr, Secure: i.Secure, Created: i.Created, LastActivity: i.LastActivity,
 		}
 		if p := one.Presence(); p != nil {
 			info.Available, info.Show, info.Status, info.Priority = true, p.Show, p.Status, int(p.Priority)

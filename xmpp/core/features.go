@@ -22,6 +22,17 @@ func Ping() Feature {
 	}
 }
 
+// LegacySession answers the session request of RFC 3921 §3, which means nothing any more but which older clients insist on.
+func LegacySession() Feature {
+	return Feature{
+		Name: "session",
+		Handlers: []Handler{{
+			Target: ToServer | ToAccount, Type: stanza.IQSet, Space: stanza.NSSession, Local: "session",
+			Handle: func(_ context.Context, q *IQ) { q.Result(nil) },
+		}},
+	}
+}
+
 // Version tells what software the server is (XEP-0092). Nothing is said of the operating system.
 func Version(version string) Feature {
 	return Feature{
