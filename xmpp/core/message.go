@@ -151,6 +151,7 @@ func (sb *Switchboard) deliverMessage(m *stanza.Stanza, buf []byte) []byte {
 		}
 	}
 	delivered := false
+	shared := newCopies(list)
 	for _, s := range list {
 		p := s.presence.Load()
 		if p == nil || p.Priority < best {
@@ -159,11 +160,11 @@ func (sb *Switchboard) deliverMessage(m *stanza.Stanza, buf []byte) []byte {
 		if len(buf) == 0 {
 			buf = m.Append(buf)
 		}
-		if s.Send(buf) {
+		if s.sendCopy(buf, shared) {
 			delivered = true
 		}
 	}
-	if !delivered {
+	if !delivered || shared.done() {
 		sb.undeliverable(m)
 	}
 	return buf

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -20,8 +21,22 @@ type entry struct {
 	copies *copies // nil when this is the only copy
 }
 
-// copies counts the sessions that hold a copy of one message and have not lost it. Nil stands for a message that goes to one session.
+// copies counts the sessions that hold a copy of one message and have not lost it, and one more while it is handed out. Nil stands for a message
+// of which no copy can be lost but the only one.
 type copies struct{ left atomic.Int32 }
+
+// newCopies begins to hand out copies to some of these sessions.
+func newCopies(list []*Session) *copies {
+	if len(list) < 2 || !slices.ContainsFunc(list, func(s *Session) bool { return s.sm.Load() != nil }) {
+		return nil
+	}
+	c := &copies{}
+	c.left.Store(1)
+	return c
+}
+
+// done is called when all copies are handed out, and reports whether all of those are lost already.
+func (c *copies) done() bool { return c != nil && c.left.Add(-1) == 0 }
 
 // given notes that one more session got a copy.
 func (c *copies) given() {
