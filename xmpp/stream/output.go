@@ -149,7 +149,14 @@ func (c *Conn) flush() {
 			}
 			return
 		}
+		var more Flusher
+		if c.state == open {
+			more, _ = c.session.(Flusher)
+		}
 		c.mu.Unlock()
+		if more != nil {
+			buf.b = more.Flushing(buf.b)
+		}
 		err := c.writeOut(buf.b)
 		c.ln.giveBack(buf)
 		if err != nil {
