@@ -39,6 +39,8 @@ type Conn struct {
 	cause  *stanza.StreamError
 	// written is made when the stream is closed and closed when the last byte is written, or never will be.
 	written chan struct{}
+	// flushed is made by whoever waits for what is queued now, and closed when that is written, or never will be.
+	flushed chan struct{}
 }
 
 type state uint8

@@ -142,6 +142,7 @@ func (c *Conn) flush() {
 		if buf == nil {
 			c.flushing = false
 			last := c.written
+			c.tellFlushed()
 			c.mu.Unlock()
 			if last != nil {
 				c.goodbye()
@@ -163,6 +164,31 @@ func (c *Conn) flush() {
 			c.abandon()
 			return
 		}
+	}
+}
+
+// AwaitWritten waits until all that is queued now has been written, which ends at the latest with the write timeout of a client that takes
+// nothing. False says that the stream is over, or is being closed: what was queued may never have reached the client.
+func (c *Conn) AwaitWritten() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == open && (c.flushing || c.out != nil) {
+		if c.flushed == nil {
+			c.flushed = make(chan struct{})
+		}
+		done := c.flushed
+		c.mu.Unlock()
+		<-done
+		c.mu.Lock()
+	}
+	return c.state == open
+}
+
+// tellFlushed lets go of those who wait for output, and look at the state. c.mu is held.
+func (c *Conn) tellFlushed() {
+	if c.flushed != nil {
+		close(c.flushed)
+		c.flushed = nil
 	}
 }
 
@@ -195,6 +221,7 @@ func (c *Conn) abandon() {
 	c.mu.Lock()
 	c.flushing = false
 	c.release()
+	c.tellFlushed()
 	if c.written == nil {
 		c.written = make(chan struct{})
 	}
