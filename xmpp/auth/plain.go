@@ -10,10 +10,13 @@ type plainExchange struct {
 	srv      *Server
 	asked    bool
 	done     bool
+	who      candidate
 	username string
 }
 
 func (x *plainExchange) Username() string { return x.username }
+
+func (x *plainExchange) Valid() bool { return x.username != "" && x.srv.admit(x.who) == nil }
 
 func (x *plainExchange) Step(in []byte) ([]byte, bool, *SASLError) {
 	if in == nil && !x.asked && !x.done {
@@ -50,6 +53,6 @@ func (x *plainExchange) Step(in []byte) ([]byte, bool, *SASLError) {
 	if err := x.srv.admit(c); err != nil {
 		return nil, false, err
 	}
-	x.username = c.name
+	x.who, x.username = c, c.name
 	return nil, true, nil
 }

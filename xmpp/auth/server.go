@@ -70,6 +70,9 @@ type Exchange interface {
 	Step(in []byte) (out []byte, done bool, err *SASLError)
 	// Username returns the prepared name of who logged in once Step was done; empty for ANONYMOUS.
 	Username() string
+	// Valid says, once Step was done, whether whoever logged in could still do so: an account may have been locked, given another password, or
+	// removed and made anew for somebody else while the client took its time.
+	Valid() bool
 }
 
 // Start begins an exchange with a mechanism that Mechanisms offered for the same channel.

@@ -35,8 +35,8 @@ func (n *negotiation) bind() error {
 		}
 		resource, refusal := wantedResource(request)
 		if refusal == nil {
-			if refusal = n.bindSession(resource, id); refusal == nil {
-				return nil
+			if refusal, err = n.bindSession(resource, id); refusal == nil {
+				return err
 			}
 		}
 		reply := xmlstream.NewBuilder(nil)
@@ -62,8 +62,11 @@ func wantedResource(request xmlstream.Element) (string, *stanza.Error) {
 }
 
 // bindSession makes the session and answers the client.
-func (n *negotiation) bindSession(resource string, id []byte) *stanza.Error {
+func (n *negotiation) bindSession(resource string, id []byte) (*stanza.Error, error) {
 	c := n.c
+	if err := n.stillValid(nil); err != nil { // a session is not to displace another for nothing
+		return nil, err
+	}
 	c.mu.Lock()
 	c.state = binding
 	c.mu.Unlock()
@@ -71,13 +74,27 @@ func (n *negotiation) bindSession(resource string, id []byte) *stanza.Error {
 
 	if refusal != nil {
 		c.unbound()
-		return refusal
+		return refusal, nil
+	}
+	if err := n.stillValid(session); err != nil {
+		return nil, err
 	}
 	reply := xmlstream.NewBuilder(nil)
 	reply.Open(stanza.NSClient, "iq").Attr("type", "result").Attr("id", string(id)).
 		Open(stanza.NSBind, "bind").Open(stanza.NSBind, "jid").Text(session.JID().String())
 	c.bound(session, reply.Bytes())
-	return nil
+	return nil, nil
+}
+
+// stillValid looks at the account again: whoever logs in and then waits must not end up in the account that somebody else was given under the same
+// name, nor keep a door open through a change of the password. It is asked last once there is a session, which changes of the account would
+// end from then on; nothing that was sent to it leaves.
+func (n *negotiation) stillValid(s Session) error {
+	if n.exchange.Valid() {
+		return nil
+	}
+	n.c.session, n.c.ended = s, true
+	return notAuthorized("The account has changed since you logged in. Log in again.")
 }
 
 // unbound goes back to negotiating: there is no session.

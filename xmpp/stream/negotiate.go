@@ -23,7 +23,7 @@ type negotiation struct {
 	cfg      *Config
 	channel  auth.Channel
 	login    login
-	authed   bool
+	exchange auth.Exchange // that succeeded
 	username string
 	greeted  bool // the stream header of this stream was sent
 	mute     bool // a TLS handshake is under way or has failed: nothing can be said
@@ -82,7 +82,7 @@ func (n *negotiation) streams() error {
 		switch {
 		case !n.channel.Secure:
 			err = n.startTLS()
-		case !n.authed:
+		case n.exchange == nil:
 			err = n.authenticate()
 		default:
 			return n.bind()
@@ -189,7 +189,7 @@ func (n *negotiation) features(b []byte) []byte {
 	switch {
 	case !n.channel.Secure:
 		b = append(b, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"...)
-	case !n.authed:
+	case n.exchange == nil:
 		if len(n.channel.Bindings) > 0 { // XEP-0440 §2
 			b = append(b, "<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>"...)
 			for _, binding := range n.channel.Bindings {
@@ -268,7 +268,7 @@ func (n *negotiation) authenticate() error {
 				n.cfg.Log.Info("a login was refused for the last time", "remote", c.raw.RemoteAddr().String(), "mechanism", n.login.mechanism, "reason", n.login.reason)
 				return errTooManyTries()
 			}
-			n.authed, n.username, c.mechanism = true, n.login.username, n.login.mechanism
+			n.exchange, n.username, c.mechanism = n.login.exchange, n.login.username, n.login.mechanism
 			n.login = login{}
 			// RFC 6120 §6.4.6: a new stream. What the client sent before it could know about the success is dropped.
 			c.in.Reset(c.conn)

@@ -369,6 +369,56 @@ func TestAnonymous(t *testing.T) {
 }
 
 // RFC 6120 §7.6, §7.7
+// Time passes between a login and the binding of a resource, as much as the client likes. What the account is then counts, and not what it was: the
+// name may belong to somebody else.
+func TestAccountChangesBeforeBind(t *testing.T) {
+	const bind = "<iq type='set' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>x</resource></bind></iq>"
+	other := auth.NewPasswordSecret("of somebody else", []byte("0123456789abcdef"))
+	for name, change := range map[string]func(m map[string]auth.Account){
+		"removed":      func(m map[string]auth.Account) { delete(m, username) },
+		"made anew":    func(m map[string]auth.Account) { m[username] = auth.Account{Username: username, Secret: other} },
+		"locked":       func(m map[string]auth.Account) { a := m[username]; a.Locked = true; m[username] = a },
+		"no more keys": func(m map[string]auth.Account) { m[username] = auth.Account{Username: username} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, DirectTLS)
+			apply := func() {
+				s.accounts.mu.Lock()
+				defer s.accounts.mu.Unlock()
+				change(s.accounts.m)
+			}
+			c := s.connect(t)
+			c.login(username)
+			apply()
+			c.send(bind)
+			c.dies("not-authorized")
+			if s.backend.bound != 0 {
+				t.Error("a session was made")
+			}
+		})
+		t.Run(name+" while the session is made", func(t *testing.T) {
+			s := newServer(t, DirectTLS)
+			made := make(chan *session, 1)
+			s.backend.onBind = func(c *Conn, one *session) *stanza.Error {
+				s.accounts.mu.Lock()
+				defer s.accounts.mu.Unlock()
+				change(s.accounts.m)
+				c.Send([]byte("<message id='for-somebody-else'/>"))
+				made <- one
+				return nil
+			}
+			c := s.connect(t)
+			c.login(username)
+			c.send(bind)
+			got := c.rest()
+			if strings.Contains(got, "<jid>") || strings.Contains(got, "for-somebody-else") || !strings.Contains(got, "<not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>") {
+				t.Errorf("got %q", got)
+			}
+			waitClosed(t, <-made)
+		})
+	}
+}
+
 func TestBind(t *testing.T) {
 	s := newServer(t, DirectTLS)
 	refuse := true

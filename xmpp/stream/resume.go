@@ -33,6 +33,9 @@ func (n *negotiation) manage(e xmlstream.Element) (resumed bool, err error) {
 		}
 		return false, n.write(reply)
 	}
+	if err := n.stillValid(session); err != nil {
+		return false, err
+	}
 	c.bound(session, reply)
 	return true, nil
 }
