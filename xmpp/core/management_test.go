@@ -1,0 +1,757 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+// managed is a client with stream management.
+type managed struct {
+	*peer
+	b  *board
+	id string
+}
+
+// enable enables stream management with resumption for a client.
+func (b *board) enable(p *peer) *managed {
+	b.t.Helper()
+	p.take()
+	p.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+	got := p.take()
+	if len(got) != 1 {
+		b.t.Fatalf("enabling is answered with %q", got)
+	}
+	e := parsedElement(b.t, got[0])
+	if !e.Is("urn:xmpp:sm:3", "enabled") || len(e.Attr("id")) == 0 {
+		b.t.Fatalf("enabling is answered with %q", got)
+	}
+	return &managed{peer: p, b: b, id: string(e.Attr("id"))}
+}
+
+// lose breaks the connection.
+func (m *managed) lose() { m.s.ClosedOn(m.wire, true) }
+
+// resume tries to resume on a new connection; the peer is nil where that failed.
+func (b *board) resume(username, id string, h uint32) (*managed, string, *stanza.StreamError) {
+	b.t.Helper()
+	w := &wire{}
+	s, reply, failure := b.Resume(w, username, parsedElement(b.t, fmt.Sprintf("<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%d'/>", id, h)))
+	if s == nil {
+		return nil, string(reply), failure
+	}
+	return &managed{peer: &peer{wire: w, t: b.t, s: s}, b: b, id: id}, string(reply), nil
+}
+
+func (b *board) property(key, value string) {
+	b.dir.PutProperty(directory.SystemProperty{Ref: directory.Ref{Name: key, UID: key, Created: time.Unix(1, 0)}, Key: key, Value: value})
+}
+
+func (b *board) departed() []string {
+	b.rosters.mu.Lock()
+	defer b.rosters.mu.Unlock()
+	return slices.Clone(b.rosters.gone)
+}
+
+// clock is a clock that a test moves.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// running has the switchboard's own goroutine run for the test.
+func (b *board) running() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); b.Run(ctx) }()
+	stop := b.Watch()
+	b.t.Cleanup(func() { stop(); cancel(); <-done })
+}
+
+func bodies(t testing.TB, sent []string) []string {
+	t.Helper()
+	out := []string{}
+	for _, x := range sent {
+		e := parsedElement(t, x)
+		if body := e.Child(stanza.NSClient, "body"); body.Valid() {
+			out = append(out, string(body.Text()))
+		}
+	}
+	return out
+}
+
+func chat(to, body string) string {
+	return "<message to='" + to + "' type='chat'><body>" + body + "</body></message>"
+}
+
+const notFound = "<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+
+func TestXEP0198Section3Enabling(t *testing.T) {
+	unexpected := "<failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+	b := newBoard(t, "romeo")
+	p := b.connect("romeo", "orchard")
+	for _, early := range []string{"<r xmlns='urn:xmpp:sm:3'/>", "<a xmlns='urn:xmpp:sm:3' h='0'/>", "<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/>"} {
+		p.send(early)
+		want(t, early, p.take(), []string{unexpected})
+	}
+	p.send("<enable xmlns='urn:xmpp:sm:3'/>")
+	want(t, "without resumption", p.take(), []string{"<enabled xmlns='urn:xmpp:sm:3'/>"})
+	if e := p.receive("<enable xmlns='urn:xmpp:sm:3'/>"); e == nil || e.Condition != stanza.StreamPolicyViolation {
+		t.Errorf("a second attempt: %v", e)
+	}
+	want(t, "a second attempt", p.take(), []string{unexpected})
+	if e := p.receive("<enabled xmlns='urn:xmpp:sm:3'/>"); e == nil || e.Condition != stanza.StreamUnsupportedStanzaType {
+		t.Errorf("an element of the server's: %v", e)
+	}
+
+	ids := map[string]bool{}
+	for i, c := range []struct{ property, asked, resume, max string }{
+		{"", "resume='true'", "true", "300"},
+		{"", "resume='1' max='20'", "true", "20"},
+		{"", "resume='1' max='9000'", "true", "300"},
+		{"", "resume='1' max='-4'", "true", "300"},
+		{"90s", "resume='true' max='100'", "true", "90"},
+		{"0s", "resume='true'", "", ""},
+		{"90s", "resume='false'", "", ""},
+	} {
+		if c.property != "" {
+			b.property(directory.KeyResumeTimeout, c.property)
+		}
+		p := b.connect("romeo", "one")
+		p.send("<enable xmlns='urn:xmpp:sm:3' " + c.asked + "/>")
+		e := parsedElement(t, p.take()[0])
+		if string(e.Attr("resume")) != c.resume || string(e.Attr("max")) != c.max || (c.resume == "") != (e.Attr("id") == nil) {
+			t.Errorf("%d: resume %q, max %q, id %q", i, e.Attr("resume"), e.Attr("max"), e.Attr("id"))
+		}
+		if id := string(e.Attr("id")); id != "" {
+			if ids[id] {
+				t.Errorf("%q was given twice", id)
+			}
+			ids[id] = true
+		}
+	}
+	guest := b.connect("", "x")
+	guest.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+	want(t, "an anonymous client", guest.take(), []string{"<enabled xmlns='urn:xmpp:sm:3'/>"})
+}
+
+func TestXEP0198Section4Acknowledgements(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	p := b.online("romeo", "orchard", "0")
+	p.send(chat("juliet@chat.example", "before it counts"))
+	romeo := b.enable(p)
+	for i, in := range []string{
+		chat("juliet@chat.example/balcony", "one"),
+		"<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>",
+		"<iq type='get' id='2'/>", // answered with an error: handled all the same
+		"<presence/>",
+	} {
+		romeo.send(in)
+		romeo.take()
+		for range 2 { // asking is not counted
+			romeo.send("<r xmlns='urn:xmpp:sm:3'/>")
+			want(t, in, romeo.take(), []string{fmt.Sprintf("<a xmlns='urn:xmpp:sm:3' h='%d'/>", i+1)})
+		}
+	}
+	want(t, "what came of it", bodies(t, juliet.take()), []string{"before it counts", "one"})
+
+	// Two replies are not acknowledged yet.
+	m := romeo.s.sm.Load()
+	want(t, "owed", m.queue.count(), 2)
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+	want(t, "owed", m.queue.count(), 1)
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='1'/>") // nothing new
+	want(t, "owed", m.queue.count(), 1)
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='2'/>")
+	if m.queue != nil {
+		t.Error("an empty queue is kept")
+	}
+	for _, bad := range []string{"", "h=''", "h='-1'", "h='4294967296'", "h='two'"} {
+		if e := romeo.receive("<a xmlns='urn:xmpp:sm:3' " + bad + "/>"); e == nil || e.Condition != stanza.StreamBadFormat {
+			t.Errorf("%s: %v", bad, e)
+		}
+	}
+}
+
+// §4: a request goes out with everything that is written at once, and there are never two without an answer between them.
+func TestXEP0198Section4RequestsOfTheServer(t *testing.T) {
+	const r = "<r xmlns='urn:xmpp:sm:3'/>"
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	plain := b.connect("romeo", "plain")
+	romeo := b.enable(b.online("romeo", "orchard", "1"))
+	flushing := func() string { return string(romeo.s.FlushingOn(romeo.wire, []byte("<x/>"))) }
+	want(t, "nothing is owed", flushing(), "<x/>")
+	want(t, "without stream management", string(plain.s.FlushingOn(plain.wire, nil)), "")
+	juliet.send(chat("romeo@chat.example", "1"))
+	juliet.send(chat("romeo@chat.example", "2"))
+	want(t, "two at once", flushing(), "<x/>"+r)
+	juliet.send(chat("romeo@chat.example", "3"))
+	want(t, "a request is under way", flushing(), "<x/>")
+	if got := string(romeo.s.FlushingOn(&wire{}, nil)); got != "" {
+		t.Errorf("another connection asks %q", got)
+	}
+	romeo.take()
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='2'/>")
+	want(t, "the answer does not cover the third", romeo.take(), []string{r})
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='2'/>")
+	want(t, "a client that repeats itself", romeo.take(), []string{})
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='3'/>")
+	want(t, "all is acknowledged", romeo.take(), []string{})
+	want(t, "all is acknowledged", flushing(), "<x/>")
+}
+
+func TestXEP0198Section4CountersWrap(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	m := romeo.s.sm.Load()
+	m.handled.Store(math.MaxUint32)
+	m.acked = math.MaxUint32 - 1
+	for _, body := range []string{"1", "2", "3"} { // the third is number 1 after the wrap
+		juliet.send(chat("romeo@chat.example", body))
+	}
+	romeo.send(chat("juliet@chat.example", "x")) // 2^32-1 becomes 0
+	romeo.send(chat("juliet@chat.example", "y"))
+	romeo.take()
+	romeo.send("<r xmlns='urn:xmpp:sm:3'/>")
+	want(t, "handled", romeo.take(), []string{"<a xmlns='urn:xmpp:sm:3' h='1'/>"})
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='4294967295'/>")
+	want(t, "owed", m.queue.count(), 2)
+	if e := romeo.receive("<a xmlns='urn:xmpp:sm:3' h='2'/>"); e == nil || e.Condition != stanza.StreamUndefinedCondition {
+		t.Errorf("one too many: %v", e)
+	}
+	romeo.lose()
+	again, reply, failure := b.resume("romeo", romeo.id, 0)
+	if again == nil {
+		t.Fatalf("%q %v", reply, failure)
+	}
+	want(t, "resumed", reply, "<resumed xmlns='urn:xmpp:sm:3' previd='"+romeo.id+"' h='1'/>")
+	want(t, "sent again", bodies(t, again.take()), []string{"3"})
+	again.send("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+	if m.queue != nil {
+		t.Error("the last is still owed")
+	}
+}
+
+func TestXEP0198Section5Resumption(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	romeo := b.enable(b.online("romeo", "orchard", "7"))
+	juliet.send(chat("romeo@chat.example", "seen"))
+	juliet.send(chat("romeo@chat.example/orchard", "lost on the way"))
+	romeo.lose()
+	if !romeo.s.Hibernating() || !romeo.s.Available() || b.Count() != 2 || len(b.departed()) > 0 {
+		t.Fatal("the session does not wait")
+	}
+	want(t, "Info while it waits", romeo.s.Info().RemoteAddr, "192.0.2.44:1234")
+	romeo.take()
+	juliet.send(chat("romeo@chat.example", "while away"))
+	juliet.send("<iq type='get' id='9' to='romeo@chat.example/orchard'><ping xmlns='urn:xmpp:ping'/></iq>")
+	want(t, "the old connection", romeo.take(), []string{})
+
+	again, reply, failure := b.resume("romeo", romeo.id, 1)
+	if again == nil {
+		t.Fatalf("%q %v", reply, failure)
+	}
+	want(t, "resumed", reply, "<resumed xmlns='urn:xmpp:sm:3' previd='"+romeo.id+"' h='0'/>")
+	got := again.take()
+	want(t, "sent again", bodies(t, got), []string{"lost on the way", "while away"})
+	if len(got) != 3 || !strings.HasPrefix(got[2], "<iq") || strings.Contains(strings.Join(got, ""), "<delay") {
+		t.Errorf("sent again: %q", got)
+	}
+	if again.s != romeo.s || again.s.Hibernating() || again.s.Priority() != 7 {
+		t.Error("it is not the session that it was")
+	}
+	again.send(chat("juliet@chat.example", "I am back"))
+	want(t, "from the resumed session", bodies(t, juliet.take()), []string{"I am back"})
+
+	// §5: a connection that is still there is closed with a conflict, and not listened to any more.
+	third, _, _ := b.resume("romeo", romeo.id, 4)
+	want(t, "the one before", again.over(), stanza.StreamConflict)
+	if e := again.s.ReceiveOn(again.wire, parsedElement(t, chat("juliet@chat.example", "too late"))); e != nil {
+		t.Errorf("an old connection: %v", e)
+	}
+	want(t, "from the old connection", bodies(t, juliet.take()), []string{})
+	again.s.ClosedOn(again.wire, false)
+	if third.s.Ended() || third.over() != "" {
+		t.Error("the end of an old connection ended the session")
+	}
+	third.s.ClosedOn(third.wire, false)
+	want(t, "departed", b.departed(), []string{"romeo@chat.example/orchard"})
+	want(t, "sessions", b.Count(), 1)
+}
+
+func TestXEP0198Section5TimedOut(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	c := &clock{at: time.Date(2031, 4, 5, 6, 7, 8, 0, time.UTC)}
+	b.now = c.now
+	juliet := b.online("juliet", "balcony", "0")
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	romeo.send("<presence/>")
+	juliet.send("<iq type='get' id='9' to='romeo@chat.example/orchard'><ping xmlns='urn:xmpp:ping'/></iq>")
+	juliet.send(chat("romeo@chat.example/orchard", "for the account"))
+	juliet.send("<message to='romeo@chat.example' type='headline'><body>news</body></message>")
+	juliet.send("<presence to='romeo@chat.example/orchard'/>")
+	juliet.take()
+	romeo.lose()
+	next := b.online("romeo", "chamber", "-1") // takes nothing for the account yet
+	c.move(4*time.Minute + 59*time.Second)
+	if wait := b.expire(); wait != time.Second || romeo.s.Ended() {
+		t.Errorf("it ends too early, or in %v", wait)
+	}
+	next.send("<presence><priority>1</priority></presence>")
+	next.take()
+	c.move(time.Second)
+	if wait := b.expire(); wait != 0 || !romeo.s.Ended() || romeo.s.Hibernating() {
+		t.Error("it does not end")
+	}
+	want(t, "departed", b.departed(), []string{"romeo@chat.example/orchard"})
+	// §4: as if the resource had not been there.
+	got := next.take()
+	want(t, "the next resource", bodies(t, got), []string{"for the account", "news"})
+	for _, x := range got {
+		if !strings.Contains(x, "<delay xmlns='urn:xmpp:delay' from='chat.example' stamp='2031-04-05T06:07:08.000Z'/>") {
+			t.Errorf("it does not tell when it was sent: %s", x)
+		}
+	}
+	back := juliet.take()
+	if len(back) != 1 || errorOf(t, back[0]) != string(stanza.ConditionServiceUnavailable) || !strings.Contains(back[0], "id='9'") {
+		t.Errorf("the request is answered with %q", back)
+	}
+	p, reply, failure := b.resume("romeo", romeo.id, 0)
+	if p != nil || failure != nil || reply != "<failed xmlns='urn:xmpp:sm:3' h='1'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>" {
+		t.Errorf("too late: %q %v", reply, failure)
+	}
+	if _, reply, _ := b.resume("juliet", romeo.id, 0); reply != notFound {
+		t.Errorf("somebody else learns %q", reply)
+	}
+}
+
+// Run ends what nobody comes back for, by a timeout that changes without a restart.
+func TestXEP0198Section5RunExpires(t *testing.T) {
+	b := newBoard(t, "romeo")
+	b.now = time.Now
+	b.running()
+	var all []*managed
+	for i := range 4 {
+		all = append(all, b.enable(b.connect("romeo", fmt.Sprint(i))))
+	}
+	b.property(directory.KeyResumeTimeout, "1h")
+	all[0].lose()
+	b.property(directory.KeyResumeTimeout, "60ms")
+	all[1].lose()
+	b.property(directory.KeyResumeTimeout, "1ms")
+	all[2].lose()
+	b.property(directory.KeyResumeTimeout, "0s")
+	all[3].lose()
+	if !all[3].s.Ended() {
+		t.Error("it waits although nobody may come back")
+	}
+	eventually(t, "the end of two", func() bool { return all[1].s.Ended() && all[2].s.Ended() })
+	eventually(t, "everybody to know", func() bool { return len(b.departed()) == 3 })
+	if all[0].s.Ended() {
+		t.Error("one ended too early")
+	}
+	b.Drain()
+	if !all[0].s.Ended() || b.Count() != 0 {
+		t.Error("it waits on although the server ends")
+	}
+}
+
+func TestXEP0198Section6HandledCountTooHigh(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	for _, body := range []string{"1", "2"} {
+		juliet.send(chat("romeo@chat.example", body))
+	}
+	want := func(e *stanza.StreamError, h int) {
+		t.Helper()
+		app := fmt.Sprintf("<handled-count-too-high xmlns='urn:xmpp:sm:3' h='%d' send-count='2'/>", h)
+		if e == nil || e.Condition != stanza.StreamUndefinedCondition || string(e.App) != app {
+			t.Errorf("h=%d: %v", h, e)
+		}
+	}
+	want(romeo.receive("<a xmlns='urn:xmpp:sm:3' h='3'/>"), 3)
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+	want(romeo.receive("<a xmlns='urn:xmpp:sm:3' h='0'/>"), 0)
+	romeo.lose()
+	_, _, e := b.resume("romeo", romeo.id, 3)
+	want(e, 3)
+	if again, _, _ := b.resume("romeo", romeo.id, 2); again == nil {
+		t.Error("a mistake of one connection cost the session")
+	}
+}
+
+// §7: who closes the stream ends the session.
+func TestXEP0198Section7Closure(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	other := b.online("romeo", "chamber", "0")
+	romeo := b.enable(b.online("romeo", "orchard", "5"))
+	juliet.send(chat("romeo@chat.example", "acknowledged"))
+	juliet.send(chat("romeo@chat.example", "not acknowledged"))
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+	romeo.s.ClosedOn(romeo.wire, false)
+	want(t, "departed", b.departed(), []string{"romeo@chat.example/orchard"})
+	want(t, "the other resource", bodies(t, other.take()), []string{"not acknowledged"})
+	if p, reply, _ := b.resume("romeo", romeo.id, 2); p != nil || !strings.Contains(reply, "item-not-found") {
+		t.Errorf("after logging out: %q", reply)
+	}
+	if romeo.s.Send([]byte("<message/>")) {
+		t.Error("it takes stanzas on")
+	}
+	// Without resumption, a lost connection is the end as well.
+	p := b.connect("romeo", "orchard")
+	p.send("<enable xmlns='urn:xmpp:sm:3'/>")
+	p.s.Send([]byte(chat("romeo@chat.example/orchard", "lost")))
+	p.s.ClosedOn(p.wire, true)
+	want(t, "the other resource", bodies(t, other.take()), []string{"lost"})
+}
+
+func TestSecurity25ResumptionIDs(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	if len(resumptionID{})*8 < 128 {
+		t.Error("an id is guessed too easily")
+	}
+	romeo.lose()
+	// Somebody else's, guessed, nearly right, empty, and as an anonymous client.
+	last := "A"
+	if strings.HasSuffix(romeo.id, last) {
+		last = "B"
+	}
+	for _, c := range []struct{ user, id string }{
+		{"juliet", romeo.id}, {"", romeo.id}, {"romeo", romeo.id[:len(romeo.id)-1] + last}, {"romeo", romeo.id + "A"}, {"romeo", "guess"},
+		{"romeo", strings.Repeat("A", 24)}, {"romeo", strings.Repeat("A", 4000)},
+	} {
+		p, reply, failure := b.resume(c.user, c.id, 0)
+		if p != nil || failure != nil || reply != notFound {
+			t.Errorf("%s resumes %q: %q %v", c.user, c.id, reply, failure)
+		}
+	}
+	for _, bad := range []string{"previd='' h='0'", "h='0'", "previd='" + romeo.id + "'", "previd='" + romeo.id + "' h='x'"} {
+		s, reply, failure := b.Resume(&wire{}, "romeo", parsedElement(t, "<resume xmlns='urn:xmpp:sm:3' "+bad+"/>"))
+		if s != nil || failure != nil || !strings.Contains(string(reply), "<bad-request") {
+			t.Errorf("%s: %q %v", bad, reply, failure)
+		}
+	}
+	// From many sockets at once: one has the session in the end, and every other one knows that it has not.
+	const sockets = 16
+	results := make([]*managed, sockets)
+	var wg sync.WaitGroup
+	for i := range sockets {
+		wg.Go(func() { results[i], _, _ = b.resume("romeo", romeo.id, 0) })
+	}
+	wg.Wait()
+	open := 0
+	for _, p := range results {
+		if p != nil && p.over() == "" {
+			open++
+		}
+	}
+	want(t, "connections of one session", open, 1)
+	// After logging out.
+	romeo.s.end(nil)
+	if p, _, _ := b.resume("romeo", romeo.id, 0); p != nil {
+		t.Error("a session that is over was resumed")
+	}
+	b.resumptions.mu.Lock()
+	defer b.resumptions.mu.Unlock()
+	want(t, "ids that are kept", len(b.resumptions.live), 0)
+}
+
+// What is remembered of sessions that are over is bounded.
+func TestSecurity25MemoryOfEndedSessions(t *testing.T) {
+	b := newBoard(t, "romeo")
+	for range maxRemembered + 10 {
+		b.enable(b.connect("romeo", "x")).s.Closed()
+	}
+	want(t, "remembered", len(b.resumptions.past), maxRemembered)
+	want(t, "remembered", len(b.resumptions.ring), maxRemembered)
+}
+
+func TestSecurity26RequestFlood(t *testing.T) {
+	b := newBoard(t, "romeo")
+	c := &clock{at: time.Unix(1e9, 0)}
+	b.now = c.now
+	romeo := b.enable(b.connect("romeo", "orchard"))
+	ask := func() *stanza.StreamError { return romeo.receive("<r xmlns='urn:xmpp:sm:3'/>") }
+	for range 1000 { // with every stanza: fine
+		romeo.send("<presence/>")
+		if e := ask(); e != nil {
+			t.Fatal(e)
+		}
+	}
+	n := 0
+	for ask() == nil {
+		if n++; n > 10*requestBurst {
+			t.Fatal("a flood is answered")
+		}
+	}
+	c.move(time.Minute)
+	if e := ask(); e != nil {
+		t.Errorf("now and then it may: %v", e)
+	}
+}
+
+func TestSecurity26QueueIsBounded(t *testing.T) {
+	for name, limit := range map[string]func(*Switchboard){
+		"stanzas": func(sb *Switchboard) { sb.maxUnacked = 5 },
+		"bytes":   func(sb *Switchboard) { sb.maxUnackedBytes = 600 },
+	} {
+		for _, away := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, away %v", name, away), func(t *testing.T) {
+				b := newBoard(t, "romeo", "juliet")
+				limit(b.Switchboard)
+				b.running()
+				juliet := b.online("juliet", "balcony", "0")
+				romeo := b.enable(b.online("romeo", "orchard", "9"))
+				next := b.online("romeo", "chamber", "0")
+				if away {
+					romeo.lose()
+				}
+				expected := []string{}
+				for i := range 20 {
+					expected = append(expected, fmt.Sprint(i))
+					juliet.send(chat("romeo@chat.example", fmt.Sprint(i)))
+				}
+				var got []string
+				eventually(t, "all messages at the next resource", func() bool {
+					got = append(got, bodies(t, next.take())...)
+					return len(got) >= len(expected)
+				})
+				slices.SortFunc(got, func(a, b string) int { return len(a)*100 + strings.Compare(a, b) - len(b)*100 })
+				want(t, "the next resource", got, expected)
+				if !romeo.s.Ended() || !away && romeo.over() != stanza.StreamPolicyViolation {
+					t.Errorf("the session is over: %v, its connection: %q", romeo.s.Ended(), romeo.over())
+				}
+				want(t, "juliet", juliet.take(), []string{})
+			})
+		}
+	}
+}
+
+func TestSecurity26HibernatingSessionsAreBounded(t *testing.T) {
+	b := newBoard(t, "romeo")
+	b.maxHibernating = 2
+	c := &clock{at: time.Unix(1e9, 0)}
+	b.now = c.now
+	var all []*managed
+	for i := range 5 {
+		all = append(all, b.enable(b.connect("romeo", fmt.Sprint(i))))
+	}
+	for _, p := range all[:4] {
+		p.lose()
+		c.move(time.Second)
+	}
+	want(t, "the oldest went", b.departed(), []string{"romeo@chat.example/0", "romeo@chat.example/1"})
+	if !all[2].s.Hibernating() || !all[3].s.Hibernating() || all[4].s.Ended() {
+		t.Error("the wrong ones went")
+	}
+	// A client that does not resume but binds its resource anew gets it, whatever the policy.
+	b.property(directory.KeyConflictLimit, "-1")
+	b.connect("romeo", "3")
+	if !all[3].s.Ended() {
+		t.Error("the resource is taken by a client that is not there")
+	}
+}
+
+// The queue of a session that somebody ends goes on, and so does one whose account is locked; the session cannot be resumed.
+func TestSecurity27EndedByOthers(t *testing.T) {
+	for name, end := range map[string]func(b *board){
+		"kicked":  func(b *board) { b.Kick("romeo", stanza.NewStreamError(stanza.StreamReset, "")) },
+		"locked":  func(b *board) { b.declare("romeo", "uid-romeo", true) },
+		"removed": func(b *board) { b.dir.DeleteUser("romeo", "uid-romeo") },
+		"drained": func(b *board) { b.Drain() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBoard(t, "romeo", "juliet")
+			b.running()
+			juliet := b.online("juliet", "balcony", "0")
+			romeo := b.enable(b.online("romeo", "orchard", "0"))
+			romeo.lose()
+			juliet.send("<message to='romeo@chat.example/orchard' type='chat' id='m1'><body>hi</body></message>")
+			juliet.take()
+			end(b)
+			eventually(t, "everybody to know", func() bool { return len(b.departed()) == 1 })
+			// Nobody else is there to take it.
+			var got []string
+			eventually(t, "what becomes of the message", func() bool { got = append(got, juliet.take()...); return len(got) > 0 })
+			if len(got) != 1 || errorOf(t, got[0]) != string(stanza.ConditionServiceUnavailable) || !strings.Contains(got[0], "id='m1'") {
+				t.Errorf("the sender gets %q", got)
+			}
+			if p, _, _ := b.resume("romeo", romeo.id, 0); p != nil {
+				t.Error("the session was resumed")
+			}
+			want(t, "sessions", b.Count(), 1)
+			want(t, "sleepers", len(b.sleepers.list), 0)
+		})
+	}
+}
+
+// A message that several resources got is not delivered again while one of them has it, and is when none has.
+func TestSecurity27CopiesAreNotDeliveredTwice(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	one := b.enable(b.online("romeo", "one", "5"))
+	two := b.enable(b.online("romeo", "two", "5"))
+	low := b.online("romeo", "low", "0")
+	juliet.send(chat("romeo@chat.example", "to both"))
+	one.lose()
+	one.s.endAsleep()
+	want(t, "the other resource", bodies(t, two.take()), []string{"to both"})
+	want(t, "the lesser resource", bodies(t, low.take()), []string{})
+	two.lose()
+	two.s.endAsleep()
+	want(t, "the lesser resource", bodies(t, low.take()), []string{"to both"})
+
+	three := b.enable(b.online("romeo", "three", "5"))
+	b.online("romeo", "plain", "5")
+	low.take()
+	juliet.send(chat("romeo@chat.example", "to both again"))
+	three.lose()
+	three.s.endAsleep()
+	want(t, "the lesser resource", bodies(t, low.take()), []string{})
+}
+
+// cutAt gives the whole elements of a stream that was cut after n bytes.
+func cutAt(t testing.TB, stream string, n int) []xmlstream.Element {
+	t.Helper()
+	const header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+	r := xmlstream.NewReader(strings.NewReader(header+stream[:n]), xmlstream.DefaultLimits())
+	if _, err := r.Open(); err != nil {
+		t.Fatal(err)
+	}
+	var out []xmlstream.Element
+	for {
+		e, err := r.Next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatal(err)
+			}
+			return out
+		}
+		out = append(out, e.Clone())
+	}
+}
+
+// A connection that is cut after any byte, of what the client sends as of what it gets, and then resumed, loses nothing and repeats nothing,
+// also where the counters wrap meanwhile.
+func TestXEP0198Section5CutAtEveryByte(t *testing.T) {
+	var mine []string
+	expected := []string{}
+	var out strings.Builder
+	for i := range 6 {
+		mine = append(mine, chat("juliet@chat.example", fmt.Sprintf("&lt;%d&gt;", i)))
+		expected = append(expected, fmt.Sprintf("<%d>", i))
+		out.WriteString(mine[i])
+		if i%2 == 1 {
+			out.WriteString("<r xmlns='urn:xmpp:sm:3'/>")
+		}
+	}
+	const handled, acked = math.MaxUint32 - 2, math.MaxUint32 - 3
+	conversation := func(upTo func(fromClient, fromServer int) (int, int)) {
+		b := newBoard(t, "romeo", "juliet")
+		juliet := b.online("juliet", "balcony", "0")
+		romeo := b.enable(b.online("romeo", "orchard", "0"))
+		romeo.s.sm.Load().handled.Store(handled)
+		romeo.s.sm.Load().acked = acked
+		for _, m := range mine {
+			juliet.send(strings.Replace(m, "juliet@chat.example", "romeo@chat.example/orchard", 1))
+		}
+		in := strings.Join(romeo.take(), "")
+		toServer, toClient := upTo(out.Len(), len(in))
+		for _, e := range cutAt(t, out.String(), toServer) {
+			if failure := romeo.s.ReceiveOn(romeo.wire, e); failure != nil {
+				t.Fatal(failure)
+			}
+		}
+		seen := uint32(acked)
+		got := []string{}
+		for _, e := range cutAt(t, in, toClient) {
+			got = append(got, string(e.Child(stanza.NSClient, "body").Text()))
+			seen++
+		}
+		romeo.lose()
+		again, reply, failure := b.resume("romeo", romeo.id, seen)
+		if again == nil {
+			t.Fatalf("cut at %d and %d: %q %v", toServer, toClient, reply, failure)
+		}
+		h, _ := handledCount(parsedElement(t, reply))
+		for _, m := range mine[h-handled:] {
+			again.send(m)
+		}
+		got = append(got, bodies(t, again.take())...)
+		if there := bodies(t, juliet.take()); !slices.Equal(there, expected) || !slices.Equal(got, expected) {
+			t.Fatalf("cut at %d and %d: the server got %q, the client %q", toServer, toClient, there, got)
+		}
+	}
+	longest := 0
+	for cut := 0; cut <= longest; cut++ {
+		conversation(func(c, s int) (int, int) { longest = max(c, s); return min(cut, c), min(cut, s) })
+		conversation(func(c, s int) (int, int) { return min(cut, c), max(0, s-cut) })
+	}
+	if longest < 500 {
+		t.Errorf("only %d bytes", longest)
+	}
+}
+
+// A session with stream management costs no memory a stanza once it runs, and none while everything is acknowledged.
+func TestManagedSessionsDoNotAllocate(t *testing.T) {
+	b := newBoard(t, "romeo")
+	s, bad := b.Bind(discard{}, "romeo", "orchard")
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	if e := s.Receive(parsedElement(t, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>")); e != nil {
+		t.Fatal(e)
+	}
+	m := s.sm.Load()
+	stanza := []byte(chat("romeo@chat.example/orchard", strings.Repeat("x", 400)))
+	n := testing.AllocsPerRun(2000, func() {
+		for range 4 {
+			s.Send(stanza)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if e := s.acknowledge(m, m.acked+3); e != nil {
+			t.Fatal(e)
+		}
+		if e := s.acknowledge(m, m.acked+1); e != nil {
+			t.Fatal(e)
+		}
+	})
+	// The pool may be emptied by a collection now and then.
+	if n > 0.5 {
+		t.Errorf("%v allocations", n)
+	}
+	if m.queue != nil {
+		t.Error("the queue is kept")
+	}
+}
