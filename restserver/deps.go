@@ -79,6 +79,13 @@ type Rosters interface {
 	Remove(ctx context.Context, by directory.Actor, username string, contact jid.JID) error
 }
 
+// ContactSetter is what Rosters are besides, if contacts that clients made can be changed from outside, too. Where
+// they are not, such a contact becomes a declared one when it is changed.
+type ContactSetter interface {
+	// Set gives a contact another name, subscription and groups, wherever it lives; it has to be there.
+	Set(ctx context.Context, by directory.Actor, username string, c directory.Contact) error
+}
+
 // Sessions is what clients are connected.
 type Sessions interface {
 	// Sessions lists the sessions of a user, or all of them for an empty name.

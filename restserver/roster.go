@@ -74,42 +74,67 @@ func (c *call) readContact() (entity.RosterItem, error) {
 	return e, nil
 }
 
-// addContact is POST /users/{username}/roster. Only this user's side is made: programs make both
-// halves by two calls.
-func addContact(c *call) (answer, error) {
+// contactCall is what a POST and a PUT of a contact have in common.
+type contactCall struct {
+	user    *directory.User
+	wish    entity.RosterItem
+	address jid.JID
+	// have is the contact as it is, declared or made by a client, if it exists.
+	have   account.Item
+	exists bool
+}
+
+func (c *call) readContactCall() (contactCall, error) {
 	u, err := c.user()
 	if err != nil {
-		return answer{}, err
+		return contactCall{}, err
 	}
 	e, err := c.readContact()
 	if err != nil {
-		return answer{}, err
+		return contactCall{}, err
 	}
-	if text(&e.JID) == "" {
-		return answer{}, badRequest("JID is null", "JID")
+	// The address may stand in the body alone; where the path has one, that counts.
+	name, inPath := c.params["jid"]
+	if !inPath {
+		name = e.JID
 	}
-	address, err := c.server.contactAddress(e.JID)
+	if text(&name) == "" {
+		return contactCall{}, badRequest("JID is null", "JID")
+	}
+	address, err := c.server.contactAddress(name)
 	if err != nil {
-		return answer{}, explain(err, refusal{resource: e.JID})
+		return contactCall{}, explain(err, refusal{resource: name})
 	}
-	_, exists, err := c.contact(u.Username, address)
+	have, exists, err := c.contact(u.Username, address)
+	return contactCall{user: u, wish: e, address: address, have: have, exists: exists}, err
+}
+
+// addContact is POST /users/{username}/roster: it declares a contact. Only this user's side is made: programs make both
+// halves by two calls.
+func addContact(c *call) (answer, error) {
+	r, err := c.readContactCall()
 	switch {
 	case err != nil:
 		return answer{}, err
-	case e.Subscription == subscriptionRemove && exists:
-		if err := c.dropContact(u.Username, address); err != nil {
+	case r.wish.Subscription == subscriptionRemove:
+		if r.exists {
+			err = c.dropContact(r.user.Username, r.address)
+		}
+		if err != nil {
 			return answer{}, err
 		}
 		return created()
-	case e.Subscription == subscriptionRemove:
-		return created()
-	case exists:
+	case r.exists:
 		return answer{}, contactExists()
+	case r.address.Local() == r.user.Username && r.address.Domain() == c.server.Domain:
+		return answer{}, badRequest("an account cannot be its own contact", r.address.String())
 	}
-	contact := directory.Contact{
-		JID: address, Name: text(e.Nickname), Subscription: directory.Subscription(e.Subscription), Groups: sorted(e.Groups),
-	}
-	if err := c.putContact(u.Username, contact, true, "added roster item for "); err != nil {
+	err = c.putContact("added roster item for ", r.user.Username, directory.Contact{
+		JID: r.address, Name: text(r.wish.Nickname), Subscription: directory.Subscription(r.wish.Subscription), Groups: sorted(r.wish.Groups),
+	}, func(contact directory.Contact) error {
+		return c.server.Proposer.PutContact(c.ctx, c.actor(), r.user.Username, contact, true)
+	})
+	if err != nil {
 		return answer{}, err
 	}
 	return created()
@@ -119,65 +144,54 @@ func contactExists() *failure {
 	return problem(http.StatusConflict, userAlreadyExists, couldNotCreateItem, "")
 }
 
-// updateContact is PUT /users/{username}/roster/{jid}, and without the address in the path, where the
-// body's counts.
+func noContactToUpdate(address jid.JID) *failure {
+	return problem(http.StatusNotFound, userNotFound, couldNotUpdate, address.String())
+}
+
+// updateContact is PUT /users/{username}/roster/{jid}, and without the address in the path. The contact is changed
+// where it lives.
 func updateContact(c *call) (answer, error) {
-	u, err := c.user()
-	if err != nil {
-		return answer{}, err
-	}
-	e, err := c.readContact()
-	if err != nil {
-		return answer{}, err
-	}
-	name, inPath := c.params["jid"]
-	if !inPath {
-		name = e.JID
-	}
-	if text(&name) == "" {
-		return answer{}, badRequest("JID is null", "JID")
-	}
-	address, err := c.server.contactAddress(name)
-	if err != nil {
-		return answer{}, explain(err, refusal{resource: name})
-	}
-	item, exists, err := c.contact(u.Username, address)
+	r, err := c.readContactCall()
 	switch {
 	case err != nil:
 		return answer{}, err
-	case !exists:
-		return answer{}, problem(http.StatusNotFound, userNotFound, couldNotUpdate, name)
-	case e.Subscription == subscriptionRemove:
-		if err := c.dropContact(u.Username, address); err != nil {
+	case !r.exists:
+		return answer{}, noContactToUpdate(r.address)
+	case r.wish.Subscription == subscriptionRemove:
+		if err := c.dropContact(r.user.Username, r.address); err != nil {
 			return answer{}, err
 		}
 		return done()
 	}
-	contact := directory.Contact{JID: address, Name: item.Name, Subscription: directory.Subscription(e.Subscription), Groups: item.Groups}
-	if e.Nickname != nil {
-		contact.Name = text(e.Nickname)
+	contact := directory.Contact{
+		JID: r.address, Name: r.have.Name, Subscription: directory.Subscription(r.wish.Subscription), Groups: r.have.Groups,
 	}
-	if e.HasGroups {
-		contact.Groups = sorted(e.Groups)
+	if r.wish.Nickname != nil {
+		contact.Name = text(r.wish.Nickname)
 	}
-	// A contact that a client made becomes a declared one by this: somebody outside said how it has to be.
-	if err := c.putContact(u.Username, contact, !item.Declared, "updated roster item for "); err != nil {
+	if r.wish.HasGroups {
+		contact.Groups = sorted(r.wish.Groups)
+	}
+	err = c.putContact("updated roster item for ", r.user.Username, contact, func(contact directory.Contact) error {
+		if rosters, ok := c.server.Rosters.(ContactSetter); ok {
+			return rosters.Set(c.ctx, c.actor(), r.user.Username, contact)
+		}
+		return c.server.Proposer.PutContact(c.ctx, c.actor(), r.user.Username, contact, !r.have.Declared)
+	})
+	if err != nil {
 		return answer{}, err
 	}
 	return done()
 }
 
-func (c *call) putContact(username string, contact directory.Contact, create bool, summary string) error {
-	err := c.server.Proposer.PutContact(c.ctx, c.actor(), username, contact, create)
+// putContact has a contact written, records it and words the errors.
+func (c *call) putContact(summary, username string, contact directory.Contact, put func(directory.Contact) error) error {
+	err := put(contact)
 	if took(err) {
 		c.record(summary+username, detail("jid", contact.JID.String()), detail("subscription", contact.Subscription.String()))
 	}
 	if err != nil {
-		return explain(err, refusal{
-			resource: contact.JID.String(),
-			exists:   contactExists(),
-			notFound: problem(http.StatusNotFound, userNotFound, couldNotUpdate, contact.JID.String()),
-		})
+		return explain(err, refusal{resource: contact.JID.String(), exists: contactExists(), notFound: noContactToUpdate(contact.JID)})
 	}
 	return nil
 }

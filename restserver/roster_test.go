@@ -83,6 +83,13 @@ func TestRosterClientMade(t *testing.T) {
 	w.want(200, "", "DELETE", "/users/mira/roster/ann@chat.example", "")
 	w.want(200, `{"rosterItem":[{"jid":"zed@chat.example","nickname":"Zed","subscriptionType":3,"groups":["Work"]}]}`,
 		"GET", "/users/mira/roster", "", accept(formatJSON))
+	// Changed where they live: nothing was declared by that.
+	if u, _ := w.directory.User("mira"); len(u.Contacts) != 0 {
+		t.Errorf("declared: %+v", u.Contacts)
+	}
+	w.wantAudit("updated roster item for mira", "deleted roster item from mira")
+	w.wantError(409, "UserAlreadyExistsException", "Could not create roster item", "", "POST", "/users/mira/roster", `{"jid":"zed@chat.example","subscriptionType":3}`)
+	w.wantError(404, "UserNotFoundException", "Could not update the roster", "asks@chat.example", "PUT", "/users/mira/roster/asks@chat.example", `{"subscriptionType":3}`)
 	w.wantError(404, "RosterItemNotFound", "Roster Item could not deleted", "asks@chat.example", "DELETE", "/users/mira/roster/asks@chat.example", "")
 	w.want(201, "", "POST", "/users/mira/roster", `{"jid":"asks@chat.example","subscriptionType":3}`)
 }
@@ -108,6 +115,10 @@ func TestRosterRefusals(t *testing.T) {
 	}
 	if got := w.send("DELETE", "/users/mira/roster/a%20b", ""); got.Code != 400 || !entityLike(got.Body.String(), illegal) {
 		t.Errorf("%d %s", got.Code, got.Body)
+	}
+	// As for clients.
+	for _, body := range []string{`{"jid":"mira"}`, `{"jid":"Mira@chat.example/phone","subscriptionType":3}`} {
+		w.wantError(400, illegal, "an account cannot be its own contact", "mira@chat.example", "POST", "/users/mira/roster", body)
 	}
 	w.refuse(&directory.ManagedError{Field: "spec.roster", Manager: "flux"})
 	if got := w.send("POST", "/users/mira/roster", `{"jid":"a@b"}`); got.Code != 409 || !entityLike(got.Body.String(), "ManagedByOther") {

@@ -101,6 +101,16 @@ func (r *rosters) Roster(_ context.Context, username string) ([]account.Item, er
 	return items, nil
 }
 
+func (r *rosters) Set(ctx context.Context, by directory.Actor, username string, c directory.Contact) error {
+	for i := range r.made[username] {
+		if have := &r.made[username][i]; have.JID == c.JID {
+			have.Name, have.Subscription, have.Groups = c.Name, c.Subscription, c.Groups
+			return nil
+		}
+	}
+	return r.local.PutContact(ctx, by, username, c, false)
+}
+
 func (r *rosters) Remove(ctx context.Context, by directory.Actor, username string, contact jid.JID) error {
 	before := len(r.made[username])
 	r.made[username] = slices.DeleteFunc(r.made[username], func(i account.Item) bool { return i.JID == contact })
