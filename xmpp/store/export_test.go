@@ -43,7 +43,7 @@ func (s *Store) Queued() int { return len(s.writer.queue) }
 func Statements() []string {
 	filtered, _ := AuditFilter{Username: "a", From: toTime(1), To: toTime(2), Limit: 1}.statement()
 	return []string{
-		rosterLoad, rosterPut, rosterDelete, rosterHolders, rosterPurge, rosterVersionBump, rosterVersionGet, rosterVersionPurge,
+		rosterLoad, rosterPut, rosterDelete, rosterHolders, rosterPurge,
 		identityList, identityListOf, identityGet, identityPut, identityDelete,
 		auditNextID, auditAppend, filtered, auditPrune,
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/account"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
@@ -23,16 +22,6 @@ const (
 	rosterDelete  = `DELETE FROM roster WHERE username = $1 AND jid = $2`
 	rosterHolders = `SELECT username FROM roster WHERE jid = $1`
 	rosterPurge   = `DELETE FROM roster WHERE username = $1`
-
-	// A version grows even when the clock goes back, and after a purge it starts beyond all
-	// that were given out before: a client that kept one must not find it equal to a
-	// stranger's (RFC 6121 §2.6).
-	rosterVersionBump = `INSERT INTO roster_version (username, version) VALUES ($1, $2)
-		ON CONFLICT (username) DO UPDATE SET version = CASE
-			WHEN roster_version.version >= excluded.version THEN roster_version.version + 1
-			ELSE excluded.version END`
-	rosterVersionGet   = `SELECT version FROM roster_version WHERE username = $1`
-	rosterVersionPurge = `DELETE FROM roster_version WHERE username = $1`
 )
 
 // LoadRoster implements account.RosterStore.
@@ -83,22 +72,15 @@ func (s *Store) PutItem(ctx context.Context, username string, item account.Item)
 		request = item.Request
 	}
 	return s.write(ctx, fmt.Sprintf("writing %s to the roster of %s", item.JID, username), func(t *txn) error {
-		if err := t.exec(rosterPut, username, item.JID.String(), item.Name, int64(item.Subscription), item.Ask, item.Approved,
-			item.Hidden, string(groups), item.PendingIn, request); err != nil {
-			return err
-		}
-		return bumpRoster(t, username)
+		return t.exec(rosterPut, username, item.JID.String(), item.Name, int64(item.Subscription), item.Ask, item.Approved,
+			item.Hidden, string(groups), item.PendingIn, request)
 	})
 }
 
 // DeleteItem implements account.RosterStore.
 func (s *Store) DeleteItem(ctx context.Context, username string, contact jid.JID) error {
 	return s.write(ctx, fmt.Sprintf("deleting %s from the roster of %s", contact, username), func(t *txn) error {
-		n, err := t.count(rosterDelete, username, contact.String())
-		if err != nil || n == 0 {
-			return err
-		}
-		return bumpRoster(t, username)
+		return t.exec(rosterDelete, username, contact.String())
 	})
 }
 
@@ -118,19 +100,4 @@ func (s *Store) Holders(ctx context.Context, contact jid.JID) ([]string, error) 
 	}
 	slices.Sort(names)
 	return names, nil
-}
-
-// RosterVersion is a number that grows with every change of a user's roster, 0
-// while nothing was ever stored. A version is never given out for two states, an
-// account of the same name made later included.
-func (s *Store) RosterVersion(ctx context.Context, username string) (int64, error) {
-	var version int64
-	err := s.query(ctx, "reading the roster version of "+username, func(rows *sql.Rows) error {
-		return rows.Scan(&version)
-	}, rosterVersionGet, username)
-	return version, err
-}
-
-func bumpRoster(t *txn, username string) error {
-	return t.exec(rosterVersionBump, username, time.Now().UnixMicro())
 }

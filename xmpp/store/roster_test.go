@@ -71,38 +71,6 @@ func TestRosterDeleteAndHolders(t *testing.T) {
 	})
 }
 
-// RFC 6121 §2.6: a version stands for one state of the roster.
-func TestRosterVersionGrowsWithEveryChange(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
-		ctx := t.Context()
-		contact := jid.MustParse("anna@chat.example")
-		last := int64(-1)
-		grows := func(what string) {
-			t.Helper()
-			v, err := s.RosterVersion(ctx, "mira")
-			must(t, err)
-			if v <= last {
-				t.Errorf("%s: version %d, not beyond %d", what, v, last)
-			}
-			last = v
-		}
-		grows("nothing stored")
-		must(t, s.PutItem(ctx, "mira", account.Item{JID: contact}))
-		grows("an item added")
-		must(t, s.PutItem(ctx, "mira", account.Item{JID: contact, Name: "A"}))
-		grows("an item changed")
-		must(t, s.DeleteItem(ctx, "mira", contact))
-		grows("an item removed")
-		must(t, s.DeleteItem(ctx, "mira", contact))
-		if v, err := s.RosterVersion(ctx, "mira"); err != nil || v != last {
-			t.Errorf("nothing removed: version %d, %v; want still %d", v, err, last)
-		}
-		must(t, s.PurgeAccount(ctx, "mira"))
-		must(t, s.PutItem(ctx, "mira", account.Item{JID: contact}))
-		grows("another account of that name")
-	})
-}
-
 func BenchmarkPutItem(b *testing.B) {
 	for _, e := range engines() {
 		for _, writers := range []int{1, 64} {

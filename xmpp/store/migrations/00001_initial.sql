@@ -23,12 +23,6 @@ CREATE TABLE roster (
 -- In whose rosters is this contact?
 CREATE INDEX roster_by_contact ON roster (jid);
 
--- Grows with every change of a user's roster (RFC 6121 §2.6).
-CREATE TABLE roster_version (
-    username TEXT   NOT NULL PRIMARY KEY,
-    version  BIGINT NOT NULL
-);
-
 -- Names that were declared: whose data there is, and what becomes of it.
 CREATE TABLE identity (
     kind            TEXT   NOT NULL,
