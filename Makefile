@@ -30,6 +30,9 @@ RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 FUZZTIME ?= 30s
 BENCH ?= .
 
+# `make bench`: flags of the benchmark, such as -rounds 1 -n 500 -only floor,self (docs/performance.md).
+BENCHFLAGS ?=
+
 # The image of `make docker-build`.
 IMG ?= chat-operator:dev
 DOCKER ?= docker
@@ -47,7 +50,7 @@ ASSETS := $(abspath $(BIN)/k8s)
 endif
 
 # Modules of this repository.
-MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm
+MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench
 # Where the race detector pays: everything with goroutines of its own.
 RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
@@ -152,7 +155,16 @@ lint: lint-tools ## golangci-lint with import directions and API conventions
 	@hack/lint.sh
 
 .PHONY: bench
-bench: ## Benchmarks of the core (BENCH=pattern)
+bench: $(BIN)/run controlplane build ## The program against the machine's limit, Prosody and ejabberd: half an hour (BENCHFLAGS="-rounds 1 -n 500 -idle 5s")
+	@cd hack/bench && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/bench .
+	@exec $(BIN)/bench -assets $(ASSETS) $(BENCHFLAGS)
+
+.PHONY: test-bench
+test-bench: ## Tests of the benchmark itself; with Prosody and ejabberd where they are installed
+	@cd hack/bench && $(GO) test ./...
+
+.PHONY: microbench
+microbench: ## Go benchmarks of the core's parts (BENCH=pattern)
 	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./xmpp/...
 
 .PHONY: fuzz

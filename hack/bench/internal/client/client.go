@@ -231,10 +231,14 @@ func (x *Conn) Write(b []byte) error {
 // SetDeadline limits reads and writes.
 func (x *Conn) SetDeadline(t time.Time) error { return x.tls.SetDeadline(t) }
 
+// Finish closes the stream on this side; whoever reads gets io.EOF when the server has done so, too, or an error two seconds later.
+func (x *Conn) Finish() error {
+	return errors.Join(x.tls.SetDeadline(time.Now().Add(2*time.Second)), x.Write([]byte("</stream:stream>")))
+}
+
 // Close closes the stream, waits a moment for the server to do so, too, and closes the connection.
 func (x *Conn) Close() error {
-	_ = x.tls.SetDeadline(time.Now().Add(2 * time.Second))
-	err := x.Write([]byte("</stream:stream>"))
+	err := x.Finish()
 	for err == nil {
 		_, err = x.Next()
 	}

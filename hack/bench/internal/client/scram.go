@@ -85,7 +85,10 @@ type scram struct {
 }
 
 func newScram(m Mechanism, username, password string, cache *KeyCache) *scram {
-	nonce := rand.Text()
+	return newScramWith(m, username, password, rand.Text(), cache)
+}
+
+func newScramWith(m Mechanism, username, password, nonce string, cache *KeyCache) *scram {
 	escaped := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(username)
 	return &scram{mechanism: m, password: password, cache: cache, nonce: nonce, bare: "n=" + escaped + ",r=" + nonce}
 }

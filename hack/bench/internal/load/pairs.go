@@ -142,15 +142,22 @@ func (p *pair) read(all *Pairs) error {
 	}
 }
 
-// Stop ends all sessions.
+// Stop ends all sessions; once is enough.
 func (p *Pairs) Stop() {
-	p.ending.Store(true)
+	if p.ending.Swap(true) {
+		return
+	}
 	var all Sessions
 	for _, one := range p.pairs {
 		all = append(all, one.from)
-		one.to.Abort()
+		if err := one.to.Finish(); err != nil {
+			one.to.Abort()
+		}
 	}
 	p.wg.Wait()
+	for _, one := range p.pairs {
+		one.to.Abort()
+	}
 	all.Close()
 }
 

@@ -140,7 +140,7 @@ func (o *operator) createAccounts(ctx context.Context) error {
 		b64 := base64.StdEncoding.EncodeToString
 		secret[key] = fmt.Sprintf("%s$%d:%s$%s:%s", m, Iterations, b64([]byte(Salt)), b64(stored), b64(server))
 	}
-	const core, chat = "http://k/api/v1/namespaces/" + operatorNamespace, "http://k/apis/chat-operator.io/v1alpha1/namespaces/" + operatorNamespace
+	const core, chat = "http://localhost/api/v1/namespaces/" + operatorNamespace, "http://localhost/apis/chat-operator.io/v1alpha1/namespaces/" + operatorNamespace
 	create := func(url string, object map[string]any) error {
 		body, err := json.Marshal(object)
 		if err != nil {
@@ -244,7 +244,7 @@ func (o *operator) proxy(ctx context.Context) (*procs.Process, *http.Client, err
 	err = p.WaitReady(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://k/readyz", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/readyz", nil)
 		if err != nil {
 			return err
 		}
