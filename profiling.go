@@ -30,7 +30,7 @@ func serveProfiles(ln net.Listener, log *slog.Logger) runnable {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // and the named ones: heap, allocs, goroutine, ...
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	return func(ctx context.Context) error {
 		server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
