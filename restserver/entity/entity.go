@@ -9,6 +9,8 @@
 // entity from it.
 package entity
 
+import "time"
+
 // Format is one of the two formats of the API.
 type Format uint8
 
@@ -32,6 +34,18 @@ func (f Format) ContentType() string {
 type Entity interface {
 	writeXML(*xmlWriter)
 	writeJSON(*jsonWriter)
+}
+
+// fieldWriter is what both formats can write. Entities whose fields stand in one order in both are written through it.
+type fieldWriter interface {
+	text(name, value string)
+	// optional leaves the field out when it is empty.
+	optional(name, value string)
+	integer(name string, n int)
+	boolean(name string, b bool)
+	date(name string, t time.Time)
+	// strings writes a list; item is the name of one entry where entries have names.
+	strings(list, item string, values []string)
 }
 
 // xmlProlog is how every XML answer begins; the root follows directly.

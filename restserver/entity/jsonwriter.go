@@ -66,14 +66,31 @@ func (w *jsonWriter) date(name string, t time.Time) {
 	w.buf = strconv.AppendInt(w.buf, t.UnixMilli(), 10)
 }
 
-func (w *jsonWriter) strings(name string, values []string) {
-	w.key(name)
+func (w *jsonWriter) strings(list, _ string, values []string) {
+	w.key(list)
 	w.begin('[')
 	for _, v := range values {
 		w.separate()
 		w.quote(v)
 	}
 	w.end(']')
+}
+
+// jsonItems writes a list under a key.
+func jsonItems[E Entity](w *jsonWriter, key string, list []E) {
+	w.key(key)
+	w.begin('[')
+	for _, e := range list {
+		e.writeJSON(w)
+	}
+	w.end(']')
+}
+
+// jsonList writes a list as a whole answer: an object with one key.
+func jsonList[E Entity](w *jsonWriter, key string, list []E) {
+	w.begin('{')
+	jsonItems(w, key, list)
+	w.end('}')
 }
 
 func (w *jsonWriter) quote(s string) {

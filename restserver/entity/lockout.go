@@ -7,38 +7,26 @@ type Lockout struct {
 	Locked   bool
 }
 
-func (l Lockout) writeXML(w *xmlWriter) {
-	w.start("lockout")
+func (l Lockout) fields(w fieldWriter) {
 	w.text("username", l.Username)
 	w.boolean("locked", l.Locked)
+}
+
+func (l Lockout) writeXML(w *xmlWriter) {
+	w.start("lockout")
+	l.fields(w)
 	w.end("lockout")
 }
 
 func (l Lockout) writeJSON(w *jsonWriter) {
 	w.begin('{')
-	w.text("username", l.Username)
-	w.boolean("locked", l.Locked)
+	l.fields(w)
 	w.end('}')
 }
 
 // Lockouts is a list of locked accounts: root "lockouts".
 type Lockouts []Lockout
 
-func (l Lockouts) writeXML(w *xmlWriter) {
-	w.start("lockouts")
-	for _, o := range l {
-		o.writeXML(w)
-	}
-	w.end("lockouts")
-}
+func (l Lockouts) writeXML(w *xmlWriter) { xmlList(w, "lockouts", l) }
 
-func (l Lockouts) writeJSON(w *jsonWriter) {
-	w.begin('{')
-	w.key("lockouts")
-	w.begin('[')
-	for _, o := range l {
-		o.writeJSON(w)
-	}
-	w.end(']')
-	w.end('}')
-}
+func (l Lockouts) writeJSON(w *jsonWriter) { jsonList(w, "lockouts", l) }

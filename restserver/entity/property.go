@@ -23,24 +23,9 @@ func (p Property) writeJSON(w *jsonWriter) {
 // Properties is a list of system properties: root "properties", in JSON "property".
 type Properties []Property
 
-func (l Properties) writeXML(w *xmlWriter) {
-	w.start("properties")
-	for _, p := range l {
-		p.writeXML(w)
-	}
-	w.end("properties")
-}
+func (l Properties) writeXML(w *xmlWriter) { xmlList(w, "properties", l) }
 
-func (l Properties) writeJSON(w *jsonWriter) {
-	w.begin('{')
-	w.key("property")
-	w.begin('[')
-	for _, p := range l {
-		p.writeJSON(w)
-	}
-	w.end(']')
-	w.end('}')
-}
+func (l Properties) writeJSON(w *jsonWriter) { jsonList(w, "property", l) }
 
 // SystemProperty reads a system property.
 func (b *Body) SystemProperty() (SystemProperty, error) {

@@ -13,45 +13,31 @@ type RosterItem struct {
 	HasGroups bool
 }
 
-func (i RosterItem) writeXML(w *xmlWriter) {
-	w.start("rosterItem")
+func (i RosterItem) fields(w fieldWriter) {
 	w.text("jid", i.JID)
 	w.optional("nickname", value(i.Nickname))
 	w.integer("subscriptionType", i.Subscription)
 	w.strings("groups", "group", i.Groups)
+}
+
+func (i RosterItem) writeXML(w *xmlWriter) {
+	w.start("rosterItem")
+	i.fields(w)
 	w.end("rosterItem")
 }
 
 func (i RosterItem) writeJSON(w *jsonWriter) {
 	w.begin('{')
-	w.text("jid", i.JID)
-	w.optional("nickname", value(i.Nickname))
-	w.integer("subscriptionType", i.Subscription)
-	w.strings("groups", i.Groups)
+	i.fields(w)
 	w.end('}')
 }
 
 // Roster is a user's contacts: root "roster", in JSON "rosterItem".
 type Roster []RosterItem
 
-func (l Roster) writeXML(w *xmlWriter) {
-	w.start("roster")
-	for _, i := range l {
-		i.writeXML(w)
-	}
-	w.end("roster")
-}
+func (l Roster) writeXML(w *xmlWriter) { xmlList(w, "roster", l) }
 
-func (l Roster) writeJSON(w *jsonWriter) {
-	w.begin('{')
-	w.key("rosterItem")
-	w.begin('[')
-	for _, i := range l {
-		i.writeJSON(w)
-	}
-	w.end(']')
-	w.end('}')
-}
+func (l Roster) writeJSON(w *jsonWriter) { jsonList(w, "rosterItem", l) }
 
 // RosterItem reads a contact. "name" is an alias of "nickname": several libraries
 // send it.

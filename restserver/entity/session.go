@@ -14,8 +14,7 @@ type Session struct {
 	Secure                          bool
 }
 
-func (s Session) writeXML(w *xmlWriter) {
-	w.start("session")
+func (s Session) fields(w fieldWriter) {
 	w.text("sessionId", s.SessionID)
 	w.text("username", s.Username)
 	w.text("resource", s.Resource)
@@ -29,48 +28,26 @@ func (s Session) writeXML(w *xmlWriter) {
 	w.date("creationDate", s.CreationDate)
 	w.date("lastActionDate", s.LastActionDate)
 	w.boolean("secure", s.Secure)
+}
+
+func (s Session) writeXML(w *xmlWriter) {
+	w.start("session")
+	s.fields(w)
 	w.end("session")
 }
 
 func (s Session) writeJSON(w *jsonWriter) {
 	w.begin('{')
-	w.text("sessionId", s.SessionID)
-	w.text("username", s.Username)
-	w.text("resource", s.Resource)
-	w.text("node", s.Node)
-	w.text("sessionStatus", s.SessionStatus)
-	w.optional("presenceStatus", s.PresenceStatus)
-	w.optional("presenceMessage", s.PresenceMessage)
-	w.integer("priority", s.Priority)
-	w.optional("hostAddress", s.HostAddress)
-	w.optional("hostName", s.HostName)
-	w.date("creationDate", s.CreationDate)
-	w.date("lastActionDate", s.LastActionDate)
-	w.boolean("secure", s.Secure)
+	s.fields(w)
 	w.end('}')
 }
 
 // Sessions is a list of sessions: root "sessions".
 type Sessions []Session
 
-func (l Sessions) writeXML(w *xmlWriter) {
-	w.start("sessions")
-	for _, s := range l {
-		s.writeXML(w)
-	}
-	w.end("sessions")
-}
+func (l Sessions) writeXML(w *xmlWriter) { xmlList(w, "sessions", l) }
 
-func (l Sessions) writeJSON(w *jsonWriter) {
-	w.begin('{')
-	w.key("sessions")
-	w.begin('[')
-	for _, s := range l {
-		s.writeJSON(w)
-	}
-	w.end(']')
-	w.end('}')
-}
+func (l Sessions) writeJSON(w *jsonWriter) { jsonList(w, "sessions", l) }
 
 // SessionsCount counts sessions with available presence: root "sessions". The two
 // numbers stand in another order in each format.

@@ -14,55 +14,33 @@ type Property struct {
 	Key, Value string
 }
 
-func (u User) writeXML(w *xmlWriter) {
-	w.start("user")
+func (u User) fields(w fieldWriter) {
 	w.text("username", u.Username)
 	// The name is always there, an address only when there is one.
 	w.text("name", value(u.Name))
 	w.optional("email", value(u.Email))
-	w.start("properties")
-	for _, p := range u.Properties {
-		p.writeXML(w)
-	}
-	w.end("properties")
+}
+
+func (u User) writeXML(w *xmlWriter) {
+	w.start("user")
+	u.fields(w)
+	xmlList(w, "properties", u.Properties)
 	w.end("user")
 }
 
 func (u User) writeJSON(w *jsonWriter) {
 	w.begin('{')
-	w.text("username", u.Username)
-	w.text("name", value(u.Name))
-	w.optional("email", value(u.Email))
-	w.key("properties")
-	w.begin('[')
-	for _, p := range u.Properties {
-		p.writeJSON(w)
-	}
-	w.end(']')
+	u.fields(w)
+	jsonItems(w, "properties", u.Properties)
 	w.end('}')
 }
 
 // Users is a list of accounts: root "users".
 type Users []User
 
-func (l Users) writeXML(w *xmlWriter) {
-	w.start("users")
-	for _, u := range l {
-		u.writeXML(w)
-	}
-	w.end("users")
-}
+func (l Users) writeXML(w *xmlWriter) { xmlList(w, "users", l) }
 
-func (l Users) writeJSON(w *jsonWriter) {
-	w.begin('{')
-	w.key("users")
-	w.begin('[')
-	for _, u := range l {
-		u.writeJSON(w)
-	}
-	w.end(']')
-	w.end('}')
-}
+func (l Users) writeJSON(w *jsonWriter) { jsonList(w, "users", l) }
 
 // User reads one account.
 func (b *Body) User() (User, error) {

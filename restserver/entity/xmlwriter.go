@@ -81,6 +81,15 @@ func (w *xmlWriter) strings(list, item string, values []string) {
 	w.end(list)
 }
 
+// xmlList writes a list of entities inside one element.
+func xmlList[E Entity](w *xmlWriter, root string, list []E) {
+	w.start(root)
+	for _, e := range list {
+		e.writeXML(w)
+	}
+	w.end(root)
+}
+
 func (w *xmlWriter) escape(s string, inAttribute bool) {
 	for i := 0; i < len(s); {
 		c := s[i]
