@@ -105,7 +105,7 @@ func TestMessageDelivery(t *testing.T) {
 						m := parsed(t, xml)
 						want(t, "from", m.From.String(), "juliet@"+domain+"/balcony") // RFC 6120 §8.1.2.1
 						want(t, "to", m.To.String(), to)                              // RFC 6120 §8.1.1.1: as the sender wrote it
-						want(t, "payload", string(m.AppendPayload(nil)), payload)
+						want(t, "payload", unstamped(t, &m), payload)
 					}
 				}
 				answers := juliet.take()

@@ -1,7 +1,9 @@
 package core
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -222,6 +224,19 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// unstamped is what is in a message but for the id that the account gave it, if it did (XEP-0359 §3): one at most, as the last child.
+func unstamped(t testing.TB, m *stanza.Stanza) string {
+	t.Helper()
+	payload := string(m.AppendPayload(nil))
+	rest := stamp.ReplaceAllString(payload, "")
+	if len(rest) < len(payload) && (len(stamp.FindAllString(payload, -1)) != 1 || !strings.HasSuffix(payload, "by='"+m.To.Bare().String()+"'/>")) {
+		t.Errorf("not one stanza id of the account at the end: %s", payload)
+	}
+	return rest
+}
+
+var stamp = regexp.MustCompile(`<stanza-id xmlns='urn:xmpp:sid:0' id='[0-9a-v]{13}' by='[^'/]*@chat\.example'/>`)
 
 func parsedElement(t testing.TB, xml string) xmlstream.Element {
 	t.Helper()

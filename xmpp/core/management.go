@@ -136,6 +136,8 @@ func (s *Session) answerRequest(m *management) *stanza.StreamError {
 		m.allowance, m.refilled = min(earned, requestBurst), now
 	}
 	m.allowance--
+	// What goes into a mailbox is handled once it is stored.
+	s.letters.settle()
 	var answer [48]byte
 	b := append(answer[:0], "<a xmlns='urn:xmpp:sm:3' h='"...)
 	b = strconv.AppendUint(b, uint64(m.handled.Load()), 10)

@@ -2,6 +2,7 @@ package core
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
@@ -28,7 +29,7 @@ func (sb *Switchboard) messageFromClient(s *Session, m *stanza.Stanza) {
 		return
 	}
 	// 3. Deliver.
-	s.buf = sb.routeMessage(m, s.buf[:0])
+	s.buf = sb.routeMessage(s, m, s.buf[:0])
 	s.trim()
 }
 
@@ -89,8 +90,9 @@ func (sb *Switchboard) ours(address []byte) bool {
 	return err != nil || j.Domain() == sb.domain
 }
 
-// routeMessage delivers one message: RFC 6120 §10.4, §10.5 and RFC 6121 §8.5, table 1. It serializes into buf, at most once.
-func (sb *Switchboard) routeMessage(m *stanza.Stanza, buf []byte) []byte {
+// routeMessage delivers one message: RFC 6120 §10.4, §10.5 and RFC 6121 §8.5, table 1. It serializes into buf, at most once. from is the session
+// of the client that has just sent it; nil when it comes another way.
+func (sb *Switchboard) routeMessage(from *Session, m *stanza.Stanza, buf []byte) []byte {
 	switch sb.locate(m.To) {
 	case elsewhere:
 		sb.unreachable(m)
@@ -98,13 +100,13 @@ func (sb *Switchboard) routeMessage(m *stanza.Stanza, buf []byte) []byte {
 		// Nobody reads the server's mail (RFC 6120 §10.5.1).
 		sb.undeliverable(m)
 	case atAccount:
-		return sb.deliverMessage(m, buf)
+		return sb.deliverMessage(from, m, buf)
 	}
 	return buf
 }
 
-// undeliverable is the fate of a message that nobody took: an error for the sender, silence for headlines and errors.
-// It does not depend on whether the account exists, so it does not tell (RFC 6121 §8.5.1, §8.5.2.2, §8.5.3.2.1).
+// undeliverable is the fate of a message that nobody took and that is not kept: an error for the sender, silence for headlines and errors.
+// It does not depend on whether the account exists, so it tells no more than that nothing was kept (RFC 6121 §8.5.1, §8.5.2.2, §8.5.3.2.1).
 func (sb *Switchboard) undeliverable(m *stanza.Stanza) {
 	if m.Type == stanza.MessageHeadline {
 		return
@@ -112,24 +114,55 @@ func (sb *Switchboard) undeliverable(m *stanza.Stanza) {
 	sb.refuse(m, stanza.ConditionServiceUnavailable, "")
 }
 
-// deliverMessage hands a message to the resources of an account that RFC 6121 §8.5 picks.
-func (sb *Switchboard) deliverMessage(m *stanza.Stanza, buf []byte) []byte {
+// deliverMessage hands a message to the resources of an account that RFC 6121 §8.5 picks, or to its mailbox.
+func (sb *Switchboard) deliverMessage(from *Session, m *stanza.Stanza, buf []byte) []byte {
+	out := sb.judge(from != nil, m)
+	for {
+		var kept, retry bool
+		if buf, kept = sb.tryDeliver(&out, buf[:0]); kept {
+			return buf
+		}
+		// §8.5.2.2.1, §8.5.3.2.1: nobody is there, or what was kept before has to come first.
+		refused := out.refused
+		if kept, retry = sb.keep(from, m, &out, func() bool { return sb.someoneTakes(m, refused) }); kept {
+			return buf
+		}
+		if !retry {
+			sb.undeliverable(m)
+			return buf
+		}
+	}
+}
+
+// tryDeliver hands a message to the resources that are there for it, or ends its way otherwise. It is false for one that should be kept.
+func (sb *Switchboard) tryDeliver(out *outgoing, buf []byte) ([]byte, bool) {
+	m := out.m
+	keepable := out.worth&worthMailbox != 0 && sb.mailboxes != nil
 	list := sb.table.sessions(m.To.Local())
+	if len(out.refused) > 0 {
+		list = slices.DeleteFunc(slices.Clone(list), func(s *Session) bool { return slices.Contains(out.refused, s) })
+	}
 	if m.To.IsFull() {
 		// §8.5.3.1: a connected resource that matches gets it, whatever the type and its priority.
 		for _, s := range list {
-			if s.jid == m.To {
-				buf = m.Append(buf)
-				if !s.Send(buf) {
-					sb.undeliverable(m)
-				}
-				return buf
+			if s.jid != m.To {
+				continue
 			}
+			if keepable && Hold(s.hold.Load()) == HoldTarget {
+				return buf, false
+			}
+			out.identify(sb)
+			buf = out.append(buf)
+			if s.Send(buf) {
+				return buf, true
+			}
+			out.refused = append(out.refused, s)
+			break
 		}
 		// §8.5.3.2.1: only chat goes on to the account.
 		if m.Type != stanza.MessageChat {
 			sb.undeliverable(m)
-			return buf
+			return buf, true
 		}
 	}
 	// §8.5.2: the bare address.
@@ -140,34 +173,54 @@ func (sb *Switchboard) deliverMessage(m *stanza.Stanza, buf []byte) []byte {
 	case stanza.MessageHeadline:
 	case stanza.MessageGroupchat:
 		sb.undeliverable(m)
-		return buf
+		return buf, true
 	default: // §8.5.2.1.1: an error to a bare address is ignored.
-		return buf
+		return buf, true
 	}
-	best := int8(0) // negative priorities never get what is meant for the account
-	if reach == mostAvailable {
+	for {
+		best := int8(0) // negative priorities never get what is meant for the account
+		if reach == mostAvailable {
+			for _, s := range list {
+				if !keepable || s.hold.Load() == 0 {
+					best = max(best, s.Priority())
+				}
+			}
+		}
+		delivered, refused := false, false
+		shared := newCopies(list)
 		for _, s := range list {
-			best = max(best, s.Priority())
+			p := s.presence.Load()
+			if p == nil || p.Priority < best || keepable && s.hold.Load() != 0 {
+				continue
+			}
+			if len(buf) == 0 {
+				out.identify(sb)
+				buf = out.append(buf)
+			}
+			if s.sendCopy(buf, shared) {
+				delivered = true
+				continue
+			}
+			// Its connection is on its way out: the others are asked, once more without it.
+			refused, out.refused = true, append(out.refused, s)
+		}
+		delivered = !shared.done() && delivered
+		if delivered || !refused {
+			return buf, delivered
+		}
+		list = slices.DeleteFunc(slices.Clone(list), func(s *Session) bool { return slices.Contains(out.refused, s) })
+	}
+}
+
+// someoneTakes reports whether a message that is worth keeping can be delivered now.
+func (sb *Switchboard) someoneTakes(m *stanza.Stanza, refused []*Session) bool {
+	for _, s := range sb.table.sessions(m.To.Local()) {
+		hold := Hold(s.hold.Load())
+		if (s.jid == m.To && hold != HoldTarget && !s.Ended() || hold == NoHold && s.Receptive()) && !slices.Contains(refused, s) {
+			return true
 		}
 	}
-	delivered := false
-	shared := newCopies(list)
-	for _, s := range list {
-		p := s.presence.Load()
-		if p == nil || p.Priority < best {
-			continue
-		}
-		if len(buf) == 0 {
-			buf = m.Append(buf)
-		}
-		if s.sendCopy(buf, shared) {
-			delivered = true
-		}
-	}
-	if !delivered || shared.done() {
-		sb.undeliverable(m)
-	}
-	return buf
+	return false
 }
 
 // reach says which of the available resources with a priority of zero or more get a message to the bare address.

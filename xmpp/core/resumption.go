@@ -107,6 +107,7 @@ func (s *Session) resume(conn Conn, h uint32) (reply []byte, old Conn, failure *
 	// A stanza that the old connection's reader is at counts as handled, and it takes no further one.
 	s.receiving.Lock()
 	defer s.receiving.Unlock()
+	s.letters.settle()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.sm.Load()

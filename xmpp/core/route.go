@@ -32,7 +32,7 @@ func (sb *Switchboard) Route(st *stanza.Stanza) {
 	defer sb.giveBuffer(buf)
 	switch st.Kind {
 	case stanza.Message:
-		*buf = sb.routeMessage(st, (*buf)[:0])
+		*buf = sb.routeMessage(nil, st, (*buf)[:0])
 	case stanza.Presence:
 		*buf = sb.routePresence(st, (*buf)[:0])
 	case stanza.IQ:

@@ -36,6 +36,9 @@ type Session struct {
 	// sm is nil until the client enables stream management; guarded by mu for writing.
 	sm atomic.Pointer[management]
 
+	hold    atomic.Int32 // how the session stands towards the mailbox, a Hold
+	letters letters      // messages of its client that are on their way into mailboxes
+
 	// conflicts counts attempts to bind this session's address; guarded by its table shard.
 	conflicts int
 
@@ -241,6 +244,7 @@ func (s *Session) depart() {
 		}
 		if m.resumable {
 			s.sb.sleepers.remove(m)
+			s.letters.settle()
 			s.sb.resumptions.remove(s, m)
 		}
 		s.mu.Lock()

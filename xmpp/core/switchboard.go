@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
@@ -62,13 +64,16 @@ type Switchboard struct {
 	maxUnacked, maxUnackedBytes, maxHibernating int
 
 	table       *table
-	buffers     sync.Pool // of *[]byte
-	queues      sync.Pool // of *unacked
+	lastID      atomic.Int64 // of messages, in microseconds
+	idSalt      int64        // tells this process's ids from others': 12 bits
+	buffers     sync.Pool    // of *[]byte
+	queues      sync.Pool    // of *unacked
 	resumptions resumptions
 	sleepers    sleepers
 
 	// Set by Install before the first session, and not changed afterwards.
 	presences Presences
+	mailboxes Mailboxes // nil: nothing is kept
 	handlers  map[handlerKey]*Handler
 	info      discoInfo
 
@@ -90,6 +95,7 @@ func New(cfg Config) *Switchboard {
 		limit:  cfg.MaxSessions,
 		now:    cfg.Now,
 		table:  newTable(),
+		idSalt: int64(mathrand.IntN(1 << 12)),
 	}
 	if sb.log == nil {
 		sb.log = slog.New(slog.DiscardHandler)

@@ -1,0 +1,352 @@
+package core
+
+import (
+	"sync"
+	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+// Mailboxes keeps messages for accounts that nobody is there to take them for (XEP-0160). Package account implements it.
+type Mailboxes interface {
+	// Keep accepts a message, and settles it once it is stored or refused, which may be after Keep has returned. False: somebody is
+	// there after all, says reachable, and the message has to be delivered. While one sender's messages to one account are kept, none that
+	// it sends later overtakes them: reachable is asked under the lock that orders keeping and giving back.
+	Keep(l *Letter, reachable func() bool) bool
+}
+
+// Letter is a message on its way into a mailbox.
+type Letter struct {
+	Username string
+	ID       int64 // unique in the mailbox; it grows with time
+	At       time.Time
+	Stanza   []byte // whole, as it will be given back: with stanza id and delay
+
+	sb      *Switchboard
+	session *Session // the sender's, nil when the message came another way
+	sent    stanza.Stanza
+}
+
+// Settle says what became of the letter, once: nil that it is stored for good, or the error that its sender gets.
+func (l *Letter) Settle(bad *stanza.Error) {
+	if bad != nil {
+		l.sb.fail(&l.sent, bad)
+	}
+	if l.session != nil {
+		l.session.letters.done()
+	}
+}
+
+// NewLetter is a letter that no switchboard made and nobody waits for: for tests of mailboxes.
+func (sb *Switchboard) NewLetter(username string, id int64, at time.Time, b []byte) *Letter {
+	return &Letter{Username: username, ID: id, At: at, Stanza: b, sb: sb}
+}
+
+// UseMailboxes gives the switchboard where to keep messages. It is called at most once, before the first Bind; without it, what nobody is
+// there for goes back as an error.
+func (sb *Switchboard) UseMailboxes(m Mailboxes) { sb.mailboxes = m }
+
+// Offline is offline messages as a protocol feature (XEP-0160 §4).
+func Offline() Feature { return Feature{Name: "offline messages", ServerVars: []string{"msgoffline"}} }
+
+// StanzaIDs is unique and stable stanza ids as a protocol feature (XEP-0359 §5): an account's ids can be trusted.
+func StanzaIDs() Feature {
+	return Feature{Name: "stanza ids", ServerVars: []string{stanza.NSStanzaID}, AccountVars: []string{stanza.NSStanzaID}}
+}
+
+// maxLettersUnderWay bounds the messages of one session that are accepted for mailboxes and not stored yet: beyond, its reader waits.
+const maxLettersUnderWay = 512
+
+// letters counts the messages of a session that are on their way into mailboxes.
+type letters struct {
+	mu   sync.Mutex
+	cond sync.Cond
+	n    int
+}
+
+func (l *letters) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cond.L == nil {
+		l.cond.L = &l.mu
+	}
+	for l.n >= maxLettersUnderWay {
+		l.cond.Wait()
+	}
+	l.n++
+}
+
+func (l *letters) done() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n--; l.n == 0 || l.n == maxLettersUnderWay-1 {
+		l.cond.Broadcast()
+	}
+}
+
+// settle waits until none is under way.
+func (l *letters) settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.n > 0 {
+		l.cond.Wait()
+	}
+}
+
+// Hold says how a session stands towards its account's mailbox.
+type Hold int32
+
+// States of a session towards the mailbox.
+const (
+	// NoHold: messages are delivered.
+	NoHold Hold = iota
+	// HoldWaiting: older messages are being given back to another session of the account; what is kept does not overtake them.
+	HoldWaiting
+	// HoldTarget: older messages are being given back to this session.
+	HoldTarget
+)
+
+// SetHold is for the mailboxes, under the lock that they ask reachable under, or before the session becomes available.
+func (s *Session) SetHold(h Hold) { s.hold.Store(int32(h)) }
+
+// Receptive reports whether the session can be handed its account's messages (RFC 6121 §8.5.2.1.1).
+func (s *Session) Receptive() bool {
+	p := s.presence.Load()
+	return p != nil && p.Priority >= 0 && !s.ended.Load()
+}
+
+// Sent gives a mark for what has been sent so far, and whether the client acknowledges it (XEP-0198).
+func (s *Session) Sent() (mark uint32, managed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.sm.Load()
+	if m == nil {
+		return 0, false
+	}
+	mark = m.acked
+	if m.queue != nil {
+		mark += uint32(m.queue.count()) //nolint:gosec // bounded, and counted modulo 2^32
+	}
+	return mark, true
+}
+
+// Acknowledged reports whether the client has acknowledged what was sent up to a mark.
+func (s *Session) Acknowledged(mark uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.sm.Load()
+	return m != nil && int32(m.acked-mark) >= 0 //nolint:gosec // both are counted modulo 2^32
+}
+
+// AwaitWritten waits until what was sent has been written to the connection, where the connection can tell; false when it may not have been.
+func (s *Session) AwaitWritten() bool {
+	s.mu.Lock()
+	c := s.conn
+	s.mu.Unlock()
+	if w, ok := c.(interface{ AwaitWritten() bool }); ok {
+		return w.AwaitWritten()
+	}
+	return c != nil && !s.ended.Load()
+}
+
+// worth is what a message is worth keeping for.
+type worth uint8
+
+const (
+	worthMailbox worth = 1 << iota // offline (XEP-0160 §3)
+	worthArchive                   // for good; such messages get a stanza id (XEP-0359 §3)
+)
+
+// Namespaces of what does not make a message worth keeping by itself.
+const (
+	nsChatStates = "http://jabber.org/protocol/chatstates" // XEP-0085
+	nsReceipts   = "urn:xmpp:receipts"                     // XEP-0184
+	nsMarkers    = "urn:xmpp:chat-markers:0"               // XEP-0333
+	nsRealTime   = "urn:xmpp:rtt:0"                        // XEP-0301
+	nsEvents     = "jabber:x:event"                        // XEP-0022
+	nsNick       = "http://jabber.org/protocol/nick"       // XEP-0172
+	nsCorrect    = "urn:xmpp:message-correct:0"            // XEP-0308
+)
+
+// weigh judges a message by type and content (XEP-0160 §3), and by what its sender asks for (XEP-0334). It tells, too, whether
+// this server has stamped it with an id and a delay already.
+func (sb *Switchboard) weigh(m *stanza.Stanza, stamped *stamps) worth {
+	if m.Type != stanza.MessageChat && m.Type != stanza.MessageNormal {
+		return 0
+	}
+	content, temporary := false, false
+	for c := m.FirstChild(); c.Valid(); c = c.NextSibling() {
+		switch string(c.Space()) {
+		case stanza.NSHints:
+			switch string(c.Local()) {
+			case "no-store":
+				return 0
+			case "no-permanent-store":
+				temporary = true
+			case "store":
+				content = true
+			}
+		case stanza.NSClient:
+			switch string(c.Local()) {
+			case "body", "subject":
+				content = true
+			}
+		case stanza.NSStanzaID:
+			if stamped != nil && c.Is(stanza.NSStanzaID, "stanza-id") && string(c.Attr("by")) == m.To.Bare().String() {
+				stamped.id, stamped.has = parseStanzaID(c.Attr("id"))
+			}
+		case stanza.NSDelay:
+			if stamped != nil && string(c.Attr("from")) == sb.domain {
+				stamped.delayed = true
+			}
+		case nsReceipts:
+			content = content || !c.Is(nsReceipts, "request")
+		case nsMarkers:
+			content = content || !c.Is(nsMarkers, "markable")
+		case nsChatStates, nsRealTime, nsEvents, nsNick, nsCorrect:
+		default:
+			content = true
+		}
+	}
+	switch {
+	case !content:
+		return 0
+	case temporary:
+		return worthMailbox
+	default:
+		return worthMailbox | worthArchive
+	}
+}
+
+// stamps is what this server has written into a message that it routes again.
+type stamps struct {
+	id      int64
+	has     bool // a stanza id
+	delayed bool
+}
+
+// idEpoch is where stanza ids begin to count, in Unix microseconds: 2020-01-01.
+const idEpoch = 1577836800_000000
+
+// nextID gives a number for a message: microseconds, made to grow with every call, and some bits that tell this process from others. It stays positive
+// for seventy years.
+func (sb *Switchboard) nextID(now time.Time) int64 {
+	t := now.UnixMicro() - idEpoch
+	for {
+		last := sb.lastID.Load()
+		next := max(t, last+1)
+		if sb.lastID.CompareAndSwap(last, next) {
+			return next<<12 | sb.idSalt
+		}
+	}
+}
+
+const idDigits = "0123456789abcdefghijklmnopqrstuv"
+
+// appendStanzaID writes an id as 13 digits of base 32: their order is that of the numbers.
+func appendStanzaID(dst []byte, id int64) []byte {
+	for shift := 60; shift >= 0; shift -= 5 {
+		dst = append(dst, idDigits[id>>shift&31])
+	}
+	return dst
+}
+
+func parseStanzaID(b []byte) (id int64, ok bool) {
+	if len(b) != 13 || b[0] > '7' {
+		return 0, false
+	}
+	for _, c := range b {
+		switch {
+		case c >= '0' && c <= '9':
+			id = id<<5 | int64(c-'0')
+		case c >= 'a' && c <= 'v':
+			id = id<<5 | int64(c-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return id, true
+}
+
+const endOfMessage = "</message>"
+
+// appendStamped writes a message that has content, with the id that the account gives it (XEP-0359 §3).
+func appendStamped(dst []byte, m *stanza.Stanza, id int64) []byte {
+	dst = m.Append(dst)
+	dst = append(dst[:len(dst)-len(endOfMessage)], "<stanza-id xmlns='urn:xmpp:sid:0' id='"...)
+	dst = append(appendStanzaID(dst, id), "' by='"...)
+	dst = xmlstream.AppendEscapedAttrString(dst, m.To.Bare().String())
+	return append(dst, "'/></message>"...)
+}
+
+// keep puts a message into the mailbox of its account, unless somebody has come to take it meanwhile: then it is false, and so it is when nothing
+// can be kept for that address.
+func (sb *Switchboard) keep(s *Session, m *stanza.Stanza, out *outgoing, reachable func() bool) (kept, retry bool) {
+	if sb.mailboxes == nil || out.worth&worthMailbox == 0 {
+		return false, false
+	}
+	if _, ok := sb.dir.User(m.To.Local()); !ok {
+		return false, false // RFC 6121 §8.5.1; anonymous accounts are over when their session is
+	}
+	now := sb.now()
+	out.identify(sb)
+	b := out.append(make([]byte, 0, 512+len(m.Payload)))
+	if !out.stamps.delayed {
+		// XEP-0203 §2: the domain kept it.
+		b = append(append(b[:len(b)-len(endOfMessage)], "<delay xmlns='urn:xmpp:delay' from='"...), sb.domain...)
+		b = append(now.UTC().AppendFormat(append(b, "' stamp='"...), "2006-01-02T15:04:05.000Z"), "'/></message>"...)
+	}
+	l := &Letter{
+		Username: m.To.Local(), ID: out.stamps.id, At: now, Stanza: b, sb: sb, session: s,
+		sent: stanza.Stanza{Kind: m.Kind, Type: m.Type, ID: append([]byte(nil), m.ID...), From: m.From, To: m.To},
+	}
+	if m.ID == nil {
+		l.sent.ID = nil
+	}
+	if s != nil {
+		s.letters.begin()
+	}
+	if !sb.mailboxes.Keep(l, reachable) {
+		if s != nil {
+			s.letters.done()
+		}
+		return false, true
+	}
+	return true, false
+}
+
+// outgoing is a message on its way to an account's resources: judged once, serialized when somebody takes it.
+type outgoing struct {
+	m      *stanza.Stanza
+	worth  worth
+	stamps stamps
+	// refused did not take it: their connections are on their way out.
+	refused []*Session
+}
+
+// judge looks at a message. What a client has just sent carries no stamps: cleanse took them out.
+func (sb *Switchboard) judge(fromClient bool, m *stanza.Stanza) outgoing {
+	o := outgoing{m: m}
+	if fromClient {
+		o.worth = sb.weigh(m, nil)
+	} else {
+		o.worth = sb.weigh(m, &o.stamps)
+	}
+	return o
+}
+
+// identify gives the message an id.
+func (o *outgoing) identify(sb *Switchboard) {
+	if o.stamps.id == 0 {
+		o.stamps.id = sb.nextID(sb.now())
+	}
+}
+
+// append writes the message, with an id if it is one to be archived and has none yet. identify was called.
+func (o *outgoing) append(dst []byte) []byte {
+	if o.worth&worthArchive == 0 || o.stamps.has {
+		return o.m.Append(dst)
+	}
+	return appendStamped(dst, o.m, o.stamps.id)
+}
