@@ -39,7 +39,7 @@ func (p preference) better(q preference) bool {
 // format will do; stated is false when the request doesn't care which.
 func accepted(headers []string) (f entity.Format, stated, ok bool) {
 	header := strings.Join(headers, ",")
-	if strings.TrimSpace(header) == "" {
+	if strings.Trim(header, ", \t") == "" { // absent, or a list of no types (RFC 9110 §5.6.1)
 		return entity.XML, false, true
 	}
 	var xml, json preference

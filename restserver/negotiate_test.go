@@ -12,6 +12,7 @@ import (
 func TestAccept(t *testing.T) {
 	for header, want := range map[string]string{
 		"":                                  formatXML,
+		" , ,":                              formatXML, // a list of no types
 		"*/*":                               formatXML,
 		"application/*":                     formatXML,
 		"application/xml":                   formatXML,
