@@ -204,11 +204,12 @@ func (sb *Switchboard) tryDeliver(out *outgoing, buf []byte) ([]byte, bool) {
 			// Its connection is on its way out: the others are asked, once more without it.
 			refused, out.refused = true, append(out.refused, s)
 		}
-		delivered = !shared.done() && delivered
-		if delivered || !refused {
+		// Where everybody who took it is over already, because it was too much for them, it is for those that are left, too.
+		lost := shared.done() && delivered
+		if !lost && (delivered || !refused) {
 			return buf, delivered
 		}
-		list = slices.DeleteFunc(slices.Clone(list), func(s *Session) bool { return slices.Contains(out.refused, s) })
+		list = slices.DeleteFunc(slices.Clone(sb.table.sessions(m.To.Local())), func(s *Session) bool { return slices.Contains(out.refused, s) })
 	}
 }
 
