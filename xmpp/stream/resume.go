@@ -21,6 +21,9 @@ func (n *negotiation) manage(e xmlstream.Element) (resumed bool, err error) {
 		b := xmlstream.NewBuilder(nil).Open(nsManagement, "failed").Open(stanza.NSStanzas, string(stanza.ConditionUnexpectedRequest))
 		return false, n.write(b.Close().Close().Bytes())
 	}
+	if err := n.stillValid(nil); err != nil { // a session is not to lose its connection for nothing
+		return false, err
+	}
 	c := n.c
 	c.mu.Lock()
 	c.state = binding
