@@ -47,6 +47,8 @@ type Deps struct {
 	Directory *directory.Directory
 	Proposer  account.Proposer
 	Roster    account.RosterStore
+	Offline   account.OfflineStore // nil: no messages are kept for those who are offline
+	Last      account.LastStore    // nil: nobody learns when an account was there last
 	Log       *slog.Logger
 }
 
@@ -58,6 +60,8 @@ type Server struct {
 	auth    *auth.Server
 	sb      *core.Switchboard
 	rosters *account.Rosters
+	offline *account.Offline // nil without a store, as is last
+	last    *account.LastSeen
 
 	mu        sync.Mutex
 	listening map[stream.Mode]net.Addr // while Run accepts there
@@ -65,7 +69,7 @@ type Server struct {
 
 // features lists what the server can do. A feature that is not in this list does not exist.
 func (s *Server) features() []core.Feature {
-	return []core.Feature{
+	list := []core.Feature{
 		s.sb.Disco(),                // XEP-0030
 		core.Caps(),                 // XEP-0115
 		s.rosters.Feature(),         // RFC 6121 §2
@@ -73,8 +77,16 @@ func (s *Server) features() []core.Feature {
 		core.Ping(),                 // XEP-0199
 		core.Version(s.cfg.Version), // XEP-0092
 		core.EntityTime(time.Now),   // XEP-0202
+		core.StanzaIDs(),            // XEP-0359
 		core.Uptime(time.Now),       // XEP-0012
 	}
+	if s.offline != nil {
+		list = append(list, core.Offline()) // XEP-0160
+	}
+	if s.last != nil {
+		list = append(list, s.last.Feature()) // XEP-0012
+	}
+	return list
 }
 
 // streamFeatures is what a client is told after it has logged in, besides resource binding.
@@ -111,8 +123,16 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		Anonymous: func() bool { return deps.Directory.Bool(directory.KeyAnonymous) },
 	})
 	s.sb = core.New(core.Config{Directory: deps.Directory, Log: log})
+	if deps.Offline != nil {
+		s.offline = account.NewOffline(account.OfflineConfig{Directory: deps.Directory, Store: deps.Offline, Log: log})
+		s.sb.UseMailboxes(s.offline)
+	}
+	if deps.Last != nil {
+		s.last = account.NewLastSeen(account.LastConfig{Switchboard: s.sb, Directory: deps.Directory, Store: deps.Last, Log: log})
+	}
 	s.rosters = account.New(account.Config{
 		Switchboard: s.sb, Directory: deps.Directory, Store: deps.Roster, Proposer: deps.Proposer, Log: log,
+		Offline: s.offline, Last: s.last,
 	})
 	if err := s.sb.Install(s.rosters, s.features()...); err != nil {
 		return nil, err
@@ -135,6 +155,12 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.sb.Drain()
 	workers.Go(func() { s.sb.Run(background) })
 	workers.Go(func() { s.rosters.Run(background) })
+	if s.offline != nil {
+		workers.Go(func() { s.offline.Run(background) })
+	}
+	if s.last != nil {
+		workers.Go(func() { s.last.Run(background) })
+	}
 
 	select {
 	case <-ctx.Done():

@@ -28,6 +28,12 @@ func (r *Rosters) Broadcast(s *core.Session, p *stanza.Stanza, next *core.Presen
 		return
 	}
 	initial := !s.Available()
+	// XEP-0160 §2: the account's messages are given back to a resource that has just become one to send them to. Until that is done, later
+	// ones wait.
+	if r.offline != nil && !u.anonymous && next.Priority >= 0 && !s.Receptive() {
+		r.offline.hold(s)
+		u.later(func() { r.offline.giveBack(s) })
+	}
 	s.SetPresence(next)
 	r.broadcast(u, next.Stanza) // RFC 6121 §4.2.2, §4.4.2
 	if initial {
@@ -89,6 +95,9 @@ func (r *Rosters) unavailable(u *user, res *resource, p *stanza.Stanza) {
 	s := res.session
 	was := s.Available()
 	s.SetPresence(nil)
+	if was && r.last != nil && !u.anonymous && !r.online(u.username) {
+		r.last.left(u.username, p)
+	}
 	if was {
 		r.broadcast(u, p)
 		if !s.Ended() {

@@ -24,6 +24,8 @@ type Config struct {
 	Directory   *directory.Directory
 	Store       RosterStore
 	Proposer    Proposer
+	Offline     *Offline  // gives messages back to those who come; nil: nothing is kept
+	Last        *LastSeen // notes down who goes; nil: nobody does
 	Log         *slog.Logger
 }
 
@@ -36,6 +38,8 @@ type Rosters struct {
 	dir      *directory.Directory
 	store    RosterStore
 	proposer Proposer
+	offline  *Offline
+	last     *LastSeen
 	log      *slog.Logger
 	pushes   atomic.Uint64 // numbers the ids of roster pushes
 
@@ -66,6 +70,7 @@ var _ core.Presences = (*Rosters)(nil)
 func New(cfg Config) *Rosters {
 	r := &Rosters{
 		sb: cfg.Switchboard, dir: cfg.Directory, store: cfg.Store, proposer: cfg.Proposer, log: cfg.Log,
+		offline: cfg.Offline, last: cfg.Last,
 		users:     make(map[string]*user),
 		proposals: make(chan proposal, maxProposals),
 	}

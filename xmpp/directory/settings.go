@@ -17,6 +17,8 @@ const (
 	KeyAuditRetention     = "audit.retention"
 	KeyConflictLimit      = "xmpp.session.conflict-limit"
 	KeyResumeTimeout      = "xmpp.session.resume-timeout"
+	KeyOfflineAge         = "xmpp.offline.max-age"
+	KeyOfflineMessages    = "xmpp.offline.max-messages"
 	KeyPurgeDelay         = "accounts.purgeDelay"
 	KeyRESTEnabled        = "plugin.restapi.enabled"
 	KeyRESTAuth           = "plugin.restapi.httpAuth"
@@ -85,6 +87,18 @@ func Settings() []Setting {
 			Doc: "How long an entry of the audit log is kept: older ones are deleted within the hour. 0: for ever, and the " +
 				"database grows without a limit.",
 			check: notNegative,
+		},
+		{
+			Key: KeyOfflineAge, Type: TypeDuration, Default: "720h", Live: true,
+			Doc: "How long a message waits for an account that nobody is logged in to: older ones are not given back, and are deleted within " +
+				"the hour. 0: for ever.",
+			check: notNegative,
+		},
+		{
+			Key: KeyOfflineMessages, Type: TypeInt, Default: "1000", Live: true,
+			Doc: "How many messages may wait for an account that nobody is logged in to: the sender of a further one gets the error " +
+				"service-unavailable. 0: none are kept.",
+			check: atLeast(0),
 		},
 		{
 			Key: KeyRESTAllowedIPs, Type: TypeStrings, Default: "", Live: true,

@@ -44,6 +44,7 @@ func Statements() []string {
 	filtered, _ := AuditFilter{Username: "a", From: toTime(1), To: toTime(2), Limit: 1}.statement()
 	return []string{
 		rosterLoad, rosterPut, rosterDelete, rosterHolders, rosterPurge,
+		offlineCount, offlinePut, offlineLoad, offlineDelete, offlinePrune, offlinePurge, lastPut, lastGet, lastPurge,
 		identityList, identityListOf, identityGet, identityPut, identityDelete,
 		auditNextID, auditAppend, filtered, auditPrune,
 	}
