@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"net/netip"
 )
 
 // The channel binding types that the server speaks. tls-unique is left out on purpose: RFC 5929's construction is broken without the
@@ -23,6 +24,7 @@ type ChannelBinding struct {
 type Channel struct {
 	Secure   bool             // inside TLS
 	Bindings []ChannelBinding // strongest first; none when TLS ends somewhere else or there is none
+	Source   netip.Addr       // where the client is, as failed logins are counted; not valid: unknown
 }
 
 // TLSChannel describes a server's TLS connection. The end point is what EndPointBinding made of the certificate that this connection presented; zero

@@ -4,7 +4,12 @@ package auth
 type SASLError struct {
 	Condition string
 	Text      string
+
+	limited bool
 }
+
+// Limited says that the attempt was not looked at, because too many had failed before.
+func (e *SASLError) Limited() bool { return e.limited }
 
 // The conditions of RFC 6120 §6.5.
 const (

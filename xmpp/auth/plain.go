@@ -2,12 +2,14 @@ package auth
 
 import (
 	"bytes"
+	"net/netip"
 	"unicode/utf8"
 )
 
 // plainExchange is PLAIN (RFC 4616).
 type plainExchange struct {
 	srv      *Server
+	from     netip.Addr
 	asked    bool
 	done     bool
 	who      candidate
@@ -39,6 +41,9 @@ func (x *plainExchange) Step(in []byte) ([]byte, bool, *SASLError) {
 		return nil, false, err
 	}
 
+	if err := x.srv.guard.try(x.from, c.name); err != nil {
+		return nil, false, err
+	}
 	// Every path derives: an unknown name, or one without a usable credential, costs what a wrong password costs.
 	cred := Credential{SHA256: x.srv.decoys.verifier(SHA256, c.name)}
 	known := false
@@ -53,6 +58,7 @@ func (x *plainExchange) Step(in []byte) ([]byte, bool, *SASLError) {
 	if err := x.srv.admit(c); err != nil {
 		return nil, false, err
 	}
+	x.srv.guard.succeeded(x.from, c.name)
 	x.who, x.username = c, c.name
 	return nil, true, nil
 }

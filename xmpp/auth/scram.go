@@ -102,6 +102,9 @@ func (x *scramExchange) first(in []byte) ([]byte, *SASLError) {
 	if err := x.srv.checkAuthzid(x.conv.AuthzID(), x.who.name); err != nil {
 		return nil, err
 	}
+	if err := x.srv.guard.check(x.channel.Source, x.who.name); err != nil {
+		return nil, err
+	}
 	return []byte(out), nil
 }
 
@@ -152,6 +155,9 @@ func (x *scramExchange) final(in []byte) ([]byte, *SASLError) {
 	if err := checkClientFinal(in); err != nil {
 		return nil, err
 	}
+	if err := x.srv.guard.try(x.channel.Source, x.who.name); err != nil {
+		return nil, err
+	}
 	if x.real {
 		// The conversation holds the same arrays.
 		v := x.who.account.Secret.Credential().Verifier(x.hash)
@@ -167,6 +173,7 @@ func (x *scramExchange) final(in []byte) ([]byte, *SASLError) {
 	if err := x.srv.admit(x.who); err != nil {
 		return nil, err
 	}
+	x.srv.guard.succeeded(x.channel.Source, x.who.name)
 	x.username = x.who.name
 	return []byte(out), nil
 }

@@ -5,7 +5,10 @@
 package auth
 
 import (
+	"time"
+
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 )
 
 // The mechanisms, by their registered names.
@@ -30,19 +33,27 @@ type Config struct {
 	// Anonymous is asked at each login whether ANONYMOUS (XEP-0175) is offered; nil means never.
 	Anonymous func() bool
 
+	// Attempts is asked at each login how many may fail; nil means any number.
+	Attempts func() Attempts
+	// Meter counts refusals; nil counts nothing.
+	Meter *meter.Meter
+
+	// now replaces the clock in tests.
+	now func() time.Time
 	// nonce replaces the server's nonce in tests that replay a published exchange.
 	nonce func() string
 }
 
-// Server checks logins. It holds no state about them and may be shared.
+// Server checks logins. All it remembers of them is how many have failed, and it may be shared.
 type Server struct {
 	cfg    Config
 	decoys decoys
+	guard  *guard
 }
 
 // NewServer returns a Server.
 func NewServer(cfg Config) *Server {
-	return &Server{cfg: cfg, decoys: newDecoys(cfg.InstallationKey)}
+	return &Server{cfg: cfg, decoys: newDecoys(cfg.InstallationKey), guard: newGuard(cfg)}
 }
 
 // Mechanisms returns what is offered over that channel, in order of preference (RFC 6120 §6.3.3).
@@ -94,7 +105,7 @@ func (s *Server) Start(mechanism string, ch Channel) (Exchange, *SASLError) {
 		if !ch.Secure {
 			return nil, &SASLError{Condition: EncryptionRequired, Text: "PLAIN needs an encrypted connection."}
 		}
-		return &plainExchange{srv: s}, nil
+		return &plainExchange{srv: s, from: ch.Source}, nil
 	case Anonymous:
 		if s.anonymous() {
 			return &anonymousExchange{}, nil

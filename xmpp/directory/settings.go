@@ -144,6 +144,7 @@ func Settings() []Setting {
 			check: notNegative,
 		},
 	}
+	table = append(table, limitSettings()...)
 	slices.SortFunc(table, func(a, b Setting) int { return strings.Compare(a.Key, b.Key) })
 	return table
 }

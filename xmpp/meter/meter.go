@@ -1,0 +1,165 @@
+// Package meter counts what the server does and what it refuses. Counting takes one atomic addition and no look-up by name, so that it can stand
+// on the way of a stanza. Package xmpp makes metrics of the counts.
+package meter
+
+import "sync/atomic"
+
+// Counter counts up. The zero value is ready.
+type Counter struct{ n atomic.Uint64 }
+
+// Inc counts one.
+func (c *Counter) Inc() { c.n.Add(1) }
+
+// Value is how many were counted.
+func (c *Counter) Value() uint64 { return c.n.Load() }
+
+// Reason is why something was refused because of a limit.
+type Reason uint8
+
+// The reasons. Their names are what metrics call them.
+const (
+	Connections          Reason = iota // too many connections that have not logged in
+	ConnectionsOfAddress               // likewise, from one address
+	LoginTime                          // logging in took too long
+	LoginTries                         // too many failed logins on one connection
+	LoginsOfAccount                    // too many failed logins to an account from one address
+	LoginsOfAddress                    // too many failed logins from one address
+	StanzaShape                        // a stanza too large, too deep or of too many parts
+	Flood                              // a session that sent too fast for too long
+	Idle                               // a session on which nothing arrived for too long
+	Sessions                           // too many sessions of a user
+	RosterEntries                      // too many contacts of a user
+	Output                             // a client that did not take what was sent to it
+	reasons
+)
+
+// Reasons lists all of them.
+func Reasons() []Reason {
+	list := make([]Reason, reasons)
+	for i := range list {
+		list[i] = Reason(i)
+	}
+	return list
+}
+
+// String is the reason's name in metrics.
+func (r Reason) String() string {
+	return [...]string{"connections", "connections-of-address", "login-time", "login-tries", "logins-of-account", "logins-of-address",
+		"stanza-shape", "flood", "idle", "sessions", "roster-entries", "output"}[r]
+}
+
+// Result is how an attempt to log in ended.
+type Result uint8
+
+// The results.
+const (
+	LoggedIn Result = iota
+	Refused         // what was proved did not suffice, or the account is locked
+	Limited         // not looked at, because too many had failed before
+	Failed          // the exchange was not what the mechanism asks for
+	results
+)
+
+// Results lists all of them.
+func Results() []Result { return []Result{LoggedIn, Refused, Limited, Failed} }
+
+// String is the result's name in metrics.
+func (r Result) String() string { return [...]string{"success", "refused", "limited", "failed"}[r] }
+
+// otherMechanism stands for all names of mechanisms that the server does not know: they are the client's words.
+const otherMechanism = "other"
+
+// Kind is the kind of a stanza.
+type Kind uint8
+
+// The kinds.
+const (
+	Message Kind = iota
+	Presence
+	IQ
+	kinds
+)
+
+// Kinds lists all of them.
+func Kinds() []Kind { return []Kind{Message, Presence, IQ} }
+
+// String is the element's name.
+func (k Kind) String() string { return [...]string{"message", "presence", "iq"}[k] }
+
+// Meter holds the counts of one server. A nil Meter counts nothing.
+type Meter struct {
+	connections, throttled Counter
+	refusals               [reasons]Counter
+	stanzas                [kinds]Counter
+	logins                 map[string]*[results]Counter // not changed after New
+}
+
+// New makes a Meter that tells these mechanisms apart.
+func New(mechanisms ...string) *Meter {
+	m := &Meter{logins: map[string]*[results]Counter{otherMechanism: {}}}
+	for _, name := range mechanisms {
+		m.logins[name] = &[results]Counter{}
+	}
+	return m
+}
+
+// Connection counts a connection that was accepted, refused ones included.
+func (m *Meter) Connection() {
+	if m != nil {
+		m.connections.Inc()
+	}
+}
+
+// Throttle counts a moment for which a session was not listened to because it sent too fast.
+func (m *Meter) Throttle() {
+	if m != nil {
+		m.throttled.Inc()
+	}
+}
+
+// Refuse counts a refusal.
+func (m *Meter) Refuse(r Reason) {
+	if m != nil {
+		m.refusals[r].Inc()
+	}
+}
+
+// Stanza counts a stanza that a client sent.
+func (m *Meter) Stanza(k Kind) {
+	if m != nil {
+		m.stanzas[k].Inc()
+	}
+}
+
+// Login counts an attempt to log in.
+func (m *Meter) Login(mechanism string, r Result) {
+	if m == nil {
+		return
+	}
+	c := m.logins[mechanism]
+	if c == nil {
+		c = m.logins[otherMechanism]
+	}
+	c[r].Inc()
+}
+
+// Connections is how many connections were accepted.
+func (m *Meter) Connections() *Counter { return &m.connections }
+
+// Throttled is how often a session was held back.
+func (m *Meter) Throttled() *Counter { return &m.throttled }
+
+// Refusals is how many were refused for a reason.
+func (m *Meter) Refusals(r Reason) *Counter { return &m.refusals[r] }
+
+// Stanzas is how many stanzas of a kind clients sent.
+func (m *Meter) Stanzas(k Kind) *Counter { return &m.stanzas[k] }
+
+// Logins calls f with every count of logins.
+func (m *Meter) Logins(f func(mechanism string, r Result, c *Counter)) {
+	for mechanism, list := range m.logins {
+		for _, r := range Results() {
+			f(mechanism, r, &list[r])
+		}
+	}
+}
