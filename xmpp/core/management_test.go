@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -719,6 +720,62 @@ func TestXEP0198Section5CutAtEveryByte(t *testing.T) {
 	}
 	if longest < 500 {
 		t.Errorf("only %d bytes", longest)
+	}
+}
+
+// However often a connection breaks under load, and whether or not the server notices before its client is back: what everybody sends arrives once,
+// in the order of each sender (RFC 6120 §10.1).
+func TestXEP0198Section5ResumedUnderLoad(t *testing.T) {
+	const senders, each = 4, 300
+	b := newBoard(t, "romeo", "s0", "s1", "s2", "s3")
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	var sending sync.WaitGroup
+	for i := range senders {
+		p := b.online(fmt.Sprintf("s%d", i), "x", "0")
+		sending.Go(func() {
+			for n := range each {
+				if e := p.receive(chat("romeo@chat.example", fmt.Sprintf("%d %d", i, n))); e != nil {
+					t.Error(e)
+				}
+				if n%16 == 0 {
+					time.Sleep(100 * time.Microsecond)
+				}
+			}
+		})
+	}
+	rnd := rand.New(rand.NewPCG(1, 198)) //nolint:gosec // not a secret: the same every time
+	var seen []string
+	for end := time.Now().Add(20 * time.Second); len(seen) < senders*each; {
+		if time.Now().After(end) {
+			t.Fatalf("%d messages of %d came", len(seen), senders*each)
+		}
+		got := slices.DeleteFunc(romeo.take(), func(x string) bool { return x == requestElement })
+		if rnd.IntN(3) == 0 {
+			seen = append(seen, bodies(t, got)...)
+			romeo.send(fmt.Sprintf("<a xmlns='urn:xmpp:sm:3' h='%d'/>", len(seen)))
+			continue
+		}
+		seen = append(seen, bodies(t, got[:rnd.IntN(len(got)+1)])...)
+		if rnd.IntN(2) == 0 {
+			romeo.lose()
+		}
+		again, reply, failure := b.resume("romeo", romeo.id, uint32(len(seen))) //nolint:gosec // small
+		if again == nil {
+			t.Fatalf("%q %v", reply, failure)
+		}
+		romeo = again
+	}
+	sending.Wait()
+	next := make([]int, senders)
+	for _, body := range seen {
+		var i, n int
+		if _, err := fmt.Sscanf(body, "%d %d", &i, &n); err != nil || n != next[i] {
+			t.Fatalf("%q came instead of number %d", body, next[i])
+		}
+		next[i]++
+	}
+	if left := romeo.take(); len(left) > 0 && left[0] != requestElement {
+		t.Errorf("more came: %q", left)
 	}
 }
 
