@@ -23,11 +23,12 @@ var situations = map[string][]string{
 	"non-negative, full matches it": {"phone:1", "garden:2"},
 }
 
-// TestMessageDelivery is RFC 6121 §8.5.4, table 1, with the choices it leaves: no offline messages in this server yet, so O is an error
+// TestMessageDelivery is RFC 6121 §8.5.4, table 1, with the choices it leaves: O is the mailbox, and an error where there is none
 // (§8.5.2.2.1); "most available" are all resources of the highest priority; S,E is an error, and silence for headlines.
 func TestMessageDelivery(t *testing.T) {
 	const sender = "service-unavailable" // the sender gets this error, and nobody gets the message
 	const silence = ""
+	const mailbox = "mailbox"
 	for _, c := range []struct {
 		section   string
 		situation string
@@ -38,16 +39,16 @@ func TestMessageDelivery(t *testing.T) {
 		{"§8.5.1", "no such account", "", sender, sender, sender, silence, silence},
 		{"§8.5.1", "no such account", "phone", sender, sender, sender, silence, silence},
 
-		{"§8.5.2.2.1", "no resource", "", sender, sender, sender, silence, silence},
-		{"§8.5.3.2.1", "no resource", "phone", sender, sender, sender, silence, silence},
+		{"§8.5.2.2.1", "no resource", "", mailbox, mailbox, sender, silence, silence},
+		{"§8.5.3.2.1", "no resource", "phone", sender, mailbox, sender, silence, silence},
 
 		// A connected resource is not an available one.
-		{"§8.5.2.2.1", "connected only", "", sender, sender, sender, silence, silence},
+		{"§8.5.2.2.1", "connected only", "", mailbox, mailbox, sender, silence, silence},
 		{"§8.5.3.1", "unavailable, full matches it", "phone", "phone", "phone", "phone", "phone", "phone"},
 
-		{"§8.5.2.1.1", "negative", "", sender, sender, sender, silence, silence},
+		{"§8.5.2.1.1", "negative", "", mailbox, mailbox, sender, silence, silence},
 		{"§8.5.3.1", "negative, full matches it", "phone", "phone", "phone", "phone", "phone", "phone"},
-		{"§8.5.3.2.1", "negative", "phone", sender, sender, sender, silence, silence},
+		{"§8.5.3.2.1", "negative", "phone", sender, mailbox, sender, silence, silence},
 
 		{"§8.5.2.1.1", "one non-negative", "", "garden", "garden", sender, "garden", silence},
 		{"§8.5.3.1", "non-negative, full matches it", "phone", "phone", "phone", "phone", "phone", "phone"},
@@ -61,70 +62,101 @@ func TestMessageDelivery(t *testing.T) {
 			"": c.normal, "normal": c.normal, "something-else": c.normal, // §5.2.2: unknown types are normal
 			"chat": c.chat, "groupchat": c.groupchat, "headline": c.headline, "error": c.failure,
 		} {
-			t.Run(fmt.Sprintf("%s/%s/to=%q/type=%q", c.section, c.situation, c.to, typ), func(t *testing.T) {
-				b := newBoard(t, "juliet", "romeo")
-				juliet := b.connect("juliet", "balcony")
-				peers := map[string]*peer{}
-				to := "romeo@" + domain
-				if situations[c.situation] == nil {
-					to = "nobody@" + domain
-				}
-				for _, who := range situations[c.situation] {
-					resource, priority, _ := strings.Cut(who, ":")
-					if priority == "-" {
-						peers[resource] = b.connect("romeo", resource)
-					} else {
-						peers[resource] = b.online("romeo", resource, priority)
+			for _, with := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s/%s/to=%q/type=%q/mailboxes=%v", c.section, c.situation, c.to, typ, with), func(t *testing.T) {
+					b := newBoard(t, "juliet", "romeo")
+					post := &postOffice{}
+					if with {
+						b.UseMailboxes(post)
 					}
-				}
-				if c.to != "" {
-					to += "/" + c.to
-				}
-				attr := ""
-				if typ != "" {
-					attr = " type='" + typ + "'"
-				}
-				payload := "<body>Wherefore?</body>"
-				if typ == "error" {
-					payload = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
-				}
-				juliet.send("<message to='" + to + "' id='m1'" + attr + ">" + payload + "</message>")
+					expected := expected
+					if expected == mailbox && !with {
+						expected = sender
+					}
+					juliet := b.connect("juliet", "balcony")
+					peers := map[string]*peer{}
+					to := "romeo@" + domain
+					if situations[c.situation] == nil {
+						to = "nobody@" + domain
+					}
+					for _, who := range situations[c.situation] {
+						resource, priority, _ := strings.Cut(who, ":")
+						if priority == "-" {
+							peers[resource] = b.connect("romeo", resource)
+						} else {
+							peers[resource] = b.online("romeo", resource, priority)
+						}
+					}
+					if c.to != "" {
+						to += "/" + c.to
+					}
+					attr := ""
+					if typ != "" {
+						attr = " type='" + typ + "'"
+					}
+					payload := "<body>Wherefore?</body>"
+					if typ == "error" {
+						payload = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+					}
+					juliet.send("<message to='" + to + "' id='m1'" + attr + ">" + payload + "</message>")
 
-				var got []string
-				for _, name := range []string{"cellar", "garden", "hall", "orchard", "phone"} {
-					p := peers[name]
-					if p == nil {
-						continue
+					var got []string
+					for _, name := range []string{"cellar", "garden", "hall", "orchard", "phone"} {
+						p := peers[name]
+						if p == nil {
+							continue
+						}
+						list := p.take()
+						if len(list) > 1 {
+							t.Errorf("%s got it %d times", name, len(list))
+						}
+						for _, xml := range list {
+							got = append(got, name)
+							m := parsed(t, xml)
+							want(t, "from", m.From.String(), "juliet@"+domain+"/balcony") // RFC 6120 §8.1.2.1
+							want(t, "to", m.To.String(), to)                              // RFC 6120 §8.1.1.1: as the sender wrote it
+							want(t, "payload", unstamped(t, &m), payload)
+						}
 					}
-					list := p.take()
-					if len(list) > 1 {
-						t.Errorf("%s got it %d times", name, len(list))
+					answers := juliet.take()
+					for _, l := range post.letters {
+						got = append(got, mailbox)
+						want(t, "mailbox", l.Username, "romeo")
+						m := parsed(t, string(l.Stanza))
+						want(t, "to", m.To.String(), to)
+						// XEP-0203 §4: the domain says when it got it.
+						want(t, "payload", string(m.AppendPayload(nil)), payload+"<stanza-id xmlns='urn:xmpp:sid:0' id='"+string(m.Child("urn:xmpp:sid:0", "stanza-id").Attr("id"))+
+							"' by='romeo@chat.example'/><delay xmlns='urn:xmpp:delay' from='chat.example' stamp='2031-04-05T06:07:08.000Z'/>")
 					}
-					for _, xml := range list {
-						got = append(got, name)
-						m := parsed(t, xml)
-						want(t, "from", m.From.String(), "juliet@"+domain+"/balcony") // RFC 6120 §8.1.2.1
-						want(t, "to", m.To.String(), to)                              // RFC 6120 §8.1.1.1: as the sender wrote it
-						want(t, "payload", unstamped(t, &m), payload)
+					if expected == sender {
+						want(t, "recipients", len(got), 0)
+						if len(answers) != 1 {
+							t.Fatalf("the sender got %d answers: %q", len(answers), answers)
+						}
+						want(t, "condition", errorOf(t, answers[0]), sender)
+						reply := parsed(t, answers[0])
+						want(t, "the error's from", reply.From.String(), to) // RFC 6120 §8.3.1
+						want(t, "the error's id", string(reply.ID), "m1")
+						return
 					}
-				}
-				answers := juliet.take()
-				if expected == sender {
-					want(t, "recipients", len(got), 0)
-					if len(answers) != 1 {
-						t.Fatalf("the sender got %d answers: %q", len(answers), answers)
-					}
-					want(t, "condition", errorOf(t, answers[0]), sender)
-					reply := parsed(t, answers[0])
-					want(t, "the error's from", reply.From.String(), to) // RFC 6120 §8.3.1
-					want(t, "the error's id", string(reply.ID), "m1")
-					return
-				}
-				want(t, "recipients", strings.Join(got, " "), expected)
-				want(t, "answers to the sender", len(answers), 0)
-			})
+					want(t, "recipients", strings.Join(got, " "), expected)
+					want(t, "answers to the sender", len(answers), 0)
+				})
+			}
 		}
 	}
+}
+
+// postOffice keeps every letter, unless somebody is there.
+type postOffice struct{ letters []*Letter }
+
+func (p *postOffice) Keep(l *Letter, reachable func() bool) bool {
+	if reachable() {
+		return false
+	}
+	p.letters = append(p.letters, l)
+	l.Settle(nil)
+	return true
 }
 
 // TestPresenceDelivery is what RFC 6121 §8.5 says of directed presence.
@@ -134,7 +166,14 @@ func TestPresenceDelivery(t *testing.T) {
 	}{
 		{"§8.5.1", "no such account", "", "", ""},
 		{"§8.5.1", "no such account", "phone", "unavailable", ""},
+		{"§8.5.1", "no such account", "", "error", ""},
 		{"§8.5.2.2.2", "no resource", "", "", ""},
+		{"§8.5.2.2.2", "no resource", "", "unavailable", ""},
+		{"§8.5.3.2.2", "no resource", "phone", "", ""},
+		{"§8.5.2.2.2", "connected only", "", "", ""},
+		{"§8.5.3.1", "negative, full matches it", "phone", "", "phone"},
+		{"§8.5.3.1", "negative, full matches it", "phone", "unavailable", "phone"},
+		{"§8.5.3.2.2", "negative", "phone", "", ""},
 		{"§8.5.2.1.2", "negative", "", "", "garden"},
 		{"§8.5.2.1.2", "several non-negative", "", "", "cellar garden hall orchard"},
 		{"§8.5.2.1.2", "several non-negative", "", "unavailable", "cellar garden hall orchard"},
@@ -222,6 +261,10 @@ func TestIQDelivery(t *testing.T) {
 		{"§8.5.2.1.3 account, unknown request", "romeo@chat.example", "get", unknown, "service-unavailable", false},
 		{"§8.5.2.1.3 account, result", "romeo@chat.example", "result", "", "", false},
 		{"§8.5.2.2.3 account that is offline", "tybalt@chat.example", "get", unknown, "service-unavailable", false},
+		{"§8.5.2.2.3 account that is offline, result", "tybalt@chat.example", "result", "", "", false},
+		{"§8.5.2.1.3 account with negative priority", "benvolio@chat.example", "get", unknown, "service-unavailable", false},
+		{"§8.5.3.2.3 resource of an account that is offline", "tybalt@chat.example/phone", "set", unknown, "service-unavailable", false},
+		{"§8.5.3.2.3 another resource, negative priority", "benvolio@chat.example/hall", "get", unknown, "service-unavailable", false},
 		{"§8.5.3.1 resource", "romeo@chat.example/garden", "get", unknown, "", true},
 		{"§8.5.3.1 resource, set", "romeo@chat.example/garden", "set", unknown, "", true},
 		{"§8.5.3.1 resource, result", "romeo@chat.example/garden", "result", "", "", true},
@@ -245,7 +288,8 @@ func TestIQDelivery(t *testing.T) {
 		{"XEP-0199 nobody's account", "nobody@chat.example", "get", "<ping xmlns='urn:xmpp:ping'/>", "service-unavailable", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBoard(t, "juliet", "romeo", "tybalt")
+			b := newBoard(t, "juliet", "romeo", "tybalt", "benvolio")
+			b.online("benvolio", "phone", "-1")
 			juliet, romeo := b.connect("juliet", "balcony"), b.online("romeo", "garden", "1")
 			to := ""
 			if c.to != "" {
