@@ -206,7 +206,8 @@ func (v *visit) heap(what string) error {
 	if !v.profiled() {
 		return nil
 	}
-	return errors.Join(v.fetch("heap", what+".heap.pprof"), v.fetch("allocs", what+".allocs.pprof"))
+	// The text has what the runtime says of stacks and of memory given back, besides.
+	return errors.Join(v.fetch("heap", what+".heap.pprof"), v.fetch("allocs", what+".allocs.pprof"), v.fetch("heap?debug=1", what+".heap.txt"))
 }
 
 func (v *visit) fetch(path, file string) error {

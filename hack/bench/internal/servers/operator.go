@@ -44,9 +44,19 @@ func (o *operator) wrapper() string { return filepath.Join(o.env.Dir, "chat-oper
 
 const operatorNamespace = "bench"
 
-// settings of the chat server that stand for what the peers' configurations say: nothing shapes. A key that this version does not know
+// operatorSettings stand for what the peers' configurations say: nothing shapes. A key that this version does not know
 // does nothing.
-var operatorSettings = map[string]string{}
+func operatorSettings() map[string]string {
+	return map[string]string{
+		"xmpp.limits.stanza-rate":             "0",
+		"xmpp.limits.byte-rate":               "0",
+		"xmpp.limits.unauthenticated":         "0",
+		"xmpp.limits.unauthenticated-address": "0",
+		"xmpp.limits.failed-logins":           "0",
+		"xmpp.limits.failed-logins-address":   "0",
+		"xmpp.offline.max-messages":           "1000000",
+	}
+}
 
 func (o *operator) Prepare(ctx context.Context) error {
 	// Only the operator keeps to the processors of servers, not the control plane.
@@ -148,7 +158,7 @@ func (o *operator) createAccounts(ctx context.Context) error {
 		}
 		return post(ctx, c, url, body, http.StatusCreated, http.StatusConflict)
 	}
-	for key, value := range operatorSettings {
+	for key, value := range operatorSettings() {
 		err := create(chat+"/systemproperties", map[string]any{
 			"apiVersion": "chat-operator.io/v1alpha1", "kind": "SystemProperty", "metadata": map[string]any{"name": key},
 			"spec": map[string]any{"key": key, "value": value},
