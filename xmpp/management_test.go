@@ -309,3 +309,73 @@ func TestXEP0198Section7UnfinishedStream(t *testing.T) {
 		t.Errorf("after being ended: %q", got)
 	}
 }
+
+// Number 27: what a session holds that nobody comes back for waits for the account, once and in order: after its time, after somebody ended it, after
+// its client has logged out, and when the server ends.
+func TestSecurity27QueuesGoOffline(t *testing.T) {
+	for name, end := range map[string]func(h *host, c *raw){
+		"timeout": func(h *host, c *raw) {
+			if err := h.local.PutProperty(h.t.Context(), by, directory.KeyResumeTimeout, "1ms", false); err != nil {
+				h.t.Fatal(err)
+			}
+			c.cut()
+		},
+		"kick":    func(h *host, _ *raw) { h.server.Kick("mira") },
+		"log-out": func(_ *host, c *raw) { c.send("</stream:stream>") },
+		"restart": func(h *host, c *raw) {
+			c.cut()
+			eventually(h.t, "the session to wait", func() bool { return h.server.Sessions("mira")[0].Hibernating })
+			h.stop()
+			h.start()
+		},
+		"restart with the client still there": func(h *host, _ *raw) { h.stop(); h.start() },
+		"lock": func(h *host, _ *raw) {
+			for _, locked := range []bool{true, false} {
+				if err := h.local.UpdateUser(h.t.Context(), by, "mira", directory.UserUpdate{Locked: &locked}); err != nil {
+					h.t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, "mira", "tobias")
+			mira := h.raw("mira")
+			id := mira.bind("train")
+			mira.send("<presence/>")
+			mira.expect("<presence")
+			tobias := h.raw("tobias")
+			tobias.bind("desk")
+			wanted := []string{}
+			for i := range 5 {
+				wanted = append(wanted, fmt.Sprint("number ", i))
+				tobias.send("<message to='mira@" + domain + "/train' type='chat'><body>" + wanted[i] + "</body></message>")
+			}
+			tobias.send("<r xmlns='urn:xmpp:sm:3'/>")
+			tobias.expect("<a xmlns='urn:xmpp:sm:3' h='5'/>")
+			mira.expect(wanted[4])
+			// Her own presence and the first two.
+			mira.send("<a xmlns='urn:xmpp:sm:3' h='3'/><iq type='get' id='seen' to='" + domain + "'><ping xmlns='urn:xmpp:ping'/></iq>")
+			mira.expect("id='seen'")
+			end(h, mira)
+			eventually(t, "the session to end", func() bool { return len(h.server.Sessions("mira")) == 0 })
+
+			again := h.raw("mira")
+			again.send("<resume xmlns='urn:xmpp:sm:3' previd='" + id + "' h='3'/>")
+			again.expect("</failed>")
+			again.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq><presence/>")
+			var got []string
+			all := ""
+			for len(got) < 3 {
+				all += again.expect("</message>")
+				got = texts(all)
+			}
+			if !slices.Equal(got, wanted[2:]) || strings.Count(all, "<delay ") != 3 || strings.Count(all, "<stanza-id ") != 3 {
+				t.Errorf("mira got %q", all)
+			}
+			again.send("<iq type='get' id='end' to='" + domain + "'><ping xmlns='urn:xmpp:ping'/></iq>")
+			if rest := again.expect("id='end'"); strings.Contains(rest, "<body>") {
+				t.Errorf("and then %q", rest)
+			}
+		})
+	}
+}
