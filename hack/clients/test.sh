@@ -8,6 +8,7 @@ mkdir -p "$work"
 rm -rf "$work/run"
 passed=0 failed=0 skipped=0 stories=()
 runner=
+mapfile -t ports < <(bin/run ports)
 
 stop() {
   if [ -n "$runner" ]; then
@@ -20,8 +21,7 @@ trap stop EXIT
 
 start() {
   bin/run up --dir="$work/run" --binaries="${ASSETS:-bin/k8s}" --operator=bin/chat-operator \
-    --xmpp-port=25222 --xmpps-port=25223 --rest-port=29090 --health-port=28081 --metrics-port=28080 \
-    --apiserver-port=26443 --etcd-port=22379 --etcd-peer-port=22380 --controller-manager-port=20258 >"$work/run.log" 2>&1 &
+"${ports[@]}" >"$work/run.log" 2>&1 &
   runner=$!
   until [ -e "$work/run/env" ]; do
     kill -0 "$runner" 2>/dev/null || { cat "$work/run.log"; exit 1; }

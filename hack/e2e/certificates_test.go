@@ -45,3 +45,13 @@ func newCertificates(dir string) *certificates {
 	Expect(os.WriteFile(c.keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600)).To(Succeed())
 	return c
 }
+
+// trust makes the pool of a certificate in a file.
+func trust(file string) *certificates {
+	GinkgoHelper()
+	pem, err := os.ReadFile(file)
+	Expect(err).NotTo(HaveOccurred())
+	c := &certificates{certFile: file, roots: x509.NewCertPool()}
+	Expect(c.roots.AppendCertsFromPEM(pem)).To(BeTrue())
+	return c
+}

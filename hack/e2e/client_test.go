@@ -74,8 +74,8 @@ func (s *server) connect(username, password string, mechanism sasl.Mechanism, di
 			_ = conn.Close()
 		}
 	}()
-	config := &tls.Config{ServerName: domain, RootCAs: s.certs.roots, MinVersion: tls.VersionTLS13}
-	origin, err := jid.New(username, domain, "")
+	config := &tls.Config{ServerName: s.domain, RootCAs: s.certs.roots, MinVersion: tls.VersionTLS13}
+	origin, err := jid.New(username, s.domain, "")
 	if err != nil {
 		return nil, err
 	}

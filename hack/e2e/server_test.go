@@ -26,6 +26,7 @@ const domain = "chat.example"
 // server is one chat server: a namespace with the program that serves it.
 type server struct {
 	namespace string
+	domain    string
 	dir       string // --data-dir
 	xmpp      string // STARTTLS
 	xmpps     string // direct TLS
@@ -65,7 +66,7 @@ func prepareServer(namespace string) *server {
 	Expect(err).NotTo(HaveOccurred())
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	s := &server{
-		namespace: namespace, dir: filepath.Join(work, namespace+"-data"),
+		namespace: namespace, domain: domain, dir: filepath.Join(work, namespace+"-data"),
 		xmpp: at(0), xmpps: at(1), rest: at(2), health: at(3),
 		certs: newCertificates(filepath.Join(work, namespace+"-tls")),
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chat-operator/chat-operator/hack/internal/localkube"
 )
 
 // settings are what `up` is told.
@@ -51,22 +54,7 @@ func parseSettings(args []string) (*settings, error) {
 	flags.BoolVar(&s.samples, "samples", true, "apply config/samples")
 	flags.StringVar(&s.logLevel, "log-level", "info", "the operator's log level")
 	cluster := flags.String("cluster", "local", `"local" starts a control plane, "current" uses the cluster of KUBECONFIG`)
-	for _, p := range []struct {
-		port           *port
-		flag           string
-		number         int
-		what, variable string
-	}{
-		{&s.xmpp, "xmpp-port", 5222, "XMPP with STARTTLS", "XMPP_PORT"},
-		{&s.xmpps, "xmpps-port", 5223, "XMPP with direct TLS", "XMPPS_PORT"},
-		{&s.rest, "rest-port", 9090, "the REST server", "REST_PORT"},
-		{&s.health, "health-port", 18081, "the operator's probes", "HEALTH_PORT"},
-		{&s.metrics, "metrics-port", 18080, "the operator's metrics", "METRICS_PORT"},
-		{&s.apiServer, "apiserver-port", 16443, "the API server", "APISERVER_PORT"},
-		{&s.etcd, "etcd-port", 12379, "etcd", "ETCD_PORT"},
-		{&s.etcdPeer, "etcd-peer-port", 12380, "etcd's peers", "ETCD_PEER_PORT"},
-		{&s.controllerManager, "controller-manager-port", 20257, "the controller manager", "CONTROLLER_MANAGER_PORT"},
-	} {
+	for _, p := range s.portFlags() {
 		*p.port = port{what: p.what, variable: p.variable}
 		flags.IntVar(&p.port.number, p.flag, p.number, "port of "+p.what)
 	}
@@ -89,6 +77,41 @@ func parseSettings(args []string) (*settings, error) {
 		*path = abs
 	}
 	return s, nil
+}
+
+// portFlag is a flag of `up` that sets a port.
+type portFlag struct {
+	port           *port
+	flag           string
+	number         int // its default
+	what, variable string
+}
+
+func (s *settings) portFlags() []portFlag {
+	return []portFlag{
+		{&s.xmpp, "xmpp-port", 5222, "XMPP with STARTTLS", "XMPP_PORT"},
+		{&s.xmpps, "xmpps-port", 5223, "XMPP with direct TLS", "XMPPS_PORT"},
+		{&s.rest, "rest-port", 9090, "the REST server", "REST_PORT"},
+		{&s.health, "health-port", 18081, "the operator's probes", "HEALTH_PORT"},
+		{&s.metrics, "metrics-port", 18080, "the operator's metrics", "METRICS_PORT"},
+		{&s.apiServer, "apiserver-port", 16443, "the API server", "APISERVER_PORT"},
+		{&s.etcd, "etcd-port", 12379, "etcd", "ETCD_PORT"},
+		{&s.etcdPeer, "etcd-peer-port", 12380, "etcd's peers", "ETCD_PEER_PORT"},
+		{&s.controllerManager, "controller-manager-port", 20257, "the controller manager", "CONTROLLER_MANAGER_PORT"},
+	}
+}
+
+// freePorts prints flags that give every listener a free port.
+func freePorts(out io.Writer) error {
+	flags := (&settings{}).portFlags()
+	ports, err := localkube.FreePorts(len(flags))
+	if err != nil {
+		return err
+	}
+	for i, f := range flags {
+		fmt.Fprintf(out, "--%s=%d\n", f.flag, ports[i])
+	}
+	return nil
 }
 
 // ports are the ports that will be listened on.
