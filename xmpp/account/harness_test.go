@@ -30,6 +30,10 @@ type memory struct {
 	rows   map[string]map[jid.JID]Item
 	broken bool
 	onPut  func(username string, it Item) // sees a write before it returns
+
+	offline map[string][]OfflineMessage // by id
+	last    map[string]Last
+	gate    chan struct{} // while it is there, PutOffline waits for it to close
 }
 
 var errBroken = errors.New("the disk is full")
@@ -87,6 +91,99 @@ func (m *memory) Holders(_ context.Context, contact jid.JID) ([]string, error) {
 	return out, nil
 }
 
+func (m *memory) PutOffline(_ context.Context, list []OfflineMessage, room func(string) int) ([]bool, error) {
+	m.mu.Lock()
+	gate := m.gate
+	m.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken {
+		return nil, errBroken
+	}
+	kept := make([]bool, len(list))
+	for i, one := range list {
+		box := m.offline[one.Username]
+		at, there := slices.BinarySearchFunc(box, one.ID, func(o OfflineMessage, id int64) int { return cmp.Compare(o.ID, id) })
+		if kept[i] = there || len(box) < room(one.Username); kept[i] && !there {
+			m.offline[one.Username] = slices.Insert(box, at, one)
+		}
+	}
+	return kept, nil
+}
+
+func (m *memory) LoadOffline(_ context.Context, username string, most, mostBytes int) (out []OfflineMessage, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken {
+		return nil, errBroken
+	}
+	for _, one := range m.offline[username] {
+		if len(out) == most || mostBytes <= 0 {
+			break
+		}
+		mostBytes -= len(one.Stanza)
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+func (m *memory) DeleteOffline(_ context.Context, username string, ids []int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken {
+		return errBroken
+	}
+	m.offline[username] = slices.DeleteFunc(m.offline[username], func(o OfflineMessage) bool { return slices.Contains(ids, o.ID) })
+	return nil
+}
+
+func (m *memory) PruneOffline(_ context.Context, before time.Time) (n int64, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, list := range m.offline {
+		m.offline[name] = slices.DeleteFunc(list, func(o OfflineMessage) bool {
+			old := o.Received.Before(before)
+			if old {
+				n++
+			}
+			return old
+		})
+	}
+	return n, nil
+}
+
+func (m *memory) PutLast(_ context.Context, list []Last) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, one := range list {
+		m.last[one.Username] = one
+	}
+	return nil
+}
+
+func (m *memory) GetLast(_ context.Context, username string) (Last, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, ok := m.last[username]
+	return l, ok, nil
+}
+
+// kept is how many messages wait for a user.
+func (m *memory) kept(username string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.offline[username])
+}
+
+func (m *memory) set(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+}
+
 func (m *memory) row(username, contact string) (Item, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,11 +234,16 @@ type world struct {
 	gate    *gatekeeper
 	sb      *core.Switchboard
 	rosters *Rosters
+	offline *Offline
+	last    *LastSeen
+	end     func() // as the process ends
 }
 
 func newWorld(t testing.TB, users ...string) *world {
 	t.Helper()
-	w := &world{t: t, dir: directory.New(domain), store: &memory{rows: map[string]map[jid.JID]Item{}}}
+	w := &world{t: t, dir: directory.New(domain), store: &memory{
+		rows: map[string]map[jid.JID]Item{}, offline: map[string][]OfflineMessage{}, last: map[string]Last{},
+	}}
 	for _, u := range users {
 		w.declare(u)
 	}
@@ -152,24 +254,34 @@ func newWorld(t testing.TB, users ...string) *world {
 
 // start makes a fresh server over the same directory and store, as a restart does.
 func (w *world) start() {
+	if w.end != nil {
+		w.end()
+	}
 	w.sb = core.New(core.Config{Directory: w.dir})
-	w.rosters = New(Config{Switchboard: w.sb, Directory: w.dir, Store: w.store, Proposer: w.gate})
-	if err := w.sb.Install(w.rosters, w.rosters.Feature(), w.sb.Disco()); err != nil {
+	w.offline = NewOffline(OfflineConfig{Directory: w.dir, Store: w.store})
+	w.sb.UseMailboxes(w.offline)
+	w.last = NewLastSeen(LastConfig{Switchboard: w.sb, Directory: w.dir, Store: w.store})
+	w.rosters = New(Config{Switchboard: w.sb, Directory: w.dir, Store: w.store, Proposer: w.gate, Offline: w.offline, Last: w.last})
+	if err := w.sb.Install(w.rosters, w.rosters.Feature(), w.sb.Disco(), core.Offline(), core.StanzaIDs(), w.last.Feature()); err != nil {
 		w.t.Fatal(err)
 	}
 	unwatch := []func(){w.sb.Watch(), w.rosters.Watch()}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	sb, rosters := w.sb, w.rosters
+	sb, rosters, offline, last := w.sb, w.rosters, w.offline, w.last
 	wg.Go(func() { sb.Run(ctx) })
 	wg.Go(func() { rosters.Run(ctx) })
-	w.t.Cleanup(func() {
+	wg.Go(func() { offline.Run(ctx) })
+	wg.Go(func() { last.Run(ctx) })
+	w.end = sync.OnceFunc(func() {
 		for _, f := range unwatch {
 			f()
 		}
+		sb.Drain()
 		cancel()
 		wg.Wait()
 	})
+	w.t.Cleanup(w.end)
 }
 
 // declare puts a user with declared contacts, written as "jid subscription".
@@ -209,6 +321,7 @@ type client struct {
 	mu     sync.Mutex
 	sent   []string
 	closed bool
+	dies   int // after so many more stanzas, unless 0
 }
 
 func (c *client) Send(b []byte) bool {
@@ -218,6 +331,10 @@ func (c *client) Send(b []byte) bool {
 		return false
 	}
 	c.sent = append(c.sent, string(b))
+	if c.dies > 0 {
+		c.dies--
+		c.closed = c.dies == 0
+	}
 	return true
 }
 

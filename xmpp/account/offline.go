@@ -77,7 +77,8 @@ type Offline struct {
 	boxes   map[string]*box // accounts that messages are on their way for, in or out
 	signal  chan struct{}
 	givers  sync.WaitGroup
-	ctx     context.Context // Run's; nil before it
+	ctx     context.Context // of those who give back; it ends with Run's
+	cancel  context.CancelFunc
 }
 
 // box is what is under way for one account; guarded by Offline.mu.
@@ -101,6 +102,7 @@ func NewOffline(cfg OfflineConfig) *Offline {
 		boxes: make(map[string]*box), signal: make(chan struct{}, 1),
 	}
 	o.room.L = &o.mu
+	o.ctx, o.cancel = context.WithCancel(context.Background())
 	if o.log == nil {
 		o.log = slog.New(slog.DiscardHandler)
 	}
@@ -160,9 +162,7 @@ func (o *Offline) tidy(b *box) {
 
 // Run writes, gives back, and removes what is too old, until ctx ends. What was accepted by then is still written.
 func (o *Offline) Run(ctx context.Context) {
-	o.mu.Lock()
-	o.ctx = ctx
-	o.mu.Unlock()
+	defer context.AfterFunc(ctx, o.cancel)()
 	var pruning sync.WaitGroup
 	pruning.Go(func() { o.prune(ctx) })
 	defer pruning.Wait()
@@ -174,6 +174,7 @@ func (o *Offline) Run(ctx context.Context) {
 			o.room.Broadcast()
 			o.mu.Unlock()
 			o.writeAll()
+			o.cancel()
 			o.givers.Wait()
 			return
 		case <-o.signal:
@@ -277,12 +278,11 @@ func (o *Offline) giveBack(s *core.Session) {
 	if b.running || b.target != s {
 		return // whoever is at it, or about to, comes to this session if need be
 	}
-	if o.stopped || o.ctx == nil {
+	if o.stopped {
 		o.release(b)
 		return
 	}
 	b.running = true
-	ctx := o.ctx
 	o.givers.Add(1)
 	if b.pending == 0 {
 		// Mostly there is nothing, and then nobody else is needed to find that out.
@@ -298,7 +298,7 @@ func (o *Offline) giveBack(s *core.Session) {
 	}
 	go func() {
 		defer o.givers.Done()
-		o.give(ctx, b)
+		o.give(o.ctx, b)
 	}()
 }
 
