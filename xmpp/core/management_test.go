@@ -641,6 +641,19 @@ func TestSecurity27CopiesAreNotDeliveredTwice(t *testing.T) {
 	want(t, "the lesser resource", bodies(t, low.take()), []string{})
 }
 
+// What a client may send by a limit that was raised can be passed on as well.
+func TestXEP0198Section4LargeStanzasGoOn(t *testing.T) {
+	b := newBoard(t, "romeo")
+	next := b.online("romeo", "chamber", "0")
+	romeo := b.enable(b.connect("romeo", "orchard"))
+	deep := strings.Repeat("<x>", 300) + strings.Repeat("<y/>", 5000) + strings.Repeat("z", 600<<10) + strings.Repeat("</x>", 300)
+	romeo.s.Send([]byte("<message from='juliet@chat.example/x' to='romeo@chat.example/orchard' type='chat'>" + deep + "</message>"))
+	romeo.s.Closed()
+	if got := next.take(); len(got) != 1 || !strings.Contains(got[0], "zzz</x></x>") {
+		t.Errorf("the next resource gets %d stanzas", len(got))
+	}
+}
+
 // cutAt gives the whole elements of a stream that was cut after n bytes.
 func cutAt(t testing.TB, stream string, n int) []xmlstream.Element {
 	t.Helper()

@@ -10,10 +10,10 @@ import (
 // passOn deals with what a session that is over has never acknowledged, as if its resource had not been there (XEP-0198 §4): messages go
 // where redeliver sends them, requests are answered with an error, presence and answers concern nobody any more.
 func (sb *Switchboard) passOn(q *unacked) {
-	limits := xmlstream.DefaultLimits()
-	limits.MaxBytes *= 2 // an address that the server stamped may have made it longer than clients may be
 	q.each(func(b []byte, e entry) {
-		root, err := xmlstream.Parse(b, limits)
+		// What this server wrote itself is read back, whatever the limits of clients are by now.
+		most := len(b) + 1
+		root, err := xmlstream.Parse(b, xmlstream.Limits{MaxBytes: most, MaxDepth: most, MaxAttributes: most, MaxElements: most, MaxNamespaces: most})
 		if err != nil {
 			sb.log.Error("a stanza that a client did not acknowledge cannot be read any more and is dropped", "error", err)
 			return
