@@ -56,9 +56,8 @@ func (it *Item) same(o *Item) bool {
 		slices.Equal(it.Groups, o.Groups)
 }
 
-// Bounds of one roster. A client that goes beyond them gets resource-constraint or bad-request.
+// Bounds of one roster, besides the property xmpp.limits.roster-entries. A client that goes beyond them gets resource-constraint or bad-request.
 const (
-	MaxItems          = 1000 // contacts of a user that clients made
 	MaxPending        = 200  // requests of strangers that await an answer; more are dropped
 	MaxNameBytes      = 1023
 	MaxGroups         = 50 // groups of one item

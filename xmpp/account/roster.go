@@ -8,6 +8,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -163,8 +164,10 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 		}
 		return false, err
 	}
-	if old.Hidden && u.listed >= MaxItems {
-		return false, &directory.LimitError{Field: "roster", Limit: MaxItems}
+	if old.Hidden {
+		if full := r.full(u); full != nil {
+			return false, full
+		}
 	}
 	next := old
 	next.Name, next.Groups, next.Hidden = wish.Name, wish.Groups, false
@@ -174,6 +177,16 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 	done()
 	r.push(u, &next, false)
 	return false, nil
+}
+
+// full says why a client may not add another contact; nil when it may.
+func (r *Rosters) full(u *user) error {
+	limit := r.dir.Int(directory.KeyMaxContacts)
+	if u.listed < limit {
+		return nil
+	}
+	r.meter.Refuse(meter.RosterEntries)
+	return &directory.LimitError{Field: "roster", Limit: limit}
 }
 
 // remove takes a contact out of the roster, wherever it lives, and ends both subscriptions (RFC 6121 §2.5.2). done is called as put does.

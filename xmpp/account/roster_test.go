@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
@@ -111,7 +112,7 @@ func TestRosterOfOthers(t *testing.T) {
 // TestRosterLimit: a roster has an end, and says so.
 func TestRosterLimit(t *testing.T) {
 	w := newWorld(t, "juliet")
-	for i := range MaxItems {
+	for i := range w.dir.Int(directory.KeyMaxContacts) {
 		w.remember("juliet", Item{JID: jid.MustParse(fmt.Sprintf("c%d@x.example", i))})
 	}
 	juliet := w.at("juliet/balcony")
@@ -121,6 +122,14 @@ func TestRosterLimit(t *testing.T) {
 	juliet.sees("presence error resource-constraint")
 	juliet.send(fmt.Sprintf(setItem, "<item jid='c7@x.example' name='Seven'/>"))
 	juliet.sees("result s", "push c7@x.example none")
+	// The limit is a property, and in force at once.
+	if err := w.dir.PutProperty(directory.SystemProperty{Ref: directory.Ref{Name: "p", UID: "p"}, Key: directory.KeyMaxContacts, Value: "1001"}); err != nil {
+		t.Fatal(err)
+	}
+	juliet.send(fmt.Sprintf(setItem, "<item jid='more@x.example'/>"))
+	juliet.sees("result s", "push more@x.example none")
+	juliet.send(fmt.Sprintf(setItem, "<item jid='evenmore@x.example'/>"))
+	juliet.sees("iq error resource-constraint")
 }
 
 // TestRosterVersion: RFC 6121 §2.6. Equal rosters have equal versions, also after a restart, and different ones different.

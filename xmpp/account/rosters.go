@@ -10,6 +10,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 )
 
 // Proposer is how declared contacts are changed: the directory's vocabulary, the part that rosters need.
@@ -24,8 +25,9 @@ type Config struct {
 	Directory   *directory.Directory
 	Store       RosterStore
 	Proposer    Proposer
-	Offline     *Offline  // gives messages back to those who come; nil: nothing is kept
-	Last        *LastSeen // notes down who goes; nil: nobody does
+	Offline     *Offline     // gives messages back to those who come; nil: nothing is kept
+	Last        *LastSeen    // notes down who goes; nil: nobody does
+	Meter       *meter.Meter // counts refusals; nil counts nothing
 	Log         *slog.Logger
 }
 
@@ -40,6 +42,7 @@ type Rosters struct {
 	proposer Proposer
 	offline  *Offline
 	last     *LastSeen
+	meter    *meter.Meter
 	log      *slog.Logger
 	pushes   atomic.Uint64 // numbers the ids of roster pushes
 
@@ -69,7 +72,7 @@ var _ core.Presences = (*Rosters)(nil)
 // New makes the service. With Watch and Run, declared changes reach clients that are online.
 func New(cfg Config) *Rosters {
 	r := &Rosters{
-		sb: cfg.Switchboard, dir: cfg.Directory, store: cfg.Store, proposer: cfg.Proposer, log: cfg.Log,
+		sb: cfg.Switchboard, dir: cfg.Directory, store: cfg.Store, proposer: cfg.Proposer, meter: cfg.Meter, log: cfg.Log,
 		offline: cfg.Offline, last: cfg.Last,
 		users:     make(map[string]*user),
 		proposals: make(chan proposal, maxProposals),

@@ -39,8 +39,10 @@ func (r *Rosters) outbound(s *core.Session, p *stanza.Stanza) *stanza.Error {
 	old := u.item(contact)
 	next := old
 	route := outbound(&next, p.Type)
-	if old.Hidden && !next.Hidden && u.listed >= MaxItems {
-		return r.refusal(u.username, &directory.LimitError{Field: "roster", Limit: MaxItems})
+	if old.Hidden && !next.Hidden {
+		if full := r.full(u); full != nil {
+			return r.refusal(u.username, full)
+		}
 	}
 	if old.Declared && next.Subscription != old.Subscription {
 		if err := r.declare(ctx, u, xmppActor(s, u.username), &next); err != nil {

@@ -16,14 +16,11 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
 
-// DefaultMaxSessions bounds the sessions of one user.
-const DefaultMaxSessions = 100
-
 // Config is what a switchboard needs.
 type Config struct {
 	Directory *directory.Directory // its domain is the one that is served
 	Log       *slog.Logger
-	// MaxSessions bounds the sessions of one user; 0 means DefaultMaxSessions.
+	// MaxSessions bounds the sessions of one user; 0 leaves that to the property xmpp.limits.sessions.
 	MaxSessions int
 	// MaxUnacked and MaxUnackedBytes bound what one session may leave unacknowledged, MaxHibernating the sessions of one user that wait for
 	// their clients to come back (XEP-0198); 0 means DefaultMaxUnacked and so on.
@@ -99,9 +96,6 @@ func New(cfg Config) *Switchboard {
 	}
 	if sb.log == nil {
 		sb.log = slog.New(slog.DiscardHandler)
-	}
-	if sb.limit <= 0 {
-		sb.limit = DefaultMaxSessions
 	}
 	if sb.now == nil {
 		sb.now = time.Now
@@ -229,7 +223,7 @@ func (sb *Switchboard) Bind(conn Conn, username, resource string) (*Session, *st
 			return nil, stanza.NewError(stanza.ConditionBadRequest, "The resource cannot be used: "+reason(err)+".")
 		}
 		s.jid = full
-		displaced, how := sb.table.insert(s, sb.limit, func(old *Session) verdict { return sb.resolveConflict(old, chosen) })
+		displaced, how := sb.table.insert(s, sb.maxSessions(), func(old *Session) verdict { return sb.resolveConflict(old, chosen) })
 		switch how {
 		case refusedFull:
 			// RFC 6120 §7.6.2.1
@@ -253,6 +247,13 @@ func (sb *Switchboard) Bind(conn Conn, username, resource string) (*Session, *st
 		return s, nil
 	}
 	return nil, stanza.NewError(stanza.ConditionInternalServerError, "")
+}
+
+func (sb *Switchboard) maxSessions() int {
+	if sb.limit > 0 {
+		return sb.limit
+	}
+	return sb.dir.Int(directory.KeyMaxSessions)
 }
 
 func (sb *Switchboard) mayLogIn(username string) bool {

@@ -46,7 +46,7 @@ func BenchmarkLogin(b *testing.B) {
 
 func benchmarkClient(b *testing.B) (*server, *client) {
 	b.Helper()
-	s := newServer(b, DirectTLS, func(c *Config) { c.MaxPendingOutput = 1 << 30; c.Log = nil })
+	s := newServer(b, DirectTLS, limit(func(l *Limits) { l.MaxPendingOutput = 1 << 30 }), func(c *Config) { c.Log = nil })
 	c := s.connect(b)
 	c.bind(username, "x")
 	return s, c

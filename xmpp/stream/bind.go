@@ -119,6 +119,7 @@ func (c *Conn) bound(session Session, reply []byte) {
 		c.ln.giveBack(waiting)
 	}
 	c.state = open
+	c.raw.metered = c
 	c.raw.by(time.Time{})
 	c.wake()
 	if c.ending {

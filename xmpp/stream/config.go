@@ -14,6 +14,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -30,11 +31,8 @@ const (
 
 // Defaults of Config.
 const (
-	DefaultNegotiationTimeout = 30 * time.Second
-	DefaultWriteTimeout       = 30 * time.Second
-	DefaultCloseTimeout       = 3 * time.Second
-	DefaultMaxPendingOutput   = 1 << 20
-	DefaultMaxUnauthenticated = 4096
+	DefaultWriteTimeout = 30 * time.Second
+	DefaultCloseTimeout = 3 * time.Second
 )
 
 // maxTries is how many failed attempts to log in one stream is allowed (RFC 6120 §6.4.5: at least two, at most five).
@@ -51,25 +49,20 @@ type Config struct {
 	TLS     *tls.Config
 	Auth    *auth.Server
 	Backend Backend
-	// Limits gives the limits of authenticated streams; nil stands for xmlstream.DefaultLimits. Before that, xmlstream.PreAuthLimits hold.
-	Limits func() xmlstream.Limits
+	// Limits gives the limits in force; nil stands for DefaultLimits. It is asked often, and must not wait.
+	Limits func() *Limits
+	// Gate counts the connections that have not logged in; listeners with one Gate count together. nil stands for one of its own.
+	Gate *Gate
+	// Meter counts what happens; nil counts nothing.
+	Meter *meter.Meter
 	// Features gives further features for authenticated streams, serialized: what XEP-0115 and RFC 6121 §2.6.1 announce, for example.
 	Features func() []byte
 	Log      *slog.Logger
 
-	// NegotiationTimeout bounds the time from accepting a connection to a bound resource.
-	NegotiationTimeout time.Duration
-	// IdleTimeout ends streams on which nothing arrives for that long, white space included. Zero leaves that to TCP keepalive, which ends
-	// connections whose other end is gone, not those that are silent.
-	IdleTimeout time.Duration
 	// WriteTimeout is how long a client may take none of what is written to it.
 	WriteTimeout time.Duration
 	// CloseTimeout bounds how long closing waits: for what is left to be written, and then for the client to close.
 	CloseTimeout time.Duration
-	// MaxPendingOutput is how many bytes may wait for a slow client before its stream is closed.
-	MaxPendingOutput int
-	// MaxUnauthenticated is how many connections may be under negotiation at once; beyond that new ones are dropped.
-	MaxUnauthenticated int
 }
 
 // Backend is where sessions live.
@@ -127,7 +120,11 @@ func (cfg Config) complete() (Config, error) {
 		return cfg, errors.New("an XMPP listener needs to know who may log in and where sessions live")
 	}
 	if cfg.Limits == nil {
-		cfg.Limits = xmlstream.DefaultLimits
+		standard := DefaultLimits()
+		cfg.Limits = func() *Limits { return standard }
+	}
+	if cfg.Gate == nil {
+		cfg.Gate = NewGate()
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -137,14 +134,7 @@ func (cfg Config) complete() (Config, error) {
 			*d = v
 		}
 	}
-	def(&cfg.NegotiationTimeout, DefaultNegotiationTimeout)
 	def(&cfg.WriteTimeout, DefaultWriteTimeout)
 	def(&cfg.CloseTimeout, DefaultCloseTimeout)
-	if cfg.MaxPendingOutput <= 0 {
-		cfg.MaxPendingOutput = DefaultMaxPendingOutput
-	}
-	if cfg.MaxUnauthenticated <= 0 {
-		cfg.MaxUnauthenticated = DefaultMaxUnauthenticated
-	}
 	return cfg, nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -28,6 +29,7 @@ type Conn struct {
 	received  atomic.Uint64
 	// ended is set by the reading goroutine when the stream is over for good, not only its connection (XEP-0198 §7).
 	ended bool
+	pace  pace
 
 	mu       sync.Mutex
 	state    state
@@ -41,6 +43,8 @@ type Conn struct {
 	written chan struct{}
 	// flushed is made by whoever waits for what is queued now, and closed when that is written, or never will be.
 	flushed chan struct{}
+	// waiting is closed to wake the reading goroutine while it waits because the client sends too fast.
+	waiting chan struct{}
 }
 
 type state uint8
@@ -55,7 +59,7 @@ const (
 func newConn(l *Listener, raw net.Conn) *Conn {
 	now := time.Now()
 	c := &Conn{ln: l, raw: &transport{Conn: raw}, created: now.UnixNano()}
-	c.raw.by(now.Add(l.cfg.NegotiationTimeout)) // cleared when a resource is bound
+	c.raw.by(now.Add(l.cfg.Limits().NegotiationTimeout)) // cleared when a resource is bound
 	c.conn = c.raw
 	c.last.Store(c.created)
 	return c
@@ -91,7 +95,7 @@ func (c *Conn) serve() {
 // read hands elements to the session until the client closes the stream, the connection breaks, or this side has closed and the
 // client has answered or taken too long.
 func (c *Conn) read() {
-	idle := c.ln.cfg.IdleTimeout
+	idle := c.ln.cfg.Limits().IdleTimeout
 	late := false
 	for {
 		c.extend(idle)
@@ -106,6 +110,7 @@ func (c *Conn) read() {
 			return
 		case stanza.StreamErrorOf(err) != nil:
 			c.ended = true
+			c.ln.countViolation(stanza.StreamErrorOf(err))
 			c.Close(stanza.StreamErrorOf(err))
 			<-c.written
 			c.drain()
@@ -113,7 +118,9 @@ func (c *Conn) read() {
 		case errors.Is(err, os.ErrDeadlineExceeded) && !late:
 			// Silence, or an old deadline that ran out while the stream is being closed. Either way the client gets its moment to answer.
 			late = true
-			c.end(stanza.NewStreamError(stanza.StreamConnectionTimeout, "Nothing arrived for too long."))
+			if c.end(stanza.NewStreamError(stanza.StreamConnectionTimeout, "Nothing arrived for too long.")) {
+				c.ln.cfg.Meter.Refuse(meter.Idle)
+			}
 			<-c.written
 			continue
 		default:
@@ -122,9 +129,17 @@ func (c *Conn) read() {
 		if c.over() {
 			continue // RFC 6120 §4.4: what arrives after the closing tag was sent may be ignored
 		}
-		c.last.Store(time.Now().UnixNano())
+		now := time.Now().UnixNano()
+		c.last.Store(now)
 		c.received.Add(1)
-		if failure := c.receive(e); failure != nil {
+		failure := c.keepPace(now)
+		if c.over() {
+			continue
+		}
+		if failure == nil {
+			failure = c.receive(e)
+		}
+		if failure != nil {
 			c.ended = true
 			c.Close(failure)
 		}
@@ -160,11 +175,14 @@ func (c *Conn) panicked() *stanza.StreamError {
 	return stanza.NewStreamError(stanza.StreamInternalServerError, "")
 }
 
+// maxDrained is how much is read from a client that is told good-bye.
+const maxDrained = 1 << 20
+
 // drain reads on, without looking, so that closing the connection does not take away what the client has not read yet. It ends with the
 // client's end of the connection, at the read deadline that closing has set, or when too much arrives.
 func (c *Conn) drain() {
 	buf := make([]byte, 1024)
-	for total := 0; total < c.ln.cfg.MaxPendingOutput; {
+	for total := 0; total < maxDrained; {
 		n, err := c.conn.Read(buf)
 		if err != nil {
 			return

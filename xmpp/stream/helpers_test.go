@@ -147,6 +147,13 @@ type server struct {
 	stop     func() // ends Serve and waits for it
 }
 
+// limit changes the limits of a server.
+func limit(f func(*Limits)) func(*Config) {
+	l := DefaultLimits()
+	f(l)
+	return func(c *Config) { c.Limits = func() *Limits { return l } }
+}
+
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

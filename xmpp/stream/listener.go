@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/auth"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
 
@@ -25,10 +26,9 @@ type Listener struct {
 
 	wg sync.WaitGroup // one for each goroutine of a connection
 
-	mu      sync.Mutex
-	conns   map[*Conn]struct{}
-	pending int // connections under negotiation
-	warned  time.Time
+	mu     sync.Mutex
+	conns  map[*Conn]struct{}
+	warned time.Time
 }
 
 // NewListener makes a Listener of a socket that listens. Serve has to follow, and closes the socket.
@@ -92,35 +92,54 @@ func (l *Listener) admit(raw net.Conn) {
 		// Finds clients that vanished within 4 minutes, and wakes the radios of mobile ones rarely.
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 30 * time.Second, Count: 4})
 	}
+	l.cfg.Meter.Connection()
+	limits, from := l.cfg.Limits(), source(raw)
+	if why, ok := l.cfg.Gate.enter(from, limits); !ok {
+		l.turnAway(raw, why)
+		return
+	}
 	c := newConn(l, raw)
 	l.mu.Lock()
-	full := l.pending >= l.cfg.MaxUnauthenticated
-	warn := full && time.Since(l.warned) > 10*time.Second
+	l.conns[c] = struct{}{}
+	l.wg.Add(1)
+	l.mu.Unlock()
+	go c.negotiate(from)
+}
+
+// turnAway closes a connection that there is no place for.
+func (l *Listener) turnAway(raw net.Conn, why meter.Reason) {
+	l.cfg.Meter.Refuse(why)
+	if l.cfg.Mode == StartTLS {
+		// RFC 6120 §4.9.1.2, §4.9.3.17. A new connection takes that much at once; if it does not, it hears nothing.
+		_ = raw.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		b := append(newHeader(l.cfg.Domain, nil), "<stream:error><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"...)
+		_, _ = raw.Write(append(b, endTag...))
+	}
+	raw.Close()
+	l.mu.Lock()
+	warn := time.Since(l.warned) > 10*time.Second
 	if warn {
 		l.warned = time.Now()
 	}
-	if !full {
-		l.pending++
-		l.conns[c] = struct{}{}
-		l.wg.Add(1)
-	}
 	l.mu.Unlock()
-	if !full {
-		go c.negotiate()
-		return
-	}
-	raw.Close()
 	if warn {
 		l.cfg.Log.Warn("too many connections that have not logged in yet; new ones are dropped",
-			"address", l.ln.Addr().String(), "limit", l.cfg.MaxUnauthenticated)
+			"address", l.ln.Addr().String(), "reason", why.String())
 	}
 }
 
-// negotiated gives the connection's place among those under negotiation back.
-func (l *Listener) negotiated() {
+// countViolation counts a stream error that says that a stanza had the wrong size or shape.
+func (l *Listener) countViolation(e *stanza.StreamError) {
+	if e.Condition == stanza.StreamPolicyViolation {
+		l.cfg.Meter.Refuse(meter.StanzaShape)
+	}
+}
+
+// Connections is how many connections there are.
+func (l *Listener) Connections() int {
 	l.mu.Lock()
-	l.pending--
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	return len(l.conns)
 }
 
 func (l *Listener) remove(c *Conn) {
@@ -147,6 +166,16 @@ func (l *Listener) drain() {
 type transport struct {
 	net.Conn
 	cert *tls.Certificate
+	// metered is the connection once it has a session: then it may be told to read more slowly.
+	metered *Conn
+}
+
+func (t *transport) Read(b []byte) (int, error) {
+	n, err := t.Conn.Read(b)
+	if t.metered != nil && n > 0 {
+		t.metered.arrived(n)
+	}
+	return n, err
 }
 
 // closeWrite tells the client that nothing more will come.

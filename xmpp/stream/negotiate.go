@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -21,6 +23,8 @@ import (
 type negotiation struct {
 	c        *Conn
 	cfg      *Config
+	limits   *Limits // what is announced holds
+	from     netip.Addr
 	channel  auth.Channel
 	login    login
 	exchange auth.Exchange // that succeeded
@@ -36,10 +40,10 @@ var (
 )
 
 // negotiate runs the negotiation. Where it succeeds, a fresh goroutine goes on, whose stack has not been through a TLS handshake.
-func (c *Conn) negotiate() {
-	n := &negotiation{c: c, cfg: &c.ln.cfg}
+func (c *Conn) negotiate(from netip.Addr) {
+	n := &negotiation{c: c, cfg: &c.ln.cfg, limits: c.ln.cfg.Limits(), from: from}
 	bound := n.run()
-	c.ln.negotiated()
+	n.cfg.Gate.leave(from)
 	if bound {
 		go c.serve()
 		return
@@ -67,7 +71,7 @@ func (n *negotiation) run() (bound bool) {
 // streams goes through the streams that make up a negotiation: in the clear, inside TLS, and after SASL (RFC 6120 §4.3.3).
 func (n *negotiation) streams() error {
 	c := n.c
-	c.in = xmlstream.NewReader(c.raw, xmlstream.PreAuthLimits())
+	c.in = xmlstream.NewReader(c.raw, n.limits.Before)
 	if n.cfg.Mode == DirectTLS {
 		if err := n.handshake(); err != nil {
 			return err
@@ -101,11 +105,15 @@ func (n *negotiation) handshake() error {
 	t := tls.Server(c.raw, c.ln.tls)
 	// The negotiation's deadline bounds it.
 	if err := t.HandshakeContext(context.Background()); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			n.late()
+		}
 		n.cfg.Log.Debug("a TLS handshake failed", "remote", c.raw.RemoteAddr().String(), "error", err)
 		return errSilent
 	}
 	cs := t.ConnectionState()
 	n.channel = auth.TLSChannel(&cs, c.ln.endPointBinding(c.raw.cert))
+	n.channel.Source = n.from
 	c.raw.cert = nil
 	c.conn = t
 	c.in.Reset(t)
@@ -167,13 +175,17 @@ func supportedVersion(s string) bool {
 // nothing. §4.7.2 has clients give a bare JID and get it back; those that give a full one want that back.
 func (n *negotiation) greeting(from []byte) []byte {
 	n.greeted = true
+	return newHeader(n.cfg.Domain, from)
+}
+
+func newHeader(domain string, from []byte) []byte {
 	b := make([]byte, 0, 1024)
 	b = append(b, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='"...)
 	var id [16]byte
 	rand.Read(id[:]) // never fails: crypto/rand ends the process instead
 	b = base64.RawURLEncoding.AppendEncode(b, id[:])
 	b = append(b, "' from='"...)
-	b = xmlstream.AppendEscapedAttr(b, []byte(n.cfg.Domain))
+	b = xmlstream.AppendEscapedAttr(b, []byte(domain))
 	if len(from) > 0 {
 		if j, err := jid.ParseBytes(from); err == nil {
 			b = append(b, "' to='"...)
@@ -212,6 +224,13 @@ func (n *negotiation) features(b []byte) []byte {
 		if n.cfg.Features != nil {
 			b = append(b, n.cfg.Features()...)
 		}
+	}
+	switch { // in the clear there is nothing to send that could be long
+	case !n.channel.Secure:
+	case n.exchange == nil:
+		b = announce(b, n.limits.Before.MaxBytes, 0)
+	default:
+		b = announce(b, n.limits.After.MaxBytes, n.limits.IdleTimeout)
 	}
 	return append(b, "</stream:features>"...)
 }
@@ -262,17 +281,22 @@ func (n *negotiation) authenticate() error {
 			case loginGoesOn:
 				continue
 			case loginFailed:
+				n.cfg.Meter.Login(n.login.mechanism, n.login.result)
 				n.cfg.Log.Info("a login was refused", "remote", c.raw.RemoteAddr().String(), "mechanism", n.login.mechanism, "reason", n.login.reason)
 				continue
 			case loginTooMany:
+				n.cfg.Meter.Login(n.login.mechanism, n.login.result)
+				n.cfg.Meter.Refuse(meter.LoginTries)
 				n.cfg.Log.Info("a login was refused for the last time", "remote", c.raw.RemoteAddr().String(), "mechanism", n.login.mechanism, "reason", n.login.reason)
 				return errTooManyTries()
 			}
 			n.exchange, n.username, c.mechanism = n.login.exchange, n.login.username, n.login.mechanism
+			n.cfg.Meter.Login(c.mechanism, meter.LoggedIn)
 			n.login = login{}
 			// RFC 6120 §6.4.6: a new stream. What the client sent before it could know about the success is dropped.
 			c.in.Reset(c.conn)
-			c.in.SetLimits(n.cfg.Limits())
+			n.limits = n.cfg.Limits()
+			c.in.SetLimits(n.limits.After)
 			return nil
 		case string(e.Space()) == stanza.NSTLS:
 			// RFC 6120 §5.4.2.2; XEP-0368: STARTTLS must not be used inside TLS.
@@ -305,15 +329,27 @@ func (n *negotiation) write(b []byte) error {
 	return nil
 }
 
+// late counts a client that has not logged in in time, unless it was asked to go.
+func (n *negotiation) late() {
+	n.c.mu.Lock()
+	asked := n.c.ending
+	n.c.mu.Unlock()
+	if !asked {
+		n.cfg.Meter.Refuse(meter.LoginTime)
+	}
+}
+
 // readError says how a failed read ends the stream.
 func (n *negotiation) readError(err error) error {
 	if failure := stanza.StreamErrorOf(err); failure != nil {
+		n.c.ln.countViolation(failure)
 		return failure
 	}
 	switch {
 	case errors.Is(err, xmlstream.ErrClosed):
 		return errFarewell
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		n.late()
 		return stanza.NewStreamError(stanza.StreamConnectionTimeout, "Logging in took too long.") // RFC 6120 §4.9.3.4
 	}
 	return errSilent

@@ -11,7 +11,6 @@ import (
 
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
-	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // RFC 6120 §9.1: the whole way, and what is offered in each phase (§4.3.2).
@@ -36,7 +35,7 @@ func TestNegotiation(t *testing.T) {
 		got := c.expect("</stream:features>")
 		want := "<stream:features><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding type='tls-exporter'/><channel-binding type='tls-server-end-point'/></sasl-channel-binding>" +
 			"<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256-PLUS</mechanism><mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-256</mechanism>" +
-			"<mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features>"
+			"<mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><mechanism>ANONYMOUS</mechanism></mechanisms><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>16384</max-bytes></limits></stream:features>"
 		if !strings.HasSuffix(got, want) {
 			t.Fatalf("before SASL it offers %q", got)
 		}
@@ -45,7 +44,7 @@ func TestNegotiation(t *testing.T) {
 		c.send(header)
 		got = c.expect("</stream:features>")
 		want = "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>" +
-			"<ver xmlns='urn:xmpp:features:rosterver'/></stream:features>"
+			"<ver xmlns='urn:xmpp:features:rosterver'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>262144</max-bytes></limits></stream:features>"
 		if !strings.HasSuffix(got, want) {
 			t.Fatalf("after SASL it offers %q", got)
 		}
@@ -503,9 +502,7 @@ func TestOutputDuringBind(t *testing.T) {
 
 // §13.12 and the limits of the two phases.
 func TestLimitsBeforeAndAfterLogin(t *testing.T) {
-	s := newServer(t, DirectTLS, func(c *Config) {
-		c.Limits = func() xmlstream.Limits { l := xmlstream.DefaultLimits(); l.MaxBytes = 40000; return l }
-	})
+	s := newServer(t, DirectTLS, limit(func(l *Limits) { l.After.MaxBytes = 40000 }))
 	big := func(n int) string { return "<message><body>" + strings.Repeat("x", n) + "</body></message>" }
 	c := s.connect(t)
 	c.secure()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
 
@@ -58,7 +59,8 @@ func (c *Conn) Send(b []byte) bool {
 	if c.out != nil {
 		waiting = len(c.out.b)
 	}
-	if waiting+len(b) > c.ln.cfg.MaxPendingOutput {
+	if waiting+len(b) > c.ln.cfg.Limits().MaxPendingOutput {
+		c.ln.cfg.Meter.Refuse(meter.Output)
 		c.ln.cfg.Log.Info("a client is too slow for what is sent to it; its stream is closed", "remote", c.raw.RemoteAddr().String(), "waiting", waiting)
 		// What waits would not be taken in time, either.
 		c.release()
@@ -104,6 +106,7 @@ func (c *Conn) close(e *stanza.StreamError) bool {
 		return true
 	}
 	c.state = closing
+	c.wakeReader()
 	c.written = make(chan struct{})
 	buf := c.takeBuffer()
 	if e != nil {
@@ -226,6 +229,7 @@ func (c *Conn) abandon() {
 		c.written = make(chan struct{})
 	}
 	c.state = closing
+	c.wakeReader()
 	close(c.written)
 	c.mu.Unlock()
 	c.raw.Close()

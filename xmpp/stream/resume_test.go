@@ -108,11 +108,11 @@ func TestLostOrEnded(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newServer(t, DirectTLS, func(cfg *Config) {
+			s := newServer(t, DirectTLS, limit(func(l *Limits) {
 				if name == "it is silent" {
-					cfg.IdleTimeout = 200 * time.Millisecond
+					l.IdleTimeout = 200 * time.Millisecond
 				}
-			})
+			}))
 			s.backend.receive = func(_ *session, e xmlstream.Element) *stanza.StreamError {
 				if string(e.Local()) == "refused" {
 					return stanza.NewStreamError(stanza.StreamUnsupportedStanzaType, "")

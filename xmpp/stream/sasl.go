@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 
 	"github.com/chat-operator/chat-operator/xmpp/auth"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -14,7 +15,8 @@ type login struct {
 	exchange  auth.Exchange // nil between attempts
 	mechanism string
 	username  string // once it succeeded
-	reason    string // the condition of the last failure
+	reason    string // the condition of the last failure, and
+	result    meter.Result
 	failures  int
 }
 
@@ -94,6 +96,14 @@ func decodeSASL(text []byte) ([]byte, *auth.SASLError) {
 // refuse ends the attempt and returns the failure element (RFC 6120 §6.4.5), and whether that was one too many.
 func (l *login) refuse(e *auth.SASLError) (reply []byte, tooMany bool) {
 	l.exchange, l.reason = nil, e.Condition
+	switch {
+	case e.Limited():
+		l.result = meter.Limited
+	case e.Condition == auth.NotAuthorized || e.Condition == auth.AccountDisabled || e.Condition == auth.InvalidAuthzid:
+		l.result = meter.Refused
+	default:
+		l.result = meter.Failed
+	}
 	l.failures++
 	b := xmlstream.NewBuilder(nil)
 	b.Open(stanza.NSSASL, "failure").Open(stanza.NSSASL, e.Condition).Close()
