@@ -425,7 +425,7 @@ func (o *Offline) hand(ctx context.Context, b *box, s *core.Session, list []Offl
 		if list[i].Received.Before(oldest) {
 			continue
 		}
-		if !s.Send(list[i].Stanza) {
+		if !s.SendStored(list[i].Stanza) {
 			return lost
 		}
 	}

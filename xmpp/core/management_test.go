@@ -654,6 +654,21 @@ func TestXEP0198Section4LargeStanzasGoOn(t *testing.T) {
 	}
 }
 
+// What is still in the mailbox comes out of it once more, and from nowhere else.
+func TestSecurity27StoredMessagesAreNotDeliveredTwice(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	next := b.online("romeo", "chamber", "0")
+	romeo := b.enable(b.online("romeo", "orchard", "5"))
+	romeo.s.SendStored([]byte(chat("romeo@chat.example", "from the mailbox")))
+	juliet.send(chat("romeo@chat.example", "live"))
+	romeo.lose()
+	again, _, _ := b.resume("romeo", romeo.id, 0)
+	want(t, "after resuming", bodies(t, again.take()), []string{"from the mailbox", "live"})
+	again.s.Closed()
+	want(t, "the next resource", bodies(t, next.take()), []string{"live"})
+}
+
 // cutAt gives the whole elements of a stream that was cut after n bytes.
 func cutAt(t testing.TB, stream string, n int) []xmlstream.Element {
 	t.Helper()

@@ -104,6 +104,10 @@ func (s *Session) Priority() int8 {
 // somebody else if its client never acknowledges it.
 func (s *Session) Send(b []byte) bool { return s.sendCopy(b, nil) }
 
+// SendStored is Send for a message that the caller keeps until the client has it; see [Session.Acknowledged]. If the session ends before that, the
+// message does not go on to anybody.
+func (s *Session) SendStored(b []byte) bool { return s.sendCopy(b, &copies{stored: true}) }
+
 // sendCopy is Send for a message of which several sessions get a copy.
 func (s *Session) sendCopy(b []byte, c *copies) bool {
 	if s.ended.Load() {

@@ -23,7 +23,11 @@ type entry struct {
 
 // copies counts the sessions that hold a copy of one message and have not lost it, and one more while it is handed out. Nil stands for a message
 // of which no copy can be lost but the only one.
-type copies struct{ left atomic.Int32 }
+type copies struct {
+	left atomic.Int32
+	// stored says that another copy is kept for as long as this one is not acknowledged, so that losing it matters to nobody. It is not counted.
+	stored bool
+}
 
 // newCopies begins to hand out copies to some of these sessions.
 func newCopies(list []*Session) *copies {
@@ -40,13 +44,21 @@ func (c *copies) done() bool { return c != nil && c.left.Add(-1) == 0 }
 
 // given notes that one more session got a copy.
 func (c *copies) given() {
-	if c != nil {
+	if c != nil && !c.stored {
 		c.left.Add(1)
 	}
 }
 
 // lost notes that a session's copy will never be delivered, and reports whether that was the last one.
-func (c *copies) lost() bool { return c == nil || c.left.Add(-1) <= 0 }
+func (c *copies) lost() bool {
+	switch {
+	case c == nil:
+		return true
+	case c.stored:
+		return false
+	}
+	return c.left.Add(-1) <= 0
+}
 
 // What a queue keeps when it goes back to the pool, and how much acknowledged room it carries before it moves what is left.
 const (
