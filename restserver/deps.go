@@ -75,15 +75,10 @@ type Proposer interface {
 // Rosters has every user's contacts, declared ones and those that clients made.
 type Rosters interface {
 	Roster(ctx context.Context, username string) ([]account.Item, error)
-	// Remove takes a contact away wherever it lives.
-	Remove(ctx context.Context, by directory.Actor, username string, contact jid.JID) error
-}
-
-// ContactSetter is what Rosters are besides, if contacts that clients made can be changed from outside, too. Where
-// they are not, such a contact becomes a declared one when it is changed.
-type ContactSetter interface {
 	// Set gives a contact another name, subscription and groups, wherever it lives; it has to be there.
 	Set(ctx context.Context, by directory.Actor, username string, c directory.Contact) error
+	// Remove takes a contact away wherever it lives.
+	Remove(ctx context.Context, by directory.Actor, username string, contact jid.JID) error
 }
 
 // Sessions is what clients are connected.

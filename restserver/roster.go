@@ -173,10 +173,7 @@ func updateContact(c *call) (answer, error) {
 		contact.Groups = sorted(r.wish.Groups)
 	}
 	err = c.putContact("updated roster item for ", r.user.Username, contact, func(contact directory.Contact) error {
-		if rosters, ok := c.server.Rosters.(ContactSetter); ok {
-			return rosters.Set(c.ctx, c.actor(), r.user.Username, contact)
-		}
-		return c.server.Proposer.PutContact(c.ctx, c.actor(), r.user.Username, contact, !r.have.Declared)
+		return c.server.Rosters.Set(c.ctx, c.actor(), r.user.Username, contact)
 	})
 	if err != nil {
 		return answer{}, err

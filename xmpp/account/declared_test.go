@@ -259,6 +259,55 @@ func TestService(t *testing.T) {
 	}
 }
 
+// TestSet: a contact is changed where it lives, with the presence that follows from its subscription, and never made.
+func TestSet(t *testing.T) {
+	by := directory.Actor{Via: "REST", Name: "admin"}
+	w := newWorld(t, "juliet", "romeo", "nurse")
+	w.befriend("juliet", "romeo")
+	w.remember("juliet", Item{JID: jid.MustParse("eve@chat.example"), PendingIn: true, Hidden: true})
+	juliet, romeo := w.at("juliet/balcony"), w.at("romeo/garden")
+	juliet.take()
+	romeo.take()
+	contact := func(address string, s Subscription, groups ...string) directory.Contact {
+		return directory.Contact{JID: jid.MustParse(address), Name: "Love", Subscription: s, Groups: groups}
+	}
+
+	if err := w.rosters.Set(t.Context(), by, "juliet", contact("romeo@chat.example", SubscriptionTo, "b", "a")); err != nil {
+		t.Fatal(err)
+	}
+	juliet.sees("push romeo to")
+	romeo.sees("presence juliet/balcony unavailable")
+	rows, err := w.store.LoadRoster(t.Context(), "juliet")
+	if err != nil || !slices.ContainsFunc(rows, func(it Item) bool {
+		return it.JID == jid.MustParse("romeo@chat.example") && it.Name == "Love" && slices.Equal(it.Groups, []string{"a", "b"}) && it.Subscription == SubscriptionTo
+	}) {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	if u, _ := w.dir.User("juliet"); len(u.Contacts) > 0 {
+		t.Errorf("declared as well: %+v", u.Contacts)
+	}
+
+	w.declare("nurse", "juliet@chat.example both")
+	if err := w.rosters.Set(t.Context(), by, "nurse", contact("juliet@chat.example", SubscriptionNone)); err != nil {
+		t.Fatal(err)
+	}
+	if u, _ := w.dir.User("nurse"); u.Contacts[0].Name != "Love" || u.Contacts[0].Subscription != SubscriptionNone {
+		t.Errorf("declared: %+v", u.Contacts)
+	}
+
+	for _, c := range []struct{ user, contact string }{{"nobody", "romeo@chat.example"}, {"juliet", "nurse@chat.example"}, {"juliet", "eve@chat.example"}} {
+		if err := w.rosters.Set(t.Context(), by, c.user, contact(c.contact, SubscriptionBoth)); !errors.Is(err, directory.ErrNotFound) {
+			t.Errorf("changing %s of %s: %v", c.contact, c.user, err)
+		}
+	}
+	var invalid *directory.InvalidError
+	for _, groups := range [][]string{{""}, {"a", "a"}} {
+		if err := w.rosters.Set(t.Context(), by, "juliet", contact("romeo@chat.example", SubscriptionTo, groups...)); !errors.As(err, &invalid) {
+			t.Errorf("groups %q: %v", groups, err)
+		}
+	}
+}
+
 // TestForget: an account that goes away disappears from all rosters.
 func TestForget(t *testing.T) {
 	w := newWorld(t, "juliet", "romeo", "nurse", "eve")

@@ -7,6 +7,7 @@ package account
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
@@ -56,9 +57,28 @@ func (it *Item) same(o *Item) bool {
 		slices.Equal(it.Groups, o.Groups)
 }
 
+// check holds what comes from outside to the bounds of one item; its groups are sorted.
+func (it *Item) check() error {
+	if len(it.Name) > MaxNameBytes {
+		return &directory.InvalidError{Field: "nickname", Message: fmt.Sprintf("is longer than %d bytes", MaxNameBytes)}
+	}
+	if len(it.Groups) > MaxGroups {
+		return &directory.LimitError{Field: "groups", Limit: MaxGroups}
+	}
+	for i, group := range it.Groups {
+		if group == "" || len(group) > MaxGroupBytes {
+			return &directory.InvalidError{Field: "groups", Message: fmt.Sprintf("has a name that is empty or longer than %d bytes", MaxGroupBytes)}
+		}
+		if i > 0 && group == it.Groups[i-1] {
+			return &directory.InvalidError{Field: "groups", Message: fmt.Sprintf("names %q twice", group)}
+		}
+	}
+	return nil
+}
+
 // Bounds of one roster, besides the property xmpp.limits.roster-entries. A client that goes beyond them gets resource-constraint or bad-request.
 const (
-	MaxPending        = 200  // requests of strangers that await an answer; more are dropped
+	MaxPending        = 200 // requests of strangers that await an answer; more are dropped
 	MaxNameBytes      = 1023
 	MaxGroups         = 50 // groups of one item
 	MaxGroupBytes     = 1023

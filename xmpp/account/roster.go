@@ -80,7 +80,7 @@ func (r *Rosters) set(ctx context.Context, q *core.IQ) {
 	if remove {
 		err = r.remove(ctx, actor, q.Account, wish.JID, func() { q.Result(nil) })
 	} else {
-		err = r.put(ctx, actor, q.Account, wish, func() { q.Result(nil) })
+		err = r.put(ctx, actor, q.Account, wish, asClient, func() { q.Result(nil) })
 	}
 	if err != nil {
 		q.Fail(r.refusal(q.Account, err))
@@ -130,10 +130,18 @@ func readItem(query xmlstream.Element) (wish Item, remove bool, bad *stanza.Erro
 	return wish, false, nil
 }
 
+// putMode says what a put may do.
+type putMode bool
+
+const (
+	asClient putMode = false // name and groups, of a contact that is added when it is not there (RFC 6121 §2.3, §2.4)
+	asAdmin  putMode = true  // the subscription as well, of a contact that is there
+)
+
 // put sets name and groups of a contact where it lives. done is called under the lock, before the push, once nothing can fail any more.
-func (r *Rosters) put(ctx context.Context, by directory.Actor, username string, wish Item, done func()) error {
+func (r *Rosters) put(ctx context.Context, by directory.Actor, username string, wish Item, mode putMode, done func()) error {
 	for range maxMoves {
-		moved, err := r.tryPut(ctx, by, username, &wish, done)
+		moved, err := r.tryPut(ctx, by, username, &wish, mode, done)
 		if err != nil || !moved {
 			return err
 		}
@@ -144,7 +152,7 @@ func (r *Rosters) put(ctx context.Context, by directory.Actor, username string, 
 // maxMoves bounds how often an operation starts over because a contact became declared, or ceased to be, meanwhile.
 const maxMoves = 5
 
-func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username string, wish *Item, done func()) (moved bool, err error) {
+func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username string, wish *Item, mode putMode, done func()) (moved bool, err error) {
 	u := r.lock(username)
 	defer r.unlock(u)
 	if err := r.ensure(u); err != nil {
@@ -154,6 +162,9 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 	if old.Declared {
 		// The proposal comes back as an event of the directory, which takes the lock.
 		declared := directory.Contact{JID: wish.JID, Name: wish.Name, Subscription: old.Subscription, Groups: wish.Groups}
+		if mode == asAdmin {
+			declared.Subscription = wish.Subscription
+		}
 		err = r.unlocked(u, func() error { return r.proposer.PutContact(ctx, by, username, declared, false) })
 		if isGone(err) {
 			return true, nil
@@ -164,18 +175,33 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 		}
 		return false, err
 	}
-	if old.Hidden {
+	next := old
+	next.Name, next.Groups, next.Hidden = wish.Name, wish.Groups, false
+	switch {
+	case mode == asAdmin && old.Hidden:
+		return false, directory.ErrNotFound
+	case mode == asAdmin:
+		// What has been decided is not asked for any more.
+		next.Subscription = wish.Subscription
+		next.Ask = next.Ask && !next.Subscription.SeesContact()
+		next.Approved = next.Approved && !next.Subscription.SeenByContact()
+		if next.Subscription.SeenByContact() {
+			next.PendingIn, next.Request = false, nil
+		}
+	case old.Hidden:
 		if full := r.full(u); full != nil {
 			return false, full
 		}
 	}
-	next := old
-	next.Name, next.Groups, next.Hidden = wish.Name, wish.Groups, false
 	if err := r.write(ctx, u, &next); err != nil {
 		return false, err
 	}
 	done()
-	r.push(u, &next, false)
+	if mode == asAdmin {
+		r.changed(u, &old, true)
+	} else {
+		r.push(u, &next, false)
+	}
 	return false, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
@@ -30,6 +31,22 @@ func (r *Rosters) Remove(ctx context.Context, by directory.Actor, username strin
 	}
 	if err := r.remove(ctx, by, username, contact.Bare(), func() {}); err != nil {
 		return fmt.Errorf("removing the contact %q of %q: %w", contact.Bare(), username, err)
+	}
+	return nil
+}
+
+// Set gives a contact another name, subscription and groups, wherever it lives: the contact's own roster is not touched, and nobody is asked.
+// directory.ErrNotFound: no such user or contact.
+func (r *Rosters) Set(ctx context.Context, by directory.Actor, username string, c directory.Contact) error {
+	if _, ok := r.dir.User(username); !ok {
+		return fmt.Errorf("the user %q was %w", username, directory.ErrNotFound)
+	}
+	wish := Item{JID: c.JID.Bare(), Name: c.Name, Subscription: c.Subscription, Groups: slices.Sorted(slices.Values(c.Groups))}
+	if err := wish.check(); err != nil {
+		return err
+	}
+	if err := r.put(ctx, by, username, wish, asAdmin, func() {}); err != nil {
+		return fmt.Errorf("changing the contact %q of %q: %w", wish.JID, username, err)
 	}
 	return nil
 }
