@@ -99,9 +99,18 @@ func (r *run) waitGranted(ctx context.Context) error {
 	}
 }
 
+// applySamples applies config/samples, and remembers which users are among them.
 func (r *run) applySamples(ctx context.Context) error {
-	_, err := r.kubectl.run(ctx, "apply", "--kustomize="+filepath.Join(r.settings.config, "samples"))
-	return err
+	out, err := r.kubectl.run(ctx, "apply", "--output=name", "--kustomize="+filepath.Join(r.settings.config, "samples"))
+	if err != nil {
+		return err
+	}
+	for name := range strings.FieldsSeq(string(out)) {
+		if strings.HasPrefix(name, "chatuser.") {
+			r.sampleUsers = append(r.sampleUsers, name)
+		}
+	}
+	return nil
 }
 
 // checkCluster makes sure that the cluster of KUBECONFIG is prepared; this program changes nothing there.

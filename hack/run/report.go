@@ -48,9 +48,10 @@ func (r *run) report(ctx context.Context) (*report, error) {
 		return nil, err
 	}
 	rep.restSecret = string(secret.Data["rest-secret"])
-	if s.samples && !s.current {
+	if len(r.sampleUsers) > 0 {
 		// Until then the Secrets with the generated passwords may not be there.
-		if _, err := r.kubectl.run(ctx, "wait", "--for=condition=Ready", "--timeout=20s", "--all", "chatusers"); err != nil {
+		args := append([]string{"wait", "--for=condition=Ready", "--timeout=20s"}, r.sampleUsers...)
+		if _, err := r.kubectl.run(ctx, args...); err != nil {
 			return nil, err
 		}
 	}

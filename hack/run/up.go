@@ -82,6 +82,7 @@ type run struct {
 	kubectl  *kubectl
 	procs    []*supervise.Process
 	operator *supervise.Process
+	sampleUsers []string // of config/samples, as kubectl names them
 }
 
 // start goes from nothing to an operator that answers its readiness probe.
