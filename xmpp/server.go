@@ -10,14 +10,18 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chat-operator/chat-operator/xmpp/account"
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
@@ -49,6 +53,7 @@ type Deps struct {
 	Roster    account.RosterStore
 	Offline   account.OfflineStore // nil: no messages are kept for those who are offline
 	Last      account.LastStore    // nil: nobody learns when an account was there last
+	Registry  prometheus.Registerer // takes the server's metrics; nil: nobody does
 	Log       *slog.Logger
 }
 
@@ -63,7 +68,12 @@ type Server struct {
 	offline *account.Offline // nil without a store, as is last
 	last    *account.LastSeen
 
+	meter  *meter.Meter
+	gate   *stream.Gate
+	limits atomic.Pointer[stream.Limits]
+
 	mu        sync.Mutex
+	open      []*stream.Listener       // while Run serves
 	listening map[stream.Mode]net.Addr // while Run accepts there
 }
 
@@ -117,10 +127,13 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if cfg.Version == "" {
 		cfg.Version = "development"
 	}
-	s := &Server{cfg: cfg, dir: deps.Directory, log: log, listening: make(map[stream.Mode]net.Addr)}
+	s := &Server{cfg: cfg, dir: deps.Directory, log: log, listening: make(map[stream.Mode]net.Addr), gate: stream.NewGate(),
+		meter: meter.New(auth.ScramSHA256Plus, auth.ScramSHA1Plus, auth.ScramSHA256, auth.ScramSHA1, auth.Plain, auth.Anonymous)}
+	s.readLimits()
 	s.auth = auth.NewServer(auth.Config{
 		Domain: cfg.Domain, Accounts: deps.Directory, InstallationKey: cfg.InstallationKey,
 		Anonymous: func() bool { return deps.Directory.Bool(directory.KeyAnonymous) },
+		Attempts:  s.attempts, Meter: s.meter,
 	})
 	s.sb = core.New(core.Config{Directory: deps.Directory, Log: log})
 	if deps.Offline != nil {
@@ -132,10 +145,15 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s.rosters = account.New(account.Config{
 		Switchboard: s.sb, Directory: deps.Directory, Store: deps.Roster, Proposer: deps.Proposer, Log: log,
-		Offline: s.offline, Last: s.last,
+		Offline: s.offline, Last: s.last, Meter: s.meter,
 	})
 	if err := s.sb.Install(s.rosters, s.features()...); err != nil {
 		return nil, err
+	}
+	if deps.Registry != nil {
+		if err := s.register(deps.Registry); err != nil {
+			return nil, fmt.Errorf("the metrics of the XMPP server cannot be registered: %w", err)
+		}
 	}
 	return s, nil
 }
@@ -143,7 +161,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 // Run serves until ctx ends: it waits for the directory to be complete, then opens the listeners. When ctx ends, every client is told that the
 // server shuts down, and Run returns once all of them are gone.
 func (s *Server) Run(ctx context.Context) error {
-	for _, cancel := range []func(){s.sb.Watch(), s.rosters.Watch()} {
+	for _, cancel := range []func(){s.watchLimits(), s.sb.Watch(), s.rosters.Watch()} {
 		defer cancel()
 	}
 	// What serves sessions outlives the listeners, which close them.
@@ -176,6 +194,8 @@ func (s *Server) Run(ctx context.Context) error {
 	serving, end := context.WithCancel(ctx)
 	defer end()
 	failures := make(chan error, len(listeners))
+	s.setOpen(listeners)
+	defer s.setOpen(nil)
 	for i, l := range listeners {
 		mode := s.cfg.Listeners[i].Mode
 		s.setListening(mode, l.Addr())
@@ -214,7 +234,8 @@ func (s *Server) listen(ctx context.Context) (open []*stream.Listener, err error
 			return open, listenError(l, err)
 		}
 		one, err := stream.NewListener(ln, stream.Config{
-			Domain: s.cfg.Domain, Mode: l.Mode, TLS: s.cfg.TLS, Auth: s.auth, Backend: backend{s.sb}, Features: s.streamFeatures, Log: s.log,
+			Domain: s.cfg.Domain, Mode: l.Mode, TLS: s.cfg.TLS, Auth: s.auth, Backend: backend{s.sb, s.meter}, Features: s.streamFeatures,
+			Limits: s.limits.Load, Gate: s.gate, Meter: s.meter, Log: s.log,
 		})
 		if err != nil {
 			ln.Close()
@@ -252,6 +273,23 @@ func listenError(l Listener, err error) error {
 	}
 }
 
+func (s *Server) setOpen(list []*stream.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = list
+}
+
+// connections is how many clients are connected, logged in or not.
+func (s *Server) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, l := range s.open {
+		n += l.Connections()
+	}
+	return n
+}
+
 func (s *Server) setListening(mode stream.Mode, addr net.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,14 +321,20 @@ func (s *Server) Accepting(mode stream.Mode) error {
 func (s *Server) Rosters() *account.Rosters { return s.rosters }
 
 // backend makes sessions of the connections that have logged in.
-type backend struct{ sb *core.Switchboard }
+type backend struct {
+	sb    *core.Switchboard
+	meter *meter.Meter
+}
 
 func (b backend) Bind(c *stream.Conn, username, resource string) (stream.Session, *stanza.Error) {
 	s, err := b.sb.Bind(conn{c}, username, resource)
 	if err != nil {
+		if err.Condition == stanza.ConditionResourceConstraint {
+			b.meter.Refuse(meter.Sessions)
+		}
 		return nil, err
 	}
-	return link{s, conn{c}}, nil
+	return link{s, conn{c}, b.meter}, nil
 }
 
 // Resume implements stream.Resumer (XEP-0198 §5).
@@ -299,18 +343,29 @@ func (b backend) Resume(c *stream.Conn, username string, request xmlstream.Eleme
 	if s == nil {
 		return nil, reply, failure
 	}
-	return link{s, conn{c}}, reply, nil
+	return link{s, conn{c}, b.meter}, reply, nil
 }
 
 // link is a session as one of its connections knows it: it may have another one by the time that this one is over.
 type link struct {
-	s *core.Session
-	c conn
+	s     *core.Session
+	c     conn
+	meter *meter.Meter
 }
 
 func (l link) JID() jid.JID { return l.s.JID() }
 
-func (l link) Receive(e xmlstream.Element) *stanza.StreamError { return l.s.ReceiveOn(l.c, e) }
+func (l link) Receive(e xmlstream.Element) *stanza.StreamError {
+	switch string(e.Local()) {
+	case "message":
+		l.meter.Stanza(meter.Message)
+	case "presence":
+		l.meter.Stanza(meter.Presence)
+	case "iq":
+		l.meter.Stanza(meter.IQ)
+	}
+	return l.s.ReceiveOn(l.c, e)
+}
 
 func (l link) Closed(lost bool) { l.s.ClosedOn(l.c, lost) }
 
