@@ -81,7 +81,7 @@ func (h *host) login(name string, mode stream.Mode) *peer {
 	return p
 }
 
-// handle writes down what comes, a stanza a line: "presence FROM TYPE", "message FROM BODY", "push JID SUBSCRIPTION". A resource shows as "/".
+// handle writes down what comes, a stanza a line: "presence FROM TYPE", "message FROM BODY" (and "delayed" if the server says so), "push JID SUBSCRIPTION". A resource shows as "/".
 func (p *peer) handle(rw xmlstream.TokenReadEncoder, start *xml.StartElement) error {
 	attr := func(s *xml.StartElement, name string) string {
 		for _, a := range s.Attr {
@@ -99,12 +99,13 @@ func (p *peer) handle(rw xmlstream.TokenReadEncoder, start *xml.StartElement) er
 		}
 	}
 	line := start.Name.Local + " " + from
-	inBody := false
+	inBody, delayed := false, false
 	for {
 		tok, err := rw.Token()
 		switch tok := tok.(type) {
 		case xml.StartElement:
 			inBody = tok.Name.Local == "body"
+			delayed = delayed || tok.Name.Local == "delay" && tok.Name.Space == "urn:xmpp:delay" && attr(&tok, "from") == domain
 			if tok.Name.Local == "item" && tok.Name.Space == roster.NS {
 				line = "push " + strings.TrimSuffix(attr(&tok, "jid"), "@"+domain) + " " + attr(&tok, "subscription")
 			}
@@ -121,6 +122,9 @@ func (p *peer) handle(rw xmlstream.TokenReadEncoder, start *xml.StartElement) er
 			}
 			break
 		}
+	}
+	if delayed {
+		line += " delayed"
 	}
 	if start.Name.Local == "presence" {
 		typ := attr(start, "type")
