@@ -132,23 +132,13 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		return err
 	}
 	health := &health{directory: declared, chat: chat}
-	for name, check := range map[string]healthz.Checker{"live": healthz.Ping} {
-		if err := mgr.AddHealthzCheck(name, check); err != nil {
-			return err
-		}
+	if err := mgr.AddHealthzCheck("live", healthz.Ping); err != nil {
+		return err
 	}
 	if err := mgr.AddReadyzCheck("chat", func(r *http.Request) error { return health.Ready(r.Context()) }); err != nil {
 		return err
 	}
 	runnables := []runnable{chat.Run, certificate.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
-	if rest != nil {
-		runnables = append(runnables, serveREST(rest, restserver.New(
-			restserver.Config{Domain: o.domain, Node: o.node, Secret: func() string { return installation.RESTSecret }, TrustedProxies: o.proxies},
-			restserver.Deps{
-				Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Sessions: chat, Audit: data,
-				Health: health, Listeners: chat, Log: log,
-			}), log))
-	}
 	if profiles != nil {
 		runnables = append(runnables, serveProfiles(profiles, log))
 	}
@@ -157,9 +147,23 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 			return err
 		}
 	}
+	if rest != nil {
+		// Among the manager's HTTP servers it answers before the caches are full: its probes, and to others that they have to wait.
+		if err := mgr.Add(&manager.Server{Name: "REST", Listener: rest, ShutdownTimeout: new(restDrain), Server: restserver.NewHTTPServer(o.rest, restserver.New(
+			restserver.Config{Domain: o.domain, Node: o.node, Secret: func() string { return installation.RESTSecret }, TrustedProxies: o.proxies},
+			restserver.Deps{
+				Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Sessions: chat, Audit: data,
+				Health: health, Listeners: chat, Log: log,
+			}), log)}); err != nil {
+			return err
+		}
+	}
 	log.Info("Starting", "namespace", o.namespace, "domain", o.domain, "version", version)
 	return explainManager(mgr.Start(ctx), o)
 }
+
+// restDrain is what REST calls under way are given to finish when the process is asked to stop.
+const restDrain = 10 * time.Second
 
 // runnable runs on every replica, leader or not.
 type runnable func(ctx context.Context) error
@@ -198,25 +202,6 @@ func listen(ctx context.Context, address, who, option string) (net.Listener, err
 		return nil, fmt.Errorf("%s cannot be served on %s (%s): %w", who, address, option, err)
 	}
 	return ln, nil
-}
-
-// serveREST answers until its context ends, then lets what is under way finish.
-func serveREST(ln net.Listener, h http.Handler, log *slog.Logger) runnable {
-	const drain = 10 * time.Second
-	return func(ctx context.Context) error {
-		server := restserver.NewHTTPServer(ln.Addr().String(), h, log)
-		ended := make(chan error, 1)
-		go func() { ended <- server.Serve(ln) }()
-		log.Info("REST clients can connect", "address", ln.Addr().String())
-		select {
-		case err := <-ended:
-			return fmt.Errorf("serving the REST API: %w", err)
-		case <-ctx.Done():
-		}
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-		defer cancel()
-		return server.Shutdown(ending)
-	}
 }
 
 // explainManager names the option behind a socket of the manager that is taken.
