@@ -76,12 +76,12 @@ func up(ctx context.Context, restoreSignals func(), args []string, out io.Writer
 
 // run is one run of everything.
 type run struct {
-	settings *settings
-	out      io.Writer
-	group    *supervise.Group
-	kubectl  *kubectl
-	procs    []*supervise.Process
-	operator *supervise.Process
+	settings    *settings
+	out         io.Writer
+	group       *supervise.Group
+	kubectl     *kubectl
+	procs       []*supervise.Process
+	operator    *supervise.Process
 	sampleUsers []string // of config/samples, as kubectl names them
 }
 
