@@ -646,12 +646,35 @@ func TestXEP0198Section4LargeStanzasGoOn(t *testing.T) {
 	b := newBoard(t, "romeo")
 	next := b.online("romeo", "chamber", "0")
 	romeo := b.enable(b.connect("romeo", "orchard"))
-	deep := strings.Repeat("<x>", 300) + strings.Repeat("<y/>", 5000) + strings.Repeat("z", 600<<10) + strings.Repeat("</x>", 300)
+	deep := "<body>look</body>" + strings.Repeat("<x>", 300) + strings.Repeat("<y/>", 5000) + strings.Repeat("z", 600<<10) + strings.Repeat("</x>", 300)
 	romeo.s.Send([]byte("<message from='juliet@chat.example/x' to='romeo@chat.example/orchard' type='chat'>" + deep + "</message>"))
 	romeo.s.Closed()
 	if got := next.take(); len(got) != 1 || !strings.Contains(got[0], "zzz</x></x>") {
 		t.Errorf("the next resource gets %d stanzas", len(got))
 	}
+
+	// Into the mailbox, too.
+	next.s.Closed()
+	var kept mailbox
+	b.UseMailboxes(&kept)
+	romeo = b.enable(b.connect("romeo", "orchard"))
+	romeo.s.Send([]byte("<message from='juliet@chat.example/x' to='romeo@chat.example/orchard' type='chat'>" + deep + "</message>"))
+	romeo.s.Closed()
+	if len(kept.stanzas) != 1 || !strings.Contains(kept.stanzas[0], "zzz</x></x>") || strings.Count(kept.stanzas[0], "<delay ") != 1 {
+		t.Errorf("the mailbox gets %d stanzas", len(kept.stanzas))
+	}
+}
+
+// mailbox keeps everything at once.
+type mailbox struct{ stanzas []string }
+
+func (m *mailbox) Keep(l *Letter, reachable func() bool) bool {
+	if reachable() {
+		return false
+	}
+	m.stanzas = append(m.stanzas, string(l.Stanza))
+	l.Settle(nil)
+	return true
 }
 
 // What is still in the mailbox comes out of it once more, and from nowhere else.

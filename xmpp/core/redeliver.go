@@ -11,9 +11,7 @@ import (
 // where redeliver sends them, requests are answered with an error, presence and answers concern nobody any more.
 func (sb *Switchboard) passOn(q *unacked) {
 	q.each(func(b []byte, e entry) {
-		// What this server wrote itself is read back, whatever the limits of clients are by now.
-		most := len(b) + 1
-		root, err := xmlstream.Parse(b, xmlstream.Limits{MaxBytes: most, MaxDepth: most, MaxAttributes: most, MaxElements: most, MaxNamespaces: most})
+		root, err := readBack(b)
 		if err != nil {
 			sb.log.Error("a stanza that a client did not acknowledge cannot be read any more and is dropped", "error", err)
 			return
@@ -38,8 +36,21 @@ func (sb *Switchboard) redeliver(m *stanza.Stanza, at time.Time) {
 	if !sb.delayed(m) {
 		again.Payload = xmlstream.NewBuilder(m.AppendPayload(nil)).Open(stanza.NSDelay, "delay").Attr("from", sb.domain).
 			Attr("stamp", at.UTC().Format("2006-01-02T15:04:05.000Z")).Close().Bytes()
+		// Read once more, so that whoever looks inside need not, within limits that it may not know of.
+		root, err := readBack(again.Append(nil))
+		if err != nil {
+			sb.refuse(m, stanza.ConditionServiceUnavailable, "")
+			return
+		}
+		again.Root, again.Payload = root, nil
 	}
 	sb.Route(&again)
+}
+
+// readBack reads what this server wrote itself, whatever the limits of clients are by now.
+func readBack(b []byte) (xmlstream.Element, error) {
+	most := len(b) + 1
+	return xmlstream.Parse(b, xmlstream.Limits{MaxBytes: most, MaxDepth: most, MaxAttributes: most, MaxElements: most, MaxNamespaces: most})
 }
 
 // delayed reports whether this server has said already when a message was sent.
