@@ -28,7 +28,7 @@ func (k *users) projector(namespace string) *projector[*v1alpha1.ChatUser] {
 	return &projector[*v1alpha1.ChatUser]{
 		kind: directory.KindUser, directory: k.directory, queue: reportQueue{namespace: namespace},
 		put: func(u *v1alpha1.ChatUser) string {
-			entry, problems := translateUser(u)
+			entry, problems := translateUser(u, k.directory.Domain())
 			if invalidly(problems, v1alpha1.ReasonInvalidName) {
 				return ""
 			}
@@ -61,7 +61,7 @@ func (k *users) provide(ctx context.Context, u *v1alpha1.ChatUser) (bool, error)
 	if u.Spec.Credentials != nil {
 		return true, nil
 	}
-	entry, problems := translateUser(u)
+	entry, problems := translateUser(u, k.directory.Domain())
 	if invalidly(problems, v1alpha1.ReasonInvalidName) || !k.claim(u, entry.Username).Own {
 		return true, nil
 	}
@@ -83,7 +83,7 @@ func (k *users) provide(ctx context.Context, u *v1alpha1.ChatUser) (bool, error)
 }
 
 func (k *users) decide(ctx context.Context, u *v1alpha1.ChatUser) ([]metav1.Condition, error) {
-	entry, problems := translateUser(u)
+	entry, problems := translateUser(u, k.directory.Domain())
 	in := userInputs{Problems: problems, Locked: entry.Locked}
 	if entry.Username != "" {
 		in.Address = k.address(entry.Username)

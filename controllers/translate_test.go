@@ -36,7 +36,7 @@ func TestTranslateUser(t *testing.T) {
 			},
 		},
 	}
-	entry, problems := translateUser(u)
+	entry, problems := translateUser(u, testDomain)
 	if len(problems) != 0 {
 		t.Fatal(problems)
 	}
@@ -55,7 +55,7 @@ func TestTranslateUser(t *testing.T) {
 	}
 
 	u.Spec.Credentials = nil
-	if entry, _ = translateUser(u); entry.SecretName != provision.GeneratedKey("1") {
+	if entry, _ = translateUser(u, testDomain); entry.SecretName != provision.GeneratedKey("1") {
 		t.Errorf("the generated credentials are looked for under %q", entry.SecretName)
 	}
 }
@@ -69,10 +69,11 @@ func TestTranslateUserProblems(t *testing.T) {
 			{JID: "user１@chat.example", Subscription: new(v1alpha1.SubscriptionTo)},
 			{JID: "bad\u2028@chat.example"},
 			{JID: "ok@chat.example"},
+			{JID: "mira@chat.example"},
 		},
 	}}
-	entry, problems := translateUser(u)
-	expectProblems(t, problems, v1alpha1.ReasonInvalidValue, "spec.roster[1].jid", "spec.roster[2].jid")
+	entry, problems := translateUser(u, testDomain)
+	expectProblems(t, problems, v1alpha1.ReasonInvalidValue, "spec.roster[1].jid", "spec.roster[2].jid", "spec.roster[4].jid")
 	want := []directory.Contact{
 		{JID: jid.MustParse("ok@chat.example")},
 		{JID: jid.MustParse("user1@chat.example"), Subscription: directory.SubscriptionTo}, // it shares less
@@ -83,7 +84,7 @@ func TestTranslateUserProblems(t *testing.T) {
 
 	// U+2028 is disallowed by the IdentifierClass (RFC 8264 §4.2.3).
 	u.Spec.Username = new("mi\u2028ra")
-	if _, problems = translateUser(u); !invalidly(problems, v1alpha1.ReasonInvalidName) {
+	if _, problems = translateUser(u, testDomain); !invalidly(problems, v1alpha1.ReasonInvalidName) {
 		t.Errorf("problems %v", problems)
 	}
 }

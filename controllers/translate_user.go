@@ -12,12 +12,16 @@ import (
 
 // translateUser makes the directory's entry of a ChatUser. With an InvalidName
 // there is no entry; other problems leave out only what they are about.
-func translateUser(u *v1alpha1.ChatUser) (directory.User, []problem) {
+func translateUser(u *v1alpha1.ChatUser, domain string) (directory.User, []problem) {
 	username, err := jid.PrepareLocal(u.EffectiveUsername())
 	if err != nil {
 		return directory.User{}, invalidName("username", u.EffectiveUsername(), err)
 	}
-	contacts, problems := contacts(u.Spec.Roster)
+	own, err := jid.New(username, domain, "")
+	if err != nil {
+		return directory.User{}, invalidName("username", u.EffectiveUsername(), err)
+	}
+	contacts, problems := contacts(own, u.Spec.Roster)
 	return directory.User{
 		Ref:            ref(u),
 		Username:       username,
@@ -55,9 +59,9 @@ func credentialKey(u *v1alpha1.ChatUser) string {
 	return provision.GeneratedKey(string(u.UID))
 }
 
-// contacts prepares a declared roster. Of entries that only preparation shows to
+// contacts prepares a declared roster, in which the user's own address has no place. Of entries that only preparation shows to
 // be the same, the one that shares less presence holds.
-func contacts(roster []v1alpha1.Contact) ([]directory.Contact, []problem) {
+func contacts(own jid.JID, roster []v1alpha1.Contact) ([]directory.Contact, []problem) {
 	if len(roster) == 0 {
 		return nil, nil
 	}
@@ -69,6 +73,10 @@ func contacts(roster []v1alpha1.Contact) ([]directory.Contact, []problem) {
 		j, err := bareAddress(c.JID)
 		if err != nil {
 			problems = append(problems, invalidValue(path, "%q is no address: %v. Correct or remove the entry.", c.JID, err))
+			continue
+		}
+		if j == own {
+			problems = append(problems, invalidValue(path, "%q is the user's own address, and nobody is their own contact. Remove the entry.", c.JID))
 			continue
 		}
 		subscription, _ := directory.ParseSubscription(string(or(c.Subscription, v1alpha1.SubscriptionNone)))

@@ -365,7 +365,7 @@ func (p *Provisioner) DeleteUser(ctx context.Context, by directory.Actor, userna
 		return err
 	}
 	if err := p.purgeIntended(ctx, username, uid); err != nil {
-		return fmt.Errorf("user %q is deleted, its data is purged later: %w", username, err)
+		return fmt.Errorf("user %q is deleted, its data is purged later: %w", username, errors.Join(directory.ErrNotYetActive, err))
 	}
 	p.forgetContact(ctx, by, username)
 	return nil
