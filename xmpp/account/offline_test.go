@@ -456,7 +456,7 @@ func TestOrderAcrossPresence(t *testing.T) {
 func TestLastActivity(t *testing.T) {
 	w := newWorld(t, "juliet", "romeo", "tybalt")
 	w.befriend("juliet", "romeo")
-	juliet, tybalt := w.at("juliet/balcony"), w.at("tybalt/street")
+	juliet := w.at("juliet/balcony")
 	ask := func(c *client, who string) string {
 		t.Helper()
 		c.take()
@@ -489,8 +489,9 @@ func TestLastActivity(t *testing.T) {
 		l.Since = l.Since.Add(-903 * time.Second)
 		w.store.last["romeo"] = l
 	})
-	juliet, tybalt = w.at("juliet/balcony"), w.at("tybalt/street")
+	juliet = w.at("juliet/balcony")
 	check("gone, after a restart", ask(juliet, "romeo"), "903 Heading Home")
+	tybalt := w.at("tybalt/street")
 	check("a stranger", ask(tybalt, "romeo"), "forbidden")
 	check("a stranger about nobody", ask(tybalt, "nobody"), "forbidden")
 	// A connection that breaks is the end of presence, too (RFC 6121 §4.5.3).

@@ -45,12 +45,17 @@ func (r *Rosters) push(u *user, it *Item, removed bool) {
 			continue
 		}
 		if payload == nil {
-			b := xmlstream.NewBuilder(nil).Open(stanza.NSRoster, "query").Attr("ver", u.version())
-			appendItem(b, it, removed)
-			payload = b.Close().Bytes()
+			payload = pushPayload(it, removed, u.version())
 		}
 		r.pushTo(res.session, payload)
 	}
+}
+
+// pushPayload is a roster push about one item.
+func pushPayload(it *Item, removed bool, version string) []byte {
+	b := xmlstream.NewBuilder(nil).Open(stanza.NSRoster, "query").Attr("ver", version)
+	appendItem(b, it, removed)
+	return b.Close().Bytes()
 }
 
 func (r *Rosters) pushTo(s *core.Session, payload []byte) {

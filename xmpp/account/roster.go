@@ -47,10 +47,25 @@ func (r *Rosters) get(_ context.Context, q *core.IQ) {
 		q.Fail(r.storeFailed(u, err))
 		return
 	}
-	// RFC 6121 §2.6.3: an empty result says that the client's copy is right.
+	// RFC 6121 §2.6.3: an empty result says that the client's copy is right, or that what follows makes it so.
 	ver, versioned := q.Payload.Attr("ver"), q.Payload.Attr("ver") != nil
 	if versioned && string(ver) == u.version() {
 		q.Result(nil)
+		return
+	}
+	if changes, known := u.since(string(ver)); known && q.Session != nil {
+		q.Result(nil)
+		for i := range changes {
+			if !lastOf(changes, i) {
+				continue
+			}
+			after := u.version()
+			if i+1 < len(changes) {
+				after = versionOf(changes[i+1].before)
+			}
+			it := u.item(changes[i].contact)
+			r.pushTo(q.Session, pushPayload(&it, it.Hidden, after))
+		}
 		return
 	}
 	b := xmlstream.NewBuilder(nil).Open(stanza.NSRoster, "query")

@@ -150,7 +150,7 @@ func TestRosterVersion(t *testing.T) {
 	if got := get(one); strings.Contains(got, "query") || !strings.Contains(got, "type='result'") {
 		t.Errorf("the version is right, but: %s", got)
 	}
-	for _, ver := range []string{empty, "", "made-up"} {
+	for _, ver := range []string{strings.Repeat("A", 25) + "Q", "", "made-up"} {
 		if got := get(ver); !strings.Contains(got, "nurse@x.example") || !strings.Contains(got, one) {
 			t.Errorf("ver=%q: %s", ver, got)
 		}

@@ -48,8 +48,9 @@ type Rosters struct {
 
 	pairs pairs // subscriptions
 
-	mu    sync.Mutex
-	users map[string]*user // those who are online, and those whom an operation is under way for
+	mu        sync.Mutex
+	histories map[string]history // of users who are not in users
+	users     map[string]*user   // those who are online, and those whom an operation is under way for
 
 	// Declared contacts changed for these users, who are online.
 	dirty struct {
@@ -75,6 +76,7 @@ func New(cfg Config) *Rosters {
 		sb: cfg.Switchboard, dir: cfg.Directory, store: cfg.Store, proposer: cfg.Proposer, meter: cfg.Meter, log: cfg.Log,
 		offline: cfg.Offline, last: cfg.Last,
 		users:     make(map[string]*user),
+		histories: make(map[string]history),
 		proposals: make(chan proposal, maxProposals),
 	}
 	if r.log == nil {
@@ -170,6 +172,7 @@ func (r *Rosters) release(u *user) {
 	u.holders--
 	// Without holders nobody has the user's lock, so its fields can be read here.
 	if u.holders == 0 && len(u.resources) == 0 {
+		r.remember(u)
 		delete(r.users, u.username)
 	}
 }
@@ -199,6 +202,7 @@ func (r *Rosters) ensure(u *user) error {
 			}
 		}
 		u.loaded = true
+		r.recall(u)
 		return nil
 	}
 	r.sync(u)

@@ -2,7 +2,6 @@ package account
 
 import (
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/binary"
 	"slices"
 	"sync"
@@ -27,6 +26,7 @@ type user struct {
 	listed    int         // rows that clients see as contacts
 	waiting   int         // hidden rows
 	digest    [2]uint64   // of all that clients see; see version
+	changes   []change    // the last ones of that
 	resources []*resource // sessions that asked for the roster or sent presence
 	rest      []func()    // what is to be done once the lock is given back
 }
@@ -58,7 +58,7 @@ func newUser(username, domain string) *user {
 // forget drops all contacts, as if they had never been loaded.
 func (u *user) forget() {
 	u.entries, u.source, u.loaded = make(map[jid.JID]*entry), nil, false
-	u.listed, u.waiting, u.digest = 0, 0, [2]uint64{}
+	u.listed, u.waiting, u.digest, u.changes = 0, 0, [2]uint64{}, nil
 }
 
 // later has something done right after this user's lock is given back, in order.
@@ -143,6 +143,7 @@ func (u *user) count(row *Item, by int) {
 
 // refresh brings the digest up to date and drops an entry that has become empty.
 func (u *user) refresh(contact jid.JID, e *entry) {
+	before := u.digest
 	u.digest[0] ^= e.digest[0]
 	u.digest[1] ^= e.digest[1]
 	e.digest = [2]uint64{}
@@ -151,6 +152,9 @@ func (u *user) refresh(contact jid.JID, e *entry) {
 	}
 	u.digest[0] ^= e.digest[0]
 	u.digest[1] ^= e.digest[1]
+	if u.loaded && u.digest != before {
+		u.note(before, contact)
+	}
 	if e.row == nil && e.declared == nil {
 		delete(u.entries, contact)
 	}
@@ -184,12 +188,7 @@ func (it *Item) sum() [2]uint64 {
 
 // version names the state of the roster (RFC 6121 §2.6): equal states have equal versions, also after a restart and on another
 // replica, so nothing needs to be stored.
-func (u *user) version() string {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], u.digest[0])
-	binary.BigEndian.PutUint64(b[8:], u.digest[1])
-	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])
-}
+func (u *user) version() string { return versionOf(u.digest) }
 
 // items lists what clients see, by address.
 func (u *user) items() []Item {

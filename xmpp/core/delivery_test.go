@@ -284,6 +284,9 @@ func TestIQDelivery(t *testing.T) {
 		{"RFC 6121 §2.1.6 forged roster push", "romeo@chat.example/garden", "set", "<query xmlns='jabber:iq:roster'><item jid='eve@chat.example'/></query>", "forbidden", false},
 		{"RFC 6121 §2.1.5 somebody else's roster", "romeo@chat.example", "set", "<query xmlns='jabber:iq:roster'><item jid='eve@chat.example'/></query>", "forbidden", false},
 		{"RFC 6121 §2.1.5 nobody's roster", "nobody@chat.example", "set", "<query xmlns='jabber:iq:roster'><item jid='eve@chat.example'/></query>", "forbidden", false},
+		{"XEP-0012 §4 a stranger's client", "romeo@chat.example/garden", "get", "<query xmlns='jabber:iq:last'/>", "forbidden", false},
+		{"XEP-0012 §4 nobody's client", "nobody@chat.example/x", "get", "<query xmlns='jabber:iq:last'/>", "forbidden", false},
+		{"XEP-0012 §4 an answer", "romeo@chat.example/garden", "result", "<query xmlns='jabber:iq:last' seconds='1'/>", "", true},
 		{"XEP-0199 somebody else's account", "romeo@chat.example", "get", "<ping xmlns='urn:xmpp:ping'/>", "service-unavailable", false},
 		{"XEP-0199 nobody's account", "nobody@chat.example", "get", "<ping xmlns='urn:xmpp:ping'/>", "service-unavailable", false},
 	} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -70,8 +71,11 @@ type IQ struct {
 func (q *IQ) Own() bool { return q.Account != "" && q.From.Bare() == q.To.Bare() }
 
 // Subscribed reports whether the sender may see the presence of the account.
-func (q *IQ) Subscribed() bool {
-	return q.Own() || q.sb.Exists(q.Account) && q.sb.presences.Subscribed(q.Account, q.From.Bare())
+func (q *IQ) Subscribed() bool { return q.sb.maySee(q.From, q.To) }
+
+// maySee reports whether somebody may see the presence of an account.
+func (sb *Switchboard) maySee(who, account jid.JID) bool {
+	return who.Bare() == account.Bare() || sb.Exists(account.Local()) && sb.presences.Subscribed(account.Local(), who.Bare())
 }
 
 // Result answers with a payload, which may be nil.
@@ -167,6 +171,11 @@ func (sb *Switchboard) routeIQ(s *Session, q *stanza.Stanza, buf []byte) []byte 
 		if request {
 			sb.dispatch(s, q, ToAccount)
 		}
+		return buf
+	}
+	// XEP-0012 §4: how long a client has been idle is for those only who may see its presence.
+	if q.Type == stanza.IQGet && string(q.FirstChild().Space()) == stanza.NSLast && !sb.maySee(q.From, q.To) {
+		sb.refuse(q, stanza.ConditionForbidden, "")
 		return buf
 	}
 	if to := sb.table.find(q.To.Local(), q.To.Resource()); to != nil {
