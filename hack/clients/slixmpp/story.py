@@ -24,15 +24,18 @@ class Client(slixmpp.ClientXMPP):
         self.auto_reconnect = False
         self.enable_direct_tls = False
         self.ca_certs = os.environ["XMPP_CA"]
+        self.register_plugin("xep_0198")
         self.arrived = asyncio.Queue()
         self.started = asyncio.Event()
         self.refused = asyncio.Event()
         self.ended = asyncio.Event()
+        self.resumed = asyncio.Event()
         self.stream_error = None
         self.add_event_handler("session_start", lambda _: self.started.set())
         self.add_event_handler("failed_auth", lambda _: self.refused.set())
         self.add_event_handler("stream_error", self.on_stream_error)
         self.add_event_handler("disconnected", lambda _: self.ended.set())
+        self.add_event_handler("session_resumed", lambda _: self.resumed.set())
         self.add_event_handler("message", self.arrived.put_nowait)
         for kind in ("subscribe", "subscribed", "available"):
             self.add_event_handler(f"presence_{kind}", self.arrived.put_nowait)
@@ -66,6 +69,13 @@ class Client(slixmpp.ClientXMPP):
 
     def hear(self, text):
         return self.next(f"message {text!r}", lambda s: s.name == "message" and s["body"] == text)
+
+    async def come_back(self):
+        """Reconnect after the connection broke, to the session that was there (XEP-0198)."""
+        await asyncio.wait_for(self.ended.wait(), LIMIT)
+        self.ended.clear()
+        self.connect(HOST, int(PORT))
+        await asyncio.wait_for(self.resumed.wait(), LIMIT)
 
     async def leave(self):
         await self.disconnect()
@@ -114,6 +124,21 @@ async def before():
     await tobias.hear("Guten Morgen <&> 👋")
     tobias.send_message(mto=f"slix-mira@{DOMAIN}", mbody="ça va", mtype="chat")
     await mira.hear("ça va")
+
+    heard = {client: [] for client in (mira, tobias)}
+    for client, bodies in heard.items():
+        client.add_event_handler("message", lambda m, bodies=bodies: bodies.append(m["body"]))
+    mira.send_message(mto=tobias.boundjid, mbody="into the tunnel", mtype="chat")
+    mira.transport.abort()
+    for number in range(5):
+        tobias.send_message(mto=mira.boundjid, mbody=f"number {number}", mtype="chat")
+    await mira.come_back()
+    mira.send_message(mto=tobias.boundjid, mbody="out of it", mtype="chat")
+    tobias.send_message(mto=mira.boundjid, mbody="there you are", mtype="chat")
+    await tobias.hear("out of it")
+    await mira.hear("there you are")
+    assert heard[mira] == [f"number {number}" for number in range(5)] + ["there you are"], f"after the cut mira heard {heard[mira]}"
+    assert heard[tobias] == ["into the tunnel", "out of it"], f"after the cut tobias heard {heard[tobias]}"
 
     wrong = Client("slix-mira", "another word")
     wrong.connect(HOST, int(PORT))

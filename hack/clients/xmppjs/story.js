@@ -79,7 +79,7 @@ async function rest(method, path, body) {
   return response.status;
 }
 
-const to = (name) => `${name}@${domain}`;
+const to = (name) => name.replace(/(?=\/|$)/, `@${domain}`);
 const subscription = (type, name) => xml("presence", { type, to: to(name) });
 const message = (name, body) => xml("message", { type: "chat", to: to(name) }, xml("body", {}, body));
 
@@ -109,6 +109,25 @@ async function before() {
   await tobias.hear("Guten Morgen <&> 👋");
   await tobias.send(message("node-mira", "ça va"));
   await mira.hear("ça va");
+
+  // The connection breaks, and the library resumes the session (XEP-0198).
+  const heard = [mira, tobias].map((c) => {
+    const bodies = [];
+    c.xmpp.on("stanza", (s) => s.is("message") && bodies.push(s.getChildText("body")));
+    return bodies;
+  });
+  const resumed = new Promise((resolve) => mira.xmpp.streamManagement.on("resumed", resolve));
+  mira.xmpp.reconnect.start();
+  await mira.send(message("node-tobias", "into the tunnel"));
+  mira.xmpp.socket.socket.destroy(); // the one under TLS
+  for (let i = 0; i < 5; i++) await tobias.send(message("node-mira/node", `number ${i}`));
+  await within(resumed, "mira's session was not resumed");
+  mira.xmpp.reconnect.stop();
+  await mira.send(message("node-tobias", "out of it"));
+  await tobias.send(message("node-mira", "there you are"));
+  await tobias.hear("out of it");
+  await mira.hear("there you are");
+  assert.deepEqual(heard, [[0, 1, 2, 3, 4].map((i) => `number ${i}`).concat("there you are"), ["into the tunnel", "out of it"]]);
 
   const wrong = new Client("node-mira", "another word");
   await assert.rejects(within(wrong.xmpp.start(), "no answer to a wrong password"), { condition: "not-authorized" });
