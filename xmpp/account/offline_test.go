@@ -72,6 +72,15 @@ func (w *world) keeps(username string, n int) {
 	eventually(w.t, fmt.Sprintf("%d messages for %s", n, username), func() bool { return w.store.kept(username) == n })
 }
 
+// arrive connects and sends presence, and leaves what comes then to be seen.
+func (w *world) arrive(who string) *client {
+	w.t.Helper()
+	name, resource, _ := strings.Cut(who, "/")
+	c := w.connect(name + "@" + domain + "/" + resource)
+	c.send("<presence/>")
+	return c
+}
+
 func (c *client) gets(expected ...string) {
 	c.t.Helper()
 	if got := c.bodies(len(expected)); !slices.Equal(got, expected) {
@@ -135,7 +144,7 @@ func TestOfflineMessages(t *testing.T) {
 	if got := romeo.raw(); len(got) != 1 || strings.Contains(got[0], "delay") {
 		t.Errorf("a live message is %q", got)
 	}
-	again := w.at("romeo/hall")
+	again := w.arrive("romeo/hall")
 	again.chat("romeo", "once")
 	again.gets("once")
 }
@@ -208,7 +217,7 @@ func TestOfflineBounds(t *testing.T) {
 	juliet.chat("romeo", "4")
 	juliet.gets("!service-unavailable")
 	w.property(directory.KeyOfflineAge, "1h")
-	romeo := w.at("romeo/orchard")
+	romeo := w.arrive("romeo/orchard")
 	romeo.gets("1", "3")
 	w.keeps("romeo", 0)
 
@@ -238,7 +247,7 @@ func TestOfflinePriority(t *testing.T) {
 	romeo.send("<presence type='unavailable'/>")
 	juliet.chat("romeo", "two")
 	w.keeps("romeo", 1)
-	hall := w.at("romeo/hall")
+	hall := w.arrive("romeo/hall")
 	hall.gets("two")
 }
 
@@ -282,7 +291,7 @@ func TestOfflineStoreFails(t *testing.T) {
 	w.store.set(func() { w.store.broken = false })
 	juliet.chat("romeo", "two")
 	w.keeps("romeo", 1)
-	w.at("romeo/orchard").gets("two")
+	w.arrive("romeo/orchard").gets("two")
 }
 
 // TestOfflineIsStoredBeforeItIsHandled: XEP-0198 §4: a message counts once it is in the store, and the sender does not wait for each.
