@@ -51,8 +51,8 @@ type Deps struct {
 	Directory *directory.Directory
 	Proposer  account.Proposer
 	Roster    account.RosterStore
-	Offline   account.OfflineStore // nil: no messages are kept for those who are offline
-	Last      account.LastStore    // nil: nobody learns when an account was there last
+	Offline   account.OfflineStore  // nil: no messages are kept for those who are offline
+	Last      account.LastStore     // nil: nobody learns when an account was there last
 	Registry  prometheus.Registerer // takes the server's metrics; nil: nobody does
 	Log       *slog.Logger
 }

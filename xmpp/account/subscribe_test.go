@@ -174,8 +174,8 @@ func TestPreApproval(t *testing.T) {
 	juliet.sees("push nurse none approved", "push nurse none")
 }
 
-// TestSubscriptionTricks is the list's number 33.
-func TestSubscriptionTricks(t *testing.T) {
+// TestSecurity33SubscriptionTricks is the list's number 33.
+func TestSecurity33SubscriptionTricks(t *testing.T) {
 	w := newWorld(t, "juliet", "romeo", "eve")
 	juliet, romeo, eve := w.at("juliet/balcony"), w.at("romeo/garden"), w.at("eve/den")
 

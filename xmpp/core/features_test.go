@@ -75,8 +75,8 @@ func TestServerInfo(t *testing.T) {
 	want(t, "unknown node", errorOf(t, answer), "item-not-found")
 }
 
-// TestAccountDisco: XEP-0030 §8, strangers learn neither features nor resources nor whether the account exists.
-func TestAccountDisco(t *testing.T) {
+// TestSecurity36AccountDisco: XEP-0030 §8, strangers learn neither features nor resources nor whether the account exists.
+func TestSecurity36AccountDisco(t *testing.T) {
 	const info = "<iq type='get' id='1' to='%s'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
 	const items = "<iq type='get' id='1' to='%s'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>"
 	b := newBoard(t, "juliet", "romeo", "tybalt")
@@ -158,8 +158,8 @@ func TestHandlers(t *testing.T) {
 	want(t, "a handler that forgets to answer", errorOf(t, answer), "internal-server-error")
 }
 
-// TestForgeries: what claims to come from a server does not pass, in whatever prefix and however often.
-func TestForgeries(t *testing.T) {
+// TestSecurity28Forgeries: what claims to come from a server does not pass, in whatever prefix and however often.
+func TestSecurity28Forgeries(t *testing.T) {
 	const carbon = "<received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='boss@chat.example'><body>pay</body></message></forwarded></received>"
 	for _, c := range []struct{ name, payload, passes string }{
 		{"plain", "<body>hi</body>", "<body>hi</body>"},

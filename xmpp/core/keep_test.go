@@ -1,10 +1,7 @@
 package core
 
 import (
-	"crypto/sha1"
-	"encoding/base64"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -127,35 +124,6 @@ func TestLastActivityOfClients(t *testing.T) {
 	b.rosters.friends["romeo"] = juliet.s.JID().Bare()
 	juliet.send("<iq type='get' id='l' to='romeo@chat.example/garden'><query xmlns='jabber:iq:last'/></iq>")
 	want(t, "requests", len(romeo.take()), 1)
-}
-
-// TestServerCaps: XEP-0115 §5.1, from what service discovery answers: what the stream features announce can be verified.
-func TestServerCaps(t *testing.T) {
-	b := newBoard(t, "juliet")
-	juliet := b.connect("juliet", "balcony")
-	c := parsedElement(t, string(b.StreamFeatures(nil)))
-	want(t, "hash", string(c.Attr("hash")), "sha-1")
-	for _, node := range []string{"", " node='" + string(c.Attr("node")) + "#" + string(c.Attr("ver")) + "'"} {
-		juliet.send("<iq type='get' id='d' to='chat.example'><query xmlns='http://jabber.org/protocol/disco#info'" + node + "/></iq>")
-		answer := parsed(t, juliet.take()[0])
-		var identities, features []string
-		query := answer.FirstChild()
-		for e := range query.Children() {
-			switch string(e.Local()) {
-			case "identity": // category/type/lang/name
-				identities = append(identities, fmt.Sprintf("%s/%s/%s/%s", e.Attr("category"), e.Attr("type"), e.AttrNS("http://www.w3.org/XML/1998/namespace", "lang"), e.Attr("name")))
-			case "feature":
-				features = append(features, string(e.Attr("var")))
-			default:
-				t.Errorf("the sum does not cover <%s/>", e.Local())
-			}
-		}
-		slices.Sort(identities)
-		slices.Sort(features)
-		want(t, "features without doubles", len(slices.Compact(slices.Clone(features))), len(features))
-		sum := sha1.Sum([]byte(strings.Join(append(identities, features...), "<") + "<"))
-		want(t, "ver", string(c.Attr("ver")), base64.StdEncoding.EncodeToString(sum[:]))
-	}
 }
 
 // TestMessageAllocations: the way of a live message needs no memory of its own.
