@@ -77,8 +77,10 @@ type Offline struct {
 	boxes   map[string]*box // accounts that messages are on their way for, in or out
 	signal  chan struct{}
 	givers  sync.WaitGroup
-	ctx     context.Context // of those who give back; it ends with Run's
-	cancel  context.CancelFunc
+
+	patience time.Duration   // holdPatience, but for tests
+	ctx      context.Context // of those who give back; it ends with Run's
+	cancel   context.CancelFunc
 }
 
 // box is what is under way for one account; guarded by Offline.mu.
@@ -99,7 +101,7 @@ var _ core.Mailboxes = (*Offline)(nil)
 func NewOffline(cfg OfflineConfig) *Offline {
 	o := &Offline{
 		dir: cfg.Directory, store: cfg.Store, log: cfg.Log, now: cfg.Now,
-		boxes: make(map[string]*box), signal: make(chan struct{}, 1),
+		boxes: make(map[string]*box), signal: make(chan struct{}, 1), patience: holdPatience,
 	}
 	o.room.L = &o.mu
 	o.ctx, o.cancel = context.WithCancel(context.Background())
@@ -406,7 +408,15 @@ func (o *Offline) caughtUp(ctx context.Context, b *box, written uint64) bool {
 func (o *Offline) load(username string, most int) ([]OfflineMessage, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	list, err := o.store.LoadOffline(ctx, username, most, giveBytes)
+	// A batch has to fit into what may wait for a slow client.
+	bytes := min(giveBytes, o.dir.Int(directory.KeyOutputBytes)/4)
+	list, err := o.store.LoadOffline(ctx, username, most, bytes)
+	for i := range list {
+		if bytes -= len(list[i].Stanza); bytes < 0 && i > 0 {
+			list = list[:i] // a large one goes alone
+			break
+		}
+	}
 	if err != nil {
 		o.log.Error("offline messages cannot be given back at the moment; they are at the next presence", "user", username, "error", err.Error())
 	}
@@ -457,8 +467,8 @@ func (o *Offline) handedOver(ctx context.Context, b *box, s *core.Session) bool 
 		if ended {
 			return false
 		}
-		if time.Since(begun) > holdPatience {
-			o.stop(b)
+		if time.Since(begun) > o.patience {
+			o.unhold(b)
 		}
 		select {
 		case <-ctx.Done():
@@ -468,8 +478,8 @@ func (o *Offline) handedOver(ctx context.Context, b *box, s *core.Session) bool 
 	}
 }
 
-// stop lets live messages pass, because a client does not acknowledge what is given back to it.
-func (o *Offline) stop(b *box) {
+// unhold lets live messages pass, because a client does not acknowledge what is given back to it.
+func (o *Offline) unhold(b *box) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if b.stuck {

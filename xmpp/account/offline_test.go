@@ -378,6 +378,64 @@ func TestOfflineSecondResource(t *testing.T) {
 	second.gets("three")
 }
 
+// TestOfflineUnacknowledged: a client that never acknowledges does not keep live messages from its account, and what it has not acknowledged stays.
+func TestOfflineUnacknowledged(t *testing.T) {
+	w := newWorld(t, "juliet", "romeo")
+	w.offline.mu.Lock()
+	w.offline.patience = 10 * time.Millisecond
+	w.offline.mu.Unlock()
+	juliet := w.at("juliet/balcony")
+	juliet.chat("romeo", "kept")
+	w.keeps("romeo", 1)
+	romeo := w.connect("romeo@chat.example/orchard")
+	romeo.send("<enable xmlns='urn:xmpp:sm:3'/>")
+	romeo.send("<presence/>")
+	romeo.gets("kept")
+	eventually(t, "live messages to pass", func() bool {
+		w.offline.mu.Lock()
+		defer w.offline.mu.Unlock()
+		b := w.offline.boxes["romeo"]
+		return b != nil && b.stuck
+	})
+	second := w.at("romeo/second")
+	juliet.chat("romeo", "live")
+	romeo.gets("live")
+	second.gets("live")
+	if n := w.store.kept("romeo"); n != 1 {
+		t.Errorf("%d are kept", n)
+	}
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='2'/>") // its own presence, and the message
+	w.keeps("romeo", 0)
+	w.settled()
+}
+
+// TestOfflineBatchesFit: a batch is no more than what may wait for a slow client, or one message.
+func TestOfflineBatchesFit(t *testing.T) {
+	w := newWorld(t, "juliet", "romeo")
+	limit := w.dir.Int(directory.KeyOutputBytes) / 4
+	w.store.set(func() {
+		for i, size := range []int{10, 20, limit, 30, 3 * limit, 40} {
+			w.store.offline["romeo"] = append(w.store.offline["romeo"], OfflineMessage{Username: "romeo", ID: int64(i), Stanza: make([]byte, size)})
+		}
+	})
+	var sizes []int
+	for w.store.kept("romeo") > 0 {
+		list, err := w.offline.load("romeo", giveBatch)
+		if err != nil || len(list) == 0 {
+			t.Fatal(len(list), err)
+		}
+		sizes = append(sizes, len(list))
+		for _, m := range list {
+			if err := w.store.DeleteOffline(t.Context(), "romeo", []int64{m.ID}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !slices.Equal(sizes, []int{2, 1, 1, 1, 1}) {
+		t.Errorf("batches of %v", sizes)
+	}
+}
+
 // TestOfflineOfRemovedAccount: what is under way to an account as it goes is not left behind for another of its name.
 func TestOfflineOfRemovedAccount(t *testing.T) {
 	w := newWorld(t, "juliet", "romeo")
