@@ -167,6 +167,7 @@ func TestSecurity28Forgeries(t *testing.T) {
 		{"carbons, several, prefixed", carbon + "<c:sent xmlns:c='urn:xmpp:carbons:2'/><body>hi</body>" + carbon, "<body>hi</body>"},
 		{"private is the sender's to say", "<private xmlns='urn:xmpp:carbons:2'/><body>hi</body>", "<private xmlns='urn:xmpp:carbons:2'/><body>hi</body>"},
 		{"archive", "<result xmlns='urn:xmpp:mam:2' id='1'/><body>hi</body>", "<body>hi</body>"},
+		{"occupant id", "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='1'/><body>hi</body>", "<body>hi</body>"},
 		{"event", "<event xmlns='http://jabber.org/protocol/pubsub#event'/><body>hi</body>", "<body>hi</body>"},
 		{"stanza ids of ours", "<stanza-id xmlns='urn:xmpp:sid:0' by='romeo@chat.example' id='1'/><s:stanza-id xmlns:s='urn:xmpp:sid:0' by='CHAT.example' id='2'/><body>hi</body>", "<body>hi</body>"},
 		{"stanza id of another", "<stanza-id xmlns='urn:xmpp:sid:0' by='room@muc.example' id='1'/><body>hi</body>", "<stanza-id xmlns='urn:xmpp:sid:0' by='room@muc.example' id='1'/><body>hi</body>"},

@@ -9,11 +9,12 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
-// Namespaces of what only servers may put into a message.
+// Namespaces of what only servers, and rooms, may put into a stanza.
 const (
 	nsCarbons     = "urn:xmpp:carbons:2"
 	nsArchive     = "urn:xmpp:mam:2"
 	nsStanzaID    = "urn:xmpp:sid:0"
+	nsOccupantID  = "urn:xmpp:occupant-id:0"
 	nsPubSubEvent = "http://jabber.org/protocol/pubsub#event"
 )
 
@@ -42,8 +43,8 @@ func (s *Session) trim() {
 	}
 }
 
-// cleanse removes children that claim to come from a server: carbon copies, archive results, event notifications, and stanza
-// ids and delays in the name of this domain. All of them go, whatever their prefix. It is false when nothing remains.
+// cleanse removes children that claim to come from a server: carbon copies, archive results, event notifications, ids of occupants, and
+// stanza ids and delays in the name of this domain. All of them go, whatever their prefix. It is false when nothing remains.
 func (sb *Switchboard) cleanse(m *stanza.Stanza) bool {
 	forged := false
 	for c := range m.Root.Children() {
@@ -72,7 +73,7 @@ func (sb *Switchboard) forged(c xmlstream.Element) bool {
 		return c.Is(nsCarbons, "sent") || c.Is(nsCarbons, "received")
 	case nsArchive:
 		return c.Is(nsArchive, "result")
-	case nsPubSubEvent:
+	case nsPubSubEvent, nsOccupantID:
 		return true
 	case nsStanzaID:
 		return c.Is(nsStanzaID, "stanza-id") && sb.ours(c.Attr("by"))

@@ -14,6 +14,7 @@ const maxStatus = 1024
 
 // presenceFromClient is the way of a presence stanza that a client sent, in order.
 func (sb *Switchboard) presenceFromClient(s *Session, p *stanza.Stanza) {
+	sb.cleanse(p) // presence may well have nothing inside
 	switch p.Type {
 	case stanza.PresenceAvailable, stanza.PresenceUnavailable:
 		if p.To.IsZero() {

@@ -153,7 +153,9 @@ func (s *Stanza) content() xmlstream.Element {
 	if s.Payload == nil {
 		return s.Root
 	}
-	e, err := xmlstream.ParseInner(s.Payload, xmlstream.DefaultLimits())
+	// Whatever it was that let this in, what is held already is not too large to be looked at.
+	const most = 1 << 30
+	e, err := xmlstream.ParseInner(s.Payload, xmlstream.Limits{MaxBytes: most, MaxDepth: most, MaxAttributes: most, MaxElements: most, MaxNamespaces: most})
 	if err != nil {
 		return xmlstream.Element{}
 	}
