@@ -135,7 +135,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		Anonymous: func() bool { return deps.Directory.Bool(directory.KeyAnonymous) },
 		Attempts:  s.attempts, Meter: s.meter,
 	})
-	s.sb = core.New(core.Config{Directory: deps.Directory, Log: log})
+	s.sb = core.New(core.Config{Directory: deps.Directory, Log: log, Meter: s.meter})
 	if deps.Offline != nil {
 		s.offline = account.NewOffline(account.OfflineConfig{Directory: deps.Directory, Store: deps.Offline, Log: log})
 		s.sb.UseMailboxes(s.offline)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -131,6 +132,7 @@ func (s *Session) answerRequest(m *management) *stanza.StreamError {
 		now := s.sb.now()
 		earned := int(now.Sub(m.refilled).Seconds() * requestRate)
 		if earned <= 0 {
+			s.sb.meter.Refuse(meter.Flood)
 			return stanza.NewStreamError(stanza.StreamPolicyViolation, "Too many requests for acknowledgement.")
 		}
 		m.allowance, m.refilled = min(earned, requestBurst), now
@@ -228,6 +230,7 @@ func (s *Session) overflow() {
 	if !s.detach() {
 		return
 	}
+	s.sb.meter.Refuse(meter.Unacknowledged)
 	s.sb.log.Info("a client acknowledges too little of what is sent to it; its session ends", "jid", s.jid.String())
 	if s.conn != nil {
 		s.conn.Close(stanza.NewStreamError(stanza.StreamPolicyViolation, "Too many stanzas were not acknowledged."))

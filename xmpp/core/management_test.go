@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -501,6 +502,7 @@ func TestSecurity26RequestFlood(t *testing.T) {
 	b := newBoard(t, "romeo")
 	c := &clock{at: time.Unix(1e9, 0)}
 	b.now = c.now
+	b.meter = meter.New()
 	romeo := b.enable(b.connect("romeo", "orchard"))
 	ask := func() *stanza.StreamError { return romeo.receive("<r xmlns='urn:xmpp:sm:3'/>") }
 	for range 1000 { // with every stanza: fine
@@ -515,6 +517,7 @@ func TestSecurity26RequestFlood(t *testing.T) {
 			t.Fatal("a flood is answered")
 		}
 	}
+	want(t, "counted", b.meter.Refusals(meter.Flood).Value(), uint64(1))
 	c.move(time.Minute)
 	if e := ask(); e != nil {
 		t.Errorf("now and then it may: %v", e)
@@ -530,6 +533,7 @@ func TestSecurity26QueueIsBounded(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, away %v", name, away), func(t *testing.T) {
 				b := newBoard(t, "romeo", "juliet")
 				limit(b.Switchboard)
+				b.meter = meter.New()
 				b.running()
 				juliet := b.online("juliet", "balcony", "0")
 				romeo := b.enable(b.online("romeo", "orchard", "9"))
@@ -553,6 +557,7 @@ func TestSecurity26QueueIsBounded(t *testing.T) {
 					t.Errorf("the session is over: %v, its connection: %q", romeo.s.Ended(), romeo.over())
 				}
 				want(t, "juliet", juliet.take(), []string{})
+				want(t, "counted", b.meter.Refusals(meter.Unacknowledged).Value(), uint64(1))
 			})
 		}
 	}
@@ -561,6 +566,7 @@ func TestSecurity26QueueIsBounded(t *testing.T) {
 func TestSecurity26HibernatingSessionsAreBounded(t *testing.T) {
 	b := newBoard(t, "romeo")
 	b.maxHibernating = 2
+	b.meter = meter.New()
 	c := &clock{at: time.Unix(1e9, 0)}
 	b.now = c.now
 	var all []*managed
@@ -575,6 +581,7 @@ func TestSecurity26HibernatingSessionsAreBounded(t *testing.T) {
 	if !all[2].s.Hibernating() || !all[3].s.Hibernating() || all[4].s.Ended() {
 		t.Error("the wrong ones went")
 	}
+	want(t, "counted", b.meter.Refusals(meter.Hibernating).Value(), uint64(2))
 	// A client that does not resume but binds its resource anew gets it, whatever the policy.
 	b.property(directory.KeyConflictLimit, "-1")
 	b.connect("romeo", "3")

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -187,6 +188,7 @@ func (sb *Switchboard) boundHibernating(s *Session) {
 		if n <= sb.maxHibernating {
 			return
 		}
+		sb.meter.Refuse(meter.Hibernating)
 		first.endAsleep()
 	}
 }

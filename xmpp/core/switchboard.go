@@ -13,6 +13,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	// MaxUnacked and MaxUnackedBytes bound what one session may leave unacknowledged, MaxHibernating the sessions of one user that wait for
 	// their clients to come back (XEP-0198); 0 means DefaultMaxUnacked and so on.
 	MaxUnacked, MaxUnackedBytes, MaxHibernating int
+	// Meter counts what is refused because of a limit; nil counts nothing.
+	Meter *meter.Meter
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -55,6 +58,7 @@ type Switchboard struct {
 	host   jid.JID
 	dir    *directory.Directory
 	log    *slog.Logger
+	meter  *meter.Meter
 	limit  int
 	now    func() time.Time
 
@@ -89,6 +93,7 @@ func New(cfg Config) *Switchboard {
 		host:   jid.MustParse(cfg.Directory.Domain()),
 		dir:    cfg.Directory,
 		log:    cfg.Log,
+		meter:  cfg.Meter,
 		limit:  cfg.MaxSessions,
 		now:    cfg.Now,
 		table:  newTable(),

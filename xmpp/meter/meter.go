@@ -30,6 +30,8 @@ const (
 	Sessions                           // too many sessions of a user
 	RosterEntries                      // too many contacts of a user
 	Output                             // a client that did not take what was sent to it
+	Unacknowledged                     // a client that did not acknowledge what was sent to it
+	Hibernating                        // too many sessions of a user that wait for their clients
 	reasons
 )
 
@@ -45,7 +47,8 @@ func Reasons() []Reason {
 // String is the reason's name in metrics.
 func (r Reason) String() string {
 	return [...]string{"connections", "connections-of-address", "login-time", "login-tries", "logins-of-account", "logins-of-address",
-		"stanza-shape", "flood", "idle", "sessions", "roster-entries", "output"}[r]
+		"stanza-shape", "flood", "idle", "sessions", "roster-entries", "output",
+		"unacknowledged", "hibernating"}[r]
 }
 
 // Result is how an attempt to log in ended.
