@@ -67,7 +67,7 @@ help: ## This list
 	@printf '\nVariables stand at the top of the Makefile.\n'
 
 .PHONY: run
-run: $(BIN)/run controlplane build ## Start a chat server with a Kubernetes of its own, on loopback (CLUSTER=current: in the cluster of KUBECONFIG)
+run: $(BIN)/run $(if $(filter current,$(CLUSTER)),,controlplane) build ## Start a chat server with a Kubernetes of its own, on loopback (CLUSTER=current: in the cluster of KUBECONFIG)
 	@exec $(BIN)/run up --cluster=$(CLUSTER) --dir=$(RUN_DIR) --binaries=$(ASSETS) --operator=$(BIN)/chat-operator \
 		--namespace=$(NAMESPACE) --domain=$(DOMAIN) --samples=$(SAMPLES) --log-level=$(LOG_LEVEL) \
 		--xmpp-port=$(XMPP_PORT) --xmpps-port=$(XMPPS_PORT) --rest-port=$(REST_PORT) \

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
@@ -86,6 +87,11 @@ func credential(s *corev1.Secret, saltKey []byte) (*auth.Secret, error) {
 	password, ok := s.Data[v1alpha1.PasswordKey]
 	if !ok {
 		return nil, errors.New("it has neither a key password nor the keys scram-sha-256 and scram-sha-1")
+	}
+	if bytes.HasSuffix(password, []byte("\n")) {
+		// Who makes a Secret of a file that an editor wrote; programs that read the Secret would stumble over it, too.
+		return nil, fmt.Errorf("key %s: the password ends in a line end, which no password can hold: make the Secret without it, for example by printf or --from-literal",
+			v1alpha1.PasswordKey)
 	}
 	if _, err := auth.PreparePassword(string(password)); err != nil {
 		return nil, fmt.Errorf("key %s: %w", v1alpha1.PasswordKey, err)

@@ -194,6 +194,9 @@ func TestCredential(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := credential(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}, Data: tt.data}, []byte("key"))
+			if strings.HasSuffix(string(tt.data["password"]), "\n") && (err == nil || !strings.Contains(err.Error(), "line end")) {
+				t.Errorf("the error does not name the line end: %v", err)
+			}
 			if tt.opens == "" {
 				if err == nil {
 					t.Fatal("no error")

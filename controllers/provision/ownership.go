@@ -3,6 +3,7 @@ package provision
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -165,11 +166,12 @@ func names(applied any, path fieldpath.Path) bool {
 	return true
 }
 
+// firstPath gives one of the paths of a set, best of what people write: the spec.
 func firstPath(set *fieldpath.Set) string {
 	first := ""
 	set.Leaves().Iterate(func(p fieldpath.Path) {
-		if first == "" {
-			first = p.String()
+		if path := p.String(); first == "" || strings.HasPrefix(path, ".spec") && !strings.HasPrefix(first, ".spec") {
+			first = path
 		}
 	})
 	return first

@@ -116,7 +116,7 @@ func (r *run) applySamples(ctx context.Context) error {
 // checkCluster makes sure that the cluster of KUBECONFIG is prepared; this program changes nothing there.
 func (r *run) checkCluster(ctx context.Context) error {
 	if _, err := r.kubectl.run(ctx, "get", "namespace", r.settings.namespace); err != nil {
-		return fmt.Errorf("the cluster has no namespace %s or cannot be reached; `make install` makes it:\n%w", r.settings.namespace, err)
+		return fmt.Errorf("the cluster has no namespace %s or cannot be reached; `make install NAMESPACE=%s` makes it:\n%w", r.settings.namespace, r.settings.namespace, err)
 	}
 	files, err := filepath.Glob(filepath.Join(r.settings.config, "crd", "bases", "*.yaml"))
 	if err != nil || len(files) == 0 {
