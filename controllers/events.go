@@ -26,14 +26,13 @@ const maxNote = 1024
 // eventRecorder writes Events, on transitions only.
 type eventRecorder struct{ recorder events.EventRecorder }
 
-// transition records that condition Ready changed, or that what is in force is so in another
-// way: locked, say. Waiting for the operator's own work is no news; it is in the status for whoever looks.
+// transition records that condition Ready changed. Waiting for the operator's own
+// work is no news; it is in the status for whoever looks.
 func (e eventRecorder) transition(obj runtime.Object, before, after *metav1.Condition) {
 	if after == nil || after.Reason == v1alpha1.ReasonPending {
 		return
 	}
-	if before != nil && before.Status == after.Status && before.Reason == after.Reason &&
-		(after.Status != metav1.ConditionTrue || before.Message == after.Message) {
+	if before != nil && before.Status == after.Status && before.Reason == after.Reason {
 		return
 	}
 	kind := corev1.EventTypeWarning
