@@ -42,6 +42,7 @@ const (
 	maxPutBytes   = 16 << 20  // and their bytes
 	giveBatch     = 200       // messages given back at once
 	giveBytes     = 128 << 10 // and their bytes, but for one large message
+	maxLive       = 10000     // messages of an account that somebody is there for, while older ones are given back
 	pruneEvery    = time.Hour
 	// A client that has not acknowledged for so long no longer keeps live messages from its account. It has to be longer than
 	// a client that is there takes to answer.
@@ -246,7 +247,13 @@ func (o *Offline) capacity(username string) int {
 	if _, ok := o.dir.User(username); !ok {
 		return 0 // what was left of it is being purged
 	}
-	return o.dir.Int(directory.KeyOfflineMessages)
+	most := o.dir.Int(directory.KeyOfflineMessages)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if b := o.boxes[username]; b != nil && b.target != nil && !b.stuck {
+		most += maxLive // somebody is there, and takes them in a moment
+	}
+	return most
 }
 
 // hold is called before a session becomes receptive: from now on, what is kept already comes before what is sent to the account. giveBack has

@@ -436,6 +436,29 @@ func TestOfflineBatchesFit(t *testing.T) {
 	}
 }
 
+// TestOfflineFullWhileGivenBack: live messages that wait for older ones are not refused because a mailbox is full, or nothing is kept at all.
+func TestOfflineFullWhileGivenBack(t *testing.T) {
+	w := newWorld(t, "juliet", "romeo")
+	w.property(directory.KeyOfflineMessages, "1")
+	juliet := w.at("juliet/balcony")
+	juliet.chat("romeo", "one")
+	w.keeps("romeo", 1)
+	romeo := w.connect("romeo@chat.example/orchard")
+	romeo.send("<enable xmlns='urn:xmpp:sm:3'/>")
+	romeo.send("<presence/>")
+	romeo.gets("one")
+	juliet.chat("romeo", "two")
+	w.keeps("romeo", 2)
+	w.property(directory.KeyOfflineMessages, "0")
+	juliet.chat("romeo", "three")
+	w.keeps("romeo", 3)
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='2'/>")
+	romeo.gets("two", "three")
+	if got := juliet.take(); len(got) > 0 {
+		t.Errorf("the sender got %q", got)
+	}
+}
+
 // TestOfflineOfRemovedAccount: what is under way to an account as it goes is not left behind for another of its name.
 func TestOfflineOfRemovedAccount(t *testing.T) {
 	w := newWorld(t, "juliet", "romeo")
