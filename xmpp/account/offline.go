@@ -256,7 +256,7 @@ func (o *Offline) capacity(username string) int {
 	return most
 }
 
-// hold is called before a session becomes receptive: from now on, what is kept already comes before what is sent to the account. giveBack has
+// hold is called before a session becomes receptive: from now on, what is kept already comes before what is sent to the account. nothing has
 // to follow.
 func (o *Offline) hold(s *core.Session) {
 	o.mu.Lock()
@@ -273,6 +273,28 @@ func (o *Offline) hold(s *core.Session) {
 			s.SetHold(core.HoldWaiting)
 		}
 	}
+}
+
+// nothing looks whether there is anything to give back to a session that has just become receptive, and ends the holding where there is not,
+// which is mostly so. Otherwise giveBack has to follow.
+func (o *Offline) nothing(s *core.Session) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.boxes[s.Username()]
+	if b == nil || b.target != s || b.running || b.pending > 0 {
+		return false
+	}
+	b.running = true
+	written := b.written
+	o.mu.Unlock()
+	list, err := o.load(b.username, 1)
+	o.mu.Lock()
+	if err != nil || len(list) == 0 && b.pending == 0 && b.written == written {
+		o.release(b)
+		return true
+	}
+	b.running = false
+	return false
 }
 
 // giveBack begins to give an account's messages to a session that has become receptive; what was sent to the session so far comes before.
@@ -292,23 +314,7 @@ func (o *Offline) giveBack(s *core.Session) {
 		return
 	}
 	b.running = true
-	o.givers.Add(1)
-	if b.pending == 0 {
-		// Mostly there is nothing, and then nobody else is needed to find that out.
-		written := b.written
-		o.mu.Unlock()
-		list, err := o.load(b.username, 1)
-		o.mu.Lock()
-		if err != nil || len(list) == 0 && b.pending == 0 && b.written == written {
-			o.release(b)
-			o.givers.Done()
-			return
-		}
-	}
-	go func() {
-		defer o.givers.Done()
-		o.give(o.ctx, b)
-	}()
+	o.givers.Go(func() { o.give(o.ctx, b) })
 }
 
 // release ends giving back: live messages are delivered from now on. o.mu is held.

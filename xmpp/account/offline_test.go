@@ -415,7 +415,7 @@ func TestOfflineBatchesFit(t *testing.T) {
 	limit := w.dir.Int(directory.KeyOutputBytes) / 4
 	w.store.set(func() {
 		for i, size := range []int{10, 20, limit, 30, 3 * limit, 40} {
-			w.store.offline["romeo"] = append(w.store.offline["romeo"], OfflineMessage{Username: "romeo", ID: int64(i), Stanza: make([]byte, size)})
+			w.store.offline["romeo"] = append(w.store.offline["romeo"], OfflineMessage{Username: "romeo", ID: int64(i), Received: time.Now(), Stanza: make([]byte, size)})
 		}
 	})
 	var sizes []int

@@ -30,11 +30,14 @@ func (r *Rosters) Broadcast(s *core.Session, p *stanza.Stanza, next *core.Presen
 	initial := !s.Available()
 	// XEP-0160 §2: the account's messages are given back to a resource that has just become one to send them to. Until that is done, later
 	// ones wait.
-	if r.offline != nil && !u.anonymous && next.Priority >= 0 && !s.Receptive() {
+	arrives := r.offline != nil && !u.anonymous && next.Priority >= 0 && !s.Receptive()
+	if arrives {
 		r.offline.hold(s)
-		u.later(func() { r.offline.giveBack(s) })
 	}
 	s.SetPresence(next)
+	if arrives && !r.offline.nothing(s) {
+		u.later(func() { r.offline.giveBack(s) })
+	}
 	r.broadcast(u, next.Stanza) // RFC 6121 §4.2.2, §4.4.2
 	if initial {
 		r.arrive(u, s)
