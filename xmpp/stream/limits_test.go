@@ -183,3 +183,17 @@ func TestLoginsAreCounted(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestPaceDoesNotAllocate: it stands on the way of every stanza and every packet.
+func TestPaceDoesNotAllocate(t *testing.T) {
+	limits := &Limits{StanzaRate: 1 << 20, ByteRate: 1 << 30, FloodTime: time.Minute}
+	c := &Conn{ln: &Listener{cfg: Config{Limits: func() *Limits { return limits }, Meter: meter.New()}}}
+	if n := testing.AllocsPerRun(1000, func() {
+		c.arrived(400)
+		if failure := c.keepPace(time.Now().UnixNano()); failure != nil {
+			t.Fatal(failure)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
