@@ -26,12 +26,17 @@ type ejabberd struct {
 
 func (j *ejabberd) Name() string { return ejabberdName }
 
-// ejabberdLibs is where Debian puts its Erlang applications.
-const ejabberdLibs = "/usr/lib/x86_64-linux-gnu"
+// libs is where Debian puts its Erlang applications, a folder for each architecture; empty: nowhere.
+func (j *ejabberd) libs() string {
+	found, _ := filepath.Glob("/usr/lib/*/ejabberd-*/ebin")
+	if len(found) == 0 {
+		return ""
+	}
+	return filepath.Dir(filepath.Dir(found[0]))
+}
 
 func (j *ejabberd) Missing() error {
-	found, _ := filepath.Glob("/usr/lib/*/ejabberd-*/ebin")
-	if _, err := exec.LookPath("erl"); err != nil || len(found) == 0 {
+	if _, err := exec.LookPath("erl"); err != nil || j.libs() == "" {
 		return missing("ejabberd", "Debian: apt-get install ejabberd")
 	}
 	return nil
@@ -132,7 +137,7 @@ func (j *ejabberd) launch(ctx context.Context) (*load.Target, error) {
 		},
 		Env: []string{
 			"EJABBERD_CONFIG_PATH=" + filepath.Join(j.dir(), "ejabberd.yml"), "EJABBERD_LOG_PATH=" + filepath.Join(j.dir(), "ejabberd.log"),
-			"ERL_LIBS=" + ejabberdLibs, "ERL_CRASH_DUMP=" + filepath.Join(j.dir(), "crash"), "HOME=" + j.dir(), "ERL_MAX_ETS_TABLES=20000",
+			"ERL_LIBS=" + j.libs(), "ERL_CRASH_DUMP=" + filepath.Join(j.dir(), "crash"), "HOME=" + j.dir(), "ERL_MAX_ETS_TABLES=20000",
 		},
 		Log: j.env.log("ejabberd"), CPUs: j.env.CPUs, Grace: 20 * time.Second,
 	})

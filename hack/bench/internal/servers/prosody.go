@@ -40,7 +40,7 @@ daemonize = false
 pidfile = "%[1]s/prosody.pid"
 data_path = "%[1]s/data"
 network_backend = "epoll"
-network_settings = { tcp_backlog = 1024 }
+network_settings = { tcp_backlog = 1024, nagle = false }
 gc = { mode = "generational" }
 interfaces = { "127.0.0.1" }
 c2s_ports = { }
