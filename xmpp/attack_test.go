@@ -12,7 +12,7 @@ package xmpp
 //	 6 half-open connections          TestAttack06HalfOpen; stream: TestNegotiationTimeout, TestChurn, TestMaxUnauthenticated, TestConnectionsOfAddress
 //	 7 slow reader                    TestAttack07SlowReader; stream: TestSlowClient, TestSlowClientHearsWhy, TestShutdownWithDeafClients
 //	 8 compression, renegotiation     TestAttack08Compression; stream: TestTLS
-//	 9 fuzzing, panics                xmlstream: FuzzReader and others; jid, stanza, auth: their fuzz tests; stream: TestPanic
+//	 9 fuzzing, panics                xmlstream: FuzzReader, FuzzHeader, FuzzBuilder; jid: FuzzJID, FuzzEscape; stanza: FuzzStanza; auth: FuzzExchange, FuzzParseVerifier; stream: TestPanic
 //	10 unknown namespaces             TestAttack10UnknownNamespaces; xmlstream: TestUnknownNamespacesLeaveNothing
 //	11 rates                          TestAttack11Rates; stream: TestFastClient, TestFlood, TestConnectionsOfAddress; auth: TestGuard*
 //	12 stanzas before login           TestAttack12BeforeLogin; stream: TestNothingBeforeLogin
@@ -27,13 +27,13 @@ package xmpp
 //	23 resources                      TestAttack23Resources; core: TestConflict, TestResources, TestSessionCap, TestConcurrentBinds
 //	24 lockout                        TestAttack24Lockout; auth: TestSecurity24NobodyLocksOthersOut, TestGuardIsBounded
 //	25, 26, 27 stream management      core: TestSecurity25*, TestSecurity26*, TestSecurity27*
-//	28 forged server elements         TestAttack28Forgeries; core: TestForgeries
+//	28 forged server elements         TestAttack28Forgeries; core: TestSecurity28Forgeries
 //	29 forged pushes                  TestAttack29Pushes; core: TestInvalidFrom, TestIQDelivery; account: TestRosterOfOthers
 //	30 carbons                        TestAttack30Carbons: the server makes none, and passes none on
 //	32 guessed ids                    TestAttack32GuessedIDs
-//	33 subscription tricks            TestAttack33Presence; account: TestSubscriptionTricks, TestPreApproval, TestProbes
+//	33 subscription tricks            TestAttack33Presence; account: TestSecurity33SubscriptionTricks, TestPreApproval, TestProbes
 //	34 blocking                       TestAttack34OfflineAndUnknownAlike: nobody can be blocked yet; what a blocked contact will hear is what these hear
-//	36 disco of accounts              TestAttack36Disco; core: TestAccountDisco
+//	36 disco of accounts              TestAttack36Disco; core: TestSecurity36AccountDisco
 //	49 odd names                      TestAttack49Names; directory: TestOldestClaimantHoldsTheName; api and controllers have the rest
 //	50 secrets in logs                TestAttack50Logs; stream: every test looks for the password in the log
 
