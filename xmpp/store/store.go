@@ -32,6 +32,11 @@ type Store struct {
 	read    *sql.DB
 	writer  *writer
 
+	statements struct {
+		sync.Mutex
+		prepared map[string]*sql.Stmt // for reading, by text
+	}
+
 	closing sync.Once
 	closed  error
 }
@@ -49,6 +54,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 		return nil, unreadable(path, err)
 	}
 	s := &Store{path: absolute, log: log, dialect: newSQLite(absolute)}
+	s.statements.prepared = make(map[string]*sql.Stmt)
 	if err := touch(absolute); err != nil {
 		return nil, err
 	}
@@ -130,6 +136,22 @@ func (s *Store) write(ctx context.Context, what string, run func(*txn) error) er
 	return fmt.Errorf("%s: %w", what, s.dialect.explain(err))
 }
 
+// prepared gives a reading statement, compiled once for each connection: every login reads, and compiling costs as much as
+// reading. The texts are those in this package, so there are few.
+func (s *Store) prepared(ctx context.Context, statement string) (*sql.Stmt, error) {
+	s.statements.Lock()
+	defer s.statements.Unlock()
+	if stmt, ok := s.statements.prepared[statement]; ok {
+		return stmt, nil
+	}
+	stmt, err := s.read.PrepareContext(ctx, statement)
+	if err != nil {
+		return nil, err
+	}
+	s.statements.prepared[statement] = stmt
+	return stmt, nil
+}
+
 // query runs a reading statement and hands each row to scan.
 func (s *Store) query(ctx context.Context, what string, scan func(*sql.Rows) error, statement string, args ...any) (err error) {
 	defer func() {
@@ -142,7 +164,11 @@ func (s *Store) query(ctx context.Context, what string, scan func(*sql.Rows) err
 			err = fmt.Errorf("%s: %w", what, s.dialect.explain(err))
 		}
 	}()
-	rows, err := s.read.QueryContext(ctx, statement, args...)
+	stmt, err := s.prepared(ctx, statement)
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return err
 	}
