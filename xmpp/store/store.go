@@ -20,22 +20,14 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// readers is the size of the pool of reading connections.
-const readers = 4
-
 // Store is an open database. All methods may be used by several goroutines at once.
 type Store struct {
 	path    string
 	log     *slog.Logger
 	dialect dialect
 	lock    *fileLock
-	read    *sql.DB
+	reader  *reader
 	writer  *writer
-
-	statements struct {
-		sync.Mutex
-		prepared map[string]*sql.Stmt // for reading, by text
-	}
 
 	closing sync.Once
 	closed  error
@@ -54,7 +46,6 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 		return nil, unreadable(path, err)
 	}
 	s := &Store{path: absolute, log: log, dialect: newSQLite(absolute)}
-	s.statements.prepared = make(map[string]*sql.Stmt)
 	if err := touch(absolute); err != nil {
 		return nil, err
 	}
@@ -66,14 +57,16 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 		return nil, errors.Join(s.dialect.explain(err), s.lock.release())
 	}
 	write.SetMaxOpenConns(1)
-	if s.read, err = sql.Open("sqlite", sqliteSource(absolute, false)); err != nil {
+	read, err := sql.Open("sqlite", sqliteSource(absolute, false))
+	if err != nil {
 		return nil, errors.Join(s.dialect.explain(err), write.Close(), s.lock.release())
 	}
-	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
 	if err := s.migrate(ctx, write); err != nil {
-		return nil, errors.Join(s.dialect.explain(err), s.read.Close(), write.Close(), s.lock.release())
+		return nil, errors.Join(s.dialect.explain(err), read.Close(), write.Close(), s.lock.release())
 	}
+	s.reader = startReader(read, s.dialect)
 	s.writer = startWriter(write, s.dialect, log)
 	return s, nil
 }
@@ -121,7 +114,7 @@ func (s *Store) Close() error {
 	s.closing.Do(func() {
 		// Readers first: the last connection to close is the writer's, which
 		// folds the log into the database file.
-		s.closed = errors.Join(s.read.Close(), s.writer.close(), s.lock.release())
+		s.closed = errors.Join(s.reader.close(), s.writer.close(), s.lock.release())
 	})
 	return s.closed
 }
@@ -134,51 +127,6 @@ func (s *Store) write(ctx context.Context, what string, run func(*txn) error) er
 		return nil
 	}
 	return fmt.Errorf("%s: %w", what, s.dialect.explain(err))
-}
-
-// prepared gives a reading statement, compiled once for each connection: every login reads, and compiling costs as much as
-// reading. The texts are those in this package, so there are few.
-func (s *Store) prepared(ctx context.Context, statement string) (*sql.Stmt, error) {
-	s.statements.Lock()
-	defer s.statements.Unlock()
-	if stmt, ok := s.statements.prepared[statement]; ok {
-		return stmt, nil
-	}
-	stmt, err := s.read.PrepareContext(ctx, statement)
-	if err != nil {
-		return nil, err
-	}
-	s.statements.prepared[statement] = stmt
-	return stmt, nil
-}
-
-// query runs a reading statement and hands each row to scan.
-func (s *Store) query(ctx context.Context, what string, scan func(*sql.Rows) error, statement string, args ...any) (err error) {
-	defer func() {
-		switch {
-		case err == nil:
-		case ctx.Err() != nil:
-			// An interrupted statement fails in the engine's words.
-			err = fmt.Errorf("%s: %w", what, ctx.Err())
-		default:
-			err = fmt.Errorf("%s: %w", what, s.dialect.explain(err))
-		}
-	}()
-	stmt, err := s.prepared(ctx, statement)
-	if err != nil {
-		return err
-	}
-	rows, err := stmt.QueryContext(ctx, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
 
 // moment is how a time is stored.
