@@ -165,6 +165,9 @@ func (s *Session) acknowledged(m *management, e xmlstream.Element) *stanza.Strea
 		// These came after the request that this may be the answer to.
 		m.requested, m.unasked = true, 0
 		s.conn.Send([]byte(requestElement))
+	default:
+		// The client was not through with what it was sent. It is asked again with what it is sent next.
+		m.requested = false
 	}
 	return nil
 }

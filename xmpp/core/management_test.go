@@ -227,6 +227,24 @@ func TestXEP0198Section4RequestsOfTheServer(t *testing.T) {
 	want(t, "all is acknowledged", flushing(), "<x/>")
 }
 
+// §4: a client may answer before it has handled all that it was sent; it is asked again with what comes next, or it would never be, and its
+// session would end because it acknowledges too little.
+func TestXEP0198Section4PartialAnswers(t *testing.T) {
+	const r = "<r xmlns='urn:xmpp:sm:3'/>"
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	romeo := b.enable(b.online("romeo", "orchard", "1"))
+	flushing := func() string { return string(romeo.s.FlushingOn(romeo.wire, nil)) }
+	juliet.send(chat("romeo@chat.example", "1"))
+	juliet.send(chat("romeo@chat.example", "2"))
+	want(t, "two at once", flushing(), r)
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+	juliet.send(chat("romeo@chat.example", "3"))
+	want(t, "after an answer that covers one of two", flushing(), r)
+	juliet.send(chat("romeo@chat.example", "4"))
+	want(t, "a request is under way", flushing(), "")
+}
+
 func TestXEP0198Section4CountersWrap(t *testing.T) {
 	b := newBoard(t, "romeo", "juliet")
 	juliet := b.online("juliet", "balcony", "0")
