@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -321,7 +322,16 @@ type client struct {
 	mu     sync.Mutex
 	sent   []string
 	closed bool
-	dies   int // after so many more stanzas, unless 0
+	dies   int                 // after so many more stanzas, unless 0
+	taken  func(stanza string) // hears of each stanza, if it is not nil
+	broken atomic.Bool         // what was queued is never written
+}
+
+// AwaitWritten is what connections can tell of what was queued.
+func (c *client) AwaitWritten() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.closed && !c.broken.Load()
 }
 
 func (c *client) Send(b []byte) bool {
@@ -331,6 +341,9 @@ func (c *client) Send(b []byte) bool {
 		return false
 	}
 	c.sent = append(c.sent, string(b))
+	if c.taken != nil {
+		c.taken(string(b))
+	}
 	if c.dies > 0 {
 		c.dies--
 		c.closed = c.dies == 0

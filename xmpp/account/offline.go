@@ -442,6 +442,8 @@ func (o *Offline) hand(ctx context.Context, b *box, s *core.Session, list []Offl
 	if age := o.dir.Duration(directory.KeyOfflineAge); age > 0 {
 		oldest = o.now().Add(-age)
 	}
+	// A client that enables acknowledgements meanwhile acknowledges only what comes after that.
+	_, managed := s.Sent()
 	ids := make([]int64, len(list))
 	for i := range list {
 		ids[i] = list[i].ID
@@ -452,7 +454,7 @@ func (o *Offline) hand(ctx context.Context, b *box, s *core.Session, list []Offl
 			return lost
 		}
 	}
-	if !o.handedOver(ctx, b, s) {
+	if !managed && !s.AwaitWritten() || !o.handedOver(ctx, b, s) {
 		return lost
 	}
 	deadline, cancel := context.WithTimeout(context.Background(), storeTimeout)

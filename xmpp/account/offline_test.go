@@ -354,6 +354,34 @@ func TestOfflineAcknowledged(t *testing.T) {
 	hall.gets("live")
 }
 
+// TestOfflineEnabledMeanwhile: XEP-0198 §3: stanzas count from the answer to <enable/> on, so an acknowledgement says nothing of what was given back
+// before that: it stays until it is written.
+func TestOfflineEnabledMeanwhile(t *testing.T) {
+	w := newWorld(t, "juliet", "romeo")
+	juliet := w.at("juliet/balcony")
+	juliet.chat("romeo", "one")
+	juliet.chat("romeo", "two")
+	w.keeps("romeo", 2)
+	romeo := w.connect("romeo@chat.example/orchard")
+	romeo.broken.Store(true)
+	enabled := make(chan struct{})
+	romeo.taken = func(stanza string) {
+		if strings.Contains(stanza, "<body>one</body>") {
+			go func() {
+				defer close(enabled)
+				romeo.send("<enable xmlns='urn:xmpp:sm:3'/>")
+			}()
+		}
+		if strings.Contains(stanza, "<body>") {
+			time.Sleep(5 * time.Millisecond) // who waits for a mutex for so long gets it next
+		}
+	}
+	romeo.send("<presence/>")
+	<-enabled
+	w.settled()
+	w.keeps("romeo", 2)
+}
+
 // TestOfflineSecondResource: who comes while messages are given back to another gets the live ones after that, and takes over when the other goes.
 func TestOfflineSecondResource(t *testing.T) {
 	w := newWorld(t, "juliet", "romeo")
