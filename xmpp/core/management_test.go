@@ -506,6 +506,30 @@ func TestSecurity25ResumptionIDs(t *testing.T) {
 	want(t, "ids that are kept", len(b.resumptions.live), 0)
 }
 
+// interrupting is a connection that something happens at with each stanza.
+type interrupting struct {
+	discard
+	f func()
+}
+
+func (c interrupting) Send([]byte) bool { c.f(); return true }
+
+// XEP-0198 §5: the count in <failed/> covers a stanza that was being dealt with when the session was ended, or its client would send it again.
+func TestXEP0198Section5EndedInTheMiddle(t *testing.T) {
+	b := newBoard(t, "romeo", "juliet")
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	juliet, bad := b.Bind(interrupting{f: func() { b.Kick("romeo", nil) }}, "juliet", "balcony")
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	defer juliet.Closed()
+	romeo.send(chat("juliet@chat.example/balcony", "1"))
+	_, reply, _ := b.resume("romeo", romeo.id, 0)
+	e := parsedElement(t, reply)
+	want(t, "the answer", string(e.Local()), "failed")
+	want(t, "handled", string(e.Attr("h")), "1")
+}
+
 // What is remembered of sessions that are over is bounded.
 func TestSecurity25MemoryOfEndedSessions(t *testing.T) {
 	b := newBoard(t, "romeo")

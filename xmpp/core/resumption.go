@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/meter"
@@ -29,7 +30,8 @@ type resumptions struct {
 
 type past struct {
 	username string
-	handled  uint32
+	// handled is the session's own count: whoever ended it may have done so while its client's last stanza was dealt with.
+	handled *atomic.Uint32
 }
 
 func (r *resumptions) add(s *Session) resumptionID {
@@ -56,7 +58,7 @@ func (r *resumptions) remove(s *Session, m *management) {
 		r.ring[r.next] = m.id
 		r.next = (r.next + 1) % maxRemembered
 	}
-	r.past[m.id] = past{username: s.username, handled: m.handled.Load()}
+	r.past[m.id] = past{username: s.username, handled: &m.handled}
 }
 
 // find gives a user's session of this id, or else how many stanzas it had handled if it was the user's and is over.
@@ -67,7 +69,8 @@ func (r *resumptions) find(username string, id resumptionID) (s *Session, handle
 		return s, nil
 	}
 	if p, ok := r.past[id]; ok && p.username == username {
-		return nil, &p.handled
+		n := p.handled.Load()
+		return nil, &n
 	}
 	return nil, nil
 }
