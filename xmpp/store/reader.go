@@ -59,7 +59,11 @@ func startReader(db *sql.DB, d dialect) *reader {
 func (r *reader) close() error {
 	close(r.stop)
 	r.done.Wait()
-	return r.db.Close()
+	var err error
+	for _, stmt := range r.statements {
+		err = errors.Join(err, stmt.Close())
+	}
+	return errors.Join(err, r.db.Close())
 }
 
 // do runs a statement and hands each row to scan, on another goroutine; it returns once scan is not called any more.
@@ -76,7 +80,7 @@ func (r *reader) do(ctx context.Context, scan func(*sql.Rows) error, statement s
 }
 
 func (r *reader) run(one *reading) (err error) {
-	stmt, err := r.prepared(one.ctx, one.statement)
+	stmt, err := r.prepared(one.ctx, one.statement) //nolint:sqlclosecheck // kept for the next reading, closed with the store
 	if err != nil {
 		return err
 	}
@@ -101,7 +105,7 @@ func (r *reader) prepared(ctx context.Context, statement string) (*sql.Stmt, err
 	if stmt, ok := r.statements[statement]; ok {
 		return stmt, nil
 	}
-	stmt, err := r.db.PrepareContext(ctx, statement)
+	stmt, err := r.db.PrepareContext(ctx, statement) //nolint:sqlclosecheck // kept for the next reading, closed with the store
 	if err != nil {
 		return nil, err
 	}
