@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -37,6 +38,17 @@ var _ = Describe("Declare a user, chat as that user", Ordered, ContinueOnFailure
 	It("serves direct TLS as well", func() {
 		_, err := s.connect("mira", "mira's word", sasl.ScramSha256Plus, true)
 		Expect(err).NotTo(HaveOccurred())
+	})
+
+	It("serves a renewed certificate without a restart, and leaves open sessions alone", func() {
+		mira := s.login("mira", "mira's word")
+		s.certs = newCertificates(filepath.Dir(s.certs.certFile)) // clients trust nothing but the new one from here on
+		Eventually(func() error {
+			_, err := s.connect("mira", "mira's word", sasl.ScramSha256Plus, true)
+			return err
+		}).WithTimeout(10 * time.Second).Should(Succeed())
+		mira.say("mira", "still on the old one")
+		mira.hear("still on the old one")
 	})
 
 	It("carries subscriptions and messages both ways, and finds the roster again after a restart", func() {
