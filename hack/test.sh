@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 go=${GO:-go}
 race=${RACE:-}
 timeout=20m
+[ -t 1 ] || export GINKGO_NO_COLOR=TRUE
 
 if [ -z "$race" ]; then
   echo "No C compiler is here: the tests run without the race detector."

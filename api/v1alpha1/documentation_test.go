@@ -2,12 +2,14 @@ package v1alpha1_test
 
 import (
 	"context"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -61,8 +63,15 @@ var _ = Describe("The definitions", func() {
 	It("are explained by kubectl, field by field", func(ctx context.Context) {
 		for _, crd := range definitions() {
 			for _, part := range []string{"spec", "status"} {
-				out, err := exec.CommandContext(ctx, env.Kubectl, "--kubeconfig="+env.Admin.Kubeconfig, "explain", crd.Spec.Names.Singular+"."+part).CombinedOutput()
-				Expect(err).NotTo(HaveOccurred(), "%s", out)
+				var out []byte
+				// The API server publishes the documentation of a new definition a moment after it has established it.
+				Eventually(func() (err error) {
+					out, err = exec.CommandContext(ctx, env.Kubectl, "--kubeconfig="+env.Admin.Kubeconfig, "explain", crd.Spec.Names.Singular+"."+part).CombinedOutput()
+					if err != nil {
+						err = fmt.Errorf("%w: %s", err, out)
+					}
+					return err
+				}).WithTimeout(10 * time.Second).Should(Succeed())
 				Expect(string(out)).NotTo(ContainSubstring("<no description>"))
 				for name := range rootSchema(crd).Properties[part].Properties {
 					Expect(string(out)).To(MatchRegexp(`(?m)^  `+name+`\t`), "explain %s.%s", crd.Spec.Names.Singular, part)
