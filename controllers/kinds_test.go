@@ -80,6 +80,18 @@ var _ = Describe("A SystemProperty", func() {
 		patch(ctx, secret, `{"stringData":{"token":"second token"}}`)
 		Eventually(func() string { return op.directory.String(key) }).Should(Equal("second token"))
 
+		By("not repeating what a Secret holds")
+		flag := directory.KeyAnonymous
+		other := &v1alpha1.SystemProperty{
+			ObjectMeta: metav1.ObjectMeta{Namespace: op.namespace, Name: v1alpha1.EncodeName(flag)},
+			Spec: v1alpha1.SystemPropertySpec{Key: &flag, ValueFrom: &v1alpha1.PropertySource{
+				SecretKeyRef: v1alpha1.SecretKeyReference{Name: "rest", Key: "token"},
+			}},
+		}
+		create(ctx, other)
+		message := becomes(ctx, other, v1alpha1.ReasonInvalidValue).Message
+		Expect(message).To(And(ContainSubstring(`Secret "rest"`), Not(ContainSubstring("second token"))))
+
 		By("keeping the last value while the Secret is gone")
 		Expect(kube.Delete(ctx, secret)).To(Succeed())
 		becomes(ctx, p, v1alpha1.ReasonSecretNotFound)

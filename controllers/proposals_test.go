@@ -377,6 +377,20 @@ var _ = Describe("A proposal", func() {
 		Expect(op.provision.DeleteContact(ctx, restActor, "mira", tobias)).To(MatchError(directory.ErrNotFound))
 	})
 
+	It("to set a property does not touch one of another key under its name", func(ctx SpecContext) {
+		other := "Another Key"
+		p := &v1alpha1.SystemProperty{
+			ObjectMeta: metav1.ObjectMeta{Namespace: op.namespace, Name: "plain"},
+			Spec:       v1alpha1.SystemPropertySpec{Key: &other, Value: new("kept")},
+		}
+		Expect(kube.Create(ctx, p)).To(Succeed())
+		Eventually(func() bool { _, ok := op.directory.Property(other); return ok }).Should(BeTrue())
+		Expect(op.provision.PutProperty(ctx, restActor, "plain", "new", false)).To(MatchError(directory.ErrExists))
+		Expect(op.provision.DeleteProperty(ctx, restActor, "plain")).To(MatchError(directory.ErrNotFound))
+		kept, _ := op.directory.Property(other)
+		Expect(kept.Value).To(Equal("kept"))
+	})
+
 	It("to set a property makes, changes and deletes its resource", func(ctx SpecContext) {
 		key := "Console Order"
 		Expect(op.provision.PutProperty(ctx, restActor, key, "a", true)).To(MatchError(directory.ErrNotFound))

@@ -23,15 +23,20 @@ type settlement struct {
 	Restored bool
 }
 
+// intentLife is how long the intent to purge with a deletion stands. A deletion of which the API server never said what
+// became of it may not have happened; one that somebody else makes later is one like any other, with its delay.
+const intentLife = time.Hour
+
 // settle compares what is remembered of a name with what is declared. It is called
 // only when the directory has synced, so that a missing holder is a deleted one,
 // also when the deletion happened while nobody watched.
 func settle(kind, name string, row *store.Identity, holder *holding, now time.Time) settlement {
+	intended := row != nil && row.State == store.PurgeNow && now.Sub(row.Since) <= intentLife
 	if holder == nil {
 		switch {
 		case row == nil || row.State == store.Pending:
 			return settlement{}
-		case row.State == store.PurgeNow:
+		case intended:
 			return settlement{Purge: true}
 		}
 		pending := *row
@@ -45,10 +50,10 @@ func settle(kind, name string, row *store.Identity, holder *holding, now time.Ti
 	switch {
 	case row == nil:
 		return settlement{Put: &present}
-	case row.State == store.PurgeNow && row.UID != holder.UID:
+	case intended && row.UID != holder.UID:
 		// The deletion that was to purge has happened, and somebody else has the name.
 		return settlement{Purge: true, Put: &present}
-	case row.State == store.PurgeNow:
+	case row.State == store.PurgeNow && row.UID == holder.UID:
 		// The deletion never happened: the data is that of a living account.
 		present.Since = row.Since
 		return settlement{Put: &present}

@@ -17,6 +17,8 @@ func TestSettle(t *testing.T) {
 	holds := func(uid string) *holding {
 		return &holding{Resource: "mira", UID: uid, Policy: directory.DeletionDelete}
 	}
+	intent := row(store.PurgeNow, "1")
+	intent.Since = now.Add(-time.Minute)
 	retains := &holding{Resource: "mira", UID: "1", Policy: directory.DeletionRetain}
 
 	for _, tt := range []struct {
@@ -35,9 +37,11 @@ func TestSettle(t *testing.T) {
 		{name: "still deleted: the time of deletion stands", row: row(store.Pending, "1")},
 		{name: "back again", row: row(store.Pending, "1"), holder: holds("2"), put: true, state: store.Active, since: now, restored: true},
 		{name: "deleted and back while nobody watched", row: row(store.Active, "1"), holder: holds("2"), put: true, state: store.Active, since: now, restored: true},
-		{name: "deleted to be purged", row: row(store.PurgeNow, "1"), purge: true},
+		{name: "deleted to be purged", row: intent, purge: true},
+		{name: "deleted long after that was intended", row: row(store.PurgeNow, "1"), put: true, state: store.Pending, since: now},
+		{name: "deleted and back long after a purge was intended", row: row(store.PurgeNow, "1"), holder: holds("2"), put: true, state: store.Active, since: now, restored: true},
 		{name: "the deletion that was to purge never happened", row: row(store.PurgeNow, "1"), holder: holds("1"), put: true, state: store.Active, since: then},
-		{name: "it happened, and somebody new has the name", row: row(store.PurgeNow, "1"), holder: holds("2"), purge: true, put: true, state: store.Active, since: now},
+		{name: "it happened, and somebody new has the name", row: intent, holder: holds("2"), purge: true, put: true, state: store.Active, since: now},
 		{name: "another deletion policy", row: row(store.Active, "1"), holder: retains, put: true, state: store.Active, since: then},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -24,6 +25,9 @@ const (
 	reportWorkers = 4
 	// reportTimeout bounds one report, so that an API server that hangs holds no worker for good.
 	reportTimeout = 30 * time.Second
+	// firstRetry and lastRetry are the ends of the back-off of a report that failed: what an API server that is away
+	// holds up is done within a minute of its return.
+	firstRetry, lastRetry = 5 * time.Millisecond, 30 * time.Second
 	// syncTimeout bounds nothing: with the API server away at the start, the
 	// controllers wait for as long as it takes.
 	syncTimeout = 1000 * time.Hour
@@ -67,6 +71,7 @@ func (r *reporter[T]) setup(mgr manager.Manager, p *projector[T]) error {
 		Reconciler:              r,
 		MaxConcurrentReconciles: reportWorkers,
 		ReconciliationTimeout:   reportTimeout,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		CacheSyncTimeout:        syncTimeout,
 		NeedLeaderElection:      new(false), // followers project, too
 		SkipNameValidation:      new(true),  // several managers in one process of a test

@@ -157,6 +157,11 @@ func (k *systemProperties) decide(_ context.Context, p *v1alpha1.SystemProperty)
 		}
 	}
 	in.Invalid = directory.ValidateSetting(key, text)
+	if in.Invalid != nil && p.Spec.ValueFrom != nil {
+		// What a Secret holds is not repeated where everybody reads.
+		in.Invalid = fmt.Errorf("%s: the value in Secret %q, key %q, is not one that this property takes",
+			key, p.Spec.ValueFrom.SecretKeyRef.Name, p.Spec.ValueFrom.SecretKeyRef.Key)
+	}
 	for _, s := range directory.Settings() {
 		if s.Key == key {
 			in.Known, in.Live = true, s.Live

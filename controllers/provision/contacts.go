@@ -76,7 +76,12 @@ func (p *Provisioner) editRoster(ctx context.Context, by directory.Actor, userna
 		by: by, kind: kindUser, name: name,
 		obj:    func() *v1alpha1.ChatUser { return &v1alpha1.ChatUser{} },
 		policy: func(u *v1alpha1.ChatUser) *v1alpha1.InBandPolicy { return u.Spec.InBandPolicy },
-		edit:   edit,
+		edit: func(u *v1alpha1.ChatUser) ([]fieldpath.Path, error) {
+			if err := declares(u, username); err != nil {
+				return nil, err
+			}
+			return edit(u)
+		},
 	})
 	if err != nil {
 		return err

@@ -56,6 +56,9 @@ func (p *Provisioner) PutProperty(ctx context.Context, by directory.Actor, key, 
 			obj:    func() *v1alpha1.SystemProperty { return &v1alpha1.SystemProperty{} },
 			policy: func(s *v1alpha1.SystemProperty) *v1alpha1.InBandPolicy { return s.Spec.InBandPolicy },
 			edit: func(s *v1alpha1.SystemProperty) ([]fieldpath.Path, error) {
+				if s.EffectiveKey() != key {
+					return nil, fmt.Errorf("property %q: SystemProperty %q is that of another key, %q: %w", key, name, s.EffectiveKey(), directory.ErrExists)
+				}
 				if s.Spec.ValueFrom == nil && s.Spec.Value != nil && *s.Spec.Value == value {
 					return nil, nil
 				}
@@ -94,6 +97,9 @@ func (p *Provisioner) DeleteProperty(ctx context.Context, by directory.Actor, ke
 		var property v1alpha1.SystemProperty
 		if err := p.get(ctx, name, &property); err != nil {
 			return explain(err, kindProperty, key)
+		}
+		if property.EffectiveKey() != key {
+			return fmt.Errorf("property %q: %w", key, directory.ErrNotFound)
 		}
 		if err := p.permitDelete(by, &property, property.Spec.InBandPolicy); err != nil {
 			return err

@@ -206,6 +206,9 @@ func (p *Provisioner) UpdateUser(ctx context.Context, by directory.Actor, userna
 	if err := p.get(ctx, name, &user); err != nil {
 		return explain(err, kindUser, username)
 	}
+	if err := declares(&user, username); err != nil {
+		return err
+	}
 	// Everything is permitted before anything is written.
 	if paths, err := editUser(user.DeepCopy(), update); err != nil {
 		return err
@@ -226,6 +229,9 @@ func (p *Provisioner) UpdateUser(ctx context.Context, by directory.Actor, userna
 		obj:    func() *v1alpha1.ChatUser { return &v1alpha1.ChatUser{} },
 		policy: func(u *v1alpha1.ChatUser) *v1alpha1.InBandPolicy { return u.Spec.InBandPolicy },
 		edit: func(u *v1alpha1.ChatUser) ([]fieldpath.Path, error) {
+			if err := declares(u, username); err != nil {
+				return nil, err
+			}
 			paths, err := editUser(u, update)
 			if issued != nil {
 				u.Spec.Credentials = &v1alpha1.UserCredentials{SecretRef: v1alpha1.LocalSecretReference{Name: issued.Name}}
@@ -381,6 +387,9 @@ func (p *Provisioner) deleteUser(ctx context.Context, by directory.Actor, userna
 		if err := p.get(ctx, name, &user); err != nil {
 			return "", explain(err, kindUser, username)
 		}
+		if err := declares(&user, username); err != nil {
+			return "", err
+		}
 		if err := p.permitDelete(by, &user, user.Spec.InBandPolicy); err != nil {
 			return "", err
 		}
@@ -393,7 +402,7 @@ func (p *Provisioner) deleteUser(ctx context.Context, by directory.Actor, userna
 		if err == nil {
 			return string(user.UID), nil
 		}
-		if Unreachable(err) {
+		if Unreachable(err) && !apierrors.IsTooManyRequests(err) {
 			// It may have been deleted. The intent stands; if the user turns out to
 			// be there still, whoever settles names takes it back.
 			return "", explain(err, kindUser, username)
@@ -441,10 +450,19 @@ func (p *Provisioner) userResource(ctx context.Context, username string) (string
 	if err := p.get(ctx, name, &user); err != nil {
 		return "", explain(err, "user", username)
 	}
-	if prepared, err := jid.PrepareLocal(user.EffectiveUsername()); err != nil || prepared != username {
-		return "", missing
+	if err := declares(&user, username); err != nil {
+		return "", err
 	}
 	return name, nil
+}
+
+// declares fails when a resource is that of another user: between the look at the directory and the look at
+// the resource, somebody may have made another one under its name.
+func declares(u *v1alpha1.ChatUser, username string) error {
+	if prepared, err := jid.PrepareLocal(u.EffectiveUsername()); err != nil || prepared != username {
+		return fmt.Errorf("user %q: %w", username, directory.ErrNotFound)
+	}
+	return nil
 }
 
 // credentialsOf is the name of the Secret with a user's credentials.
