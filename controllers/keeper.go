@@ -300,7 +300,7 @@ func (k *keeper) settle(ctx context.Context, id identity) error {
 	}
 	if found && row.State == store.Pending {
 		if _, known := k.pending[id]; !known {
-			k.log.V(1).Info("Keeping the data of a deleted name for now", "kind", id.Kind.String(), "name", id.Name, "deletionPolicy", row.DeletionPolicy)
+			k.log.V(1).Info("Keeping the data of a deleted name", "kind", id.Kind.String(), "name", id.Name, "deletionPolicy", row.DeletionPolicy)
 		}
 		k.pending[id] = row
 	} else {

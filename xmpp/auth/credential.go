@@ -211,15 +211,3 @@ func (c Credential) CheckPassword(password string) bool {
 	}
 	return match == 1 && usable
 }
-
-// equal compares two credentials in constant time.
-func (c Credential) equal(d Credential) bool {
-	return c.SHA256.equal(d.SHA256)&c.SHA1.equal(d.SHA1) == 1
-}
-
-func (v Verifier) equal(w Verifier) int {
-	return subtle.ConstantTimeEq(int32(v.Iterations), int32(w.Iterations)) &
-		subtle.ConstantTimeCompare(v.Salt, w.Salt) &
-		subtle.ConstantTimeCompare(v.StoredKey, w.StoredKey) &
-		subtle.ConstantTimeCompare(v.ServerKey, w.ServerKey)
-}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/base64"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ func TestVerifierString(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %v", h, err)
 		}
-		if parsed.equal(v) != 1 {
+		if !reflect.DeepEqual(parsed, v) {
 			t.Fatalf("%v: a verifier changes when it is written and read", h)
 		}
 	}
@@ -161,7 +162,7 @@ func TestSecret(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if !s.Credential().equal(want) {
+			if !reflect.DeepEqual(s.Credential(), want) {
 				t.Error("another credential than Derive's")
 			}
 		})
@@ -172,7 +173,7 @@ func TestSecret(t *testing.T) {
 	}
 
 	v := NewVerifierSecret(want)
-	if !v.Ready() || !v.Credential().equal(want) {
+	if !v.Ready() || !reflect.DeepEqual(v.Credential(), want) {
 		t.Fatal("a verifier Secret returns something else")
 	}
 	bad := NewPasswordSecret("\x07", salt)
