@@ -23,6 +23,7 @@ type Directory struct {
 	groups     *claims[*Group]
 	rooms      *claims[*Room]
 	properties *claims[*SystemProperty]
+	members    *memberships
 	secrets    *index[storedSecret]
 	settings   *settings
 
@@ -48,6 +49,7 @@ func New(domain string) *Directory {
 		groups:      newClaims[*Group](),
 		rooms:       newClaims[*Room](),
 		properties:  newClaims[*SystemProperty](),
+		members:     newMemberships(),
 		secrets:     newIndex[storedSecret](),
 		settings:    newSettings(),
 		secretUsers: map[string][]string{},
@@ -102,6 +104,7 @@ func (d *Directory) userChanged(old, next *User) {
 		credential = !sameSecret(was, is)
 	}
 	d.watchers.tell(event(KindUser, old, next, credential))
+	d.reselect(old, next)
 }
 
 func (d *Directory) linkSecret(name, username string) {
@@ -173,18 +176,14 @@ func sameSecret(a, b *auth.Secret) bool {
 func (d *Directory) PutGroup(g Group) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.wake(KindGroup, d.groups.put(&g, func(old, next *Group) {
-		d.watchers.tell(event(KindGroup, old, next, false))
-	}))
+	d.wake(KindGroup, d.groups.put(&g, d.groupChanged))
 }
 
 // DeleteGroup removes the group that a resource declared; see DeleteUser about uid.
 func (d *Directory) DeleteGroup(name, uid string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.wake(KindGroup, d.groups.delete(name, uid, func(old, next *Group) {
-		d.watchers.tell(event(KindGroup, old, next, false))
-	}))
+	d.wake(KindGroup, d.groups.delete(name, uid, d.groupChanged))
 }
 
 // PutRoom takes the declared state of a room in.

@@ -3,6 +3,8 @@ package directory
 import (
 	"slices"
 	"sync"
+
+	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
 // Event tells that an identity changed: its holder came, changed or went.
@@ -18,6 +20,9 @@ type Event struct {
 	// content, or gone, or there for the first time. A user's coming and going alone doesn't set it.
 	// When only the Secret changed, Old and New are the same entry.
 	CredentialChanged bool
+	// Joined and Left say who came into a group and who left it, sorted and not to be changed: all of a new group, and of one that went.
+	// When only a user's labels changed that the group's selector picks by, Old and New are the same entry.
+	Joined, Left []jid.JID
 }
 
 // Users returns Old and New of an event about a user, nil where there is none.
