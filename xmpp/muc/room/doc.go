@@ -24,5 +24,6 @@
 //	Invite(to jid.JID, reason string, out)         the service itself invites somebody
 //	Shutdown(out)                                  the service ends (XEP-0045 §11.2)
 //
-// What only looks: Occupants, Occupant, SessionsOf, Len, Subject, History, MayRead (the archive), Config, VCard, Listing.
+// What only looks: Occupants, Occupant, Has, Len, Name, Subject, History, MayRead (the archive), SeesJIDs, Config, Features, Lists,
+// Locked, Over, Pending.
 package room

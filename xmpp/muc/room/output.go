@@ -24,8 +24,7 @@ type Send struct {
 // Broadcast is one stanza to many sessions: for each of To it is Head, the address escaped as an attribute's value, and
 // Tail. (Head ends with " to='" and Tail begins with "'".)
 type Broadcast struct {
-	Kind stanza.Kind
-	// To is valid until the room's next event.
+	Kind       stanza.Kind
 	To         []jid.JID
 	Head, Tail []byte
 }

@@ -1,10 +1,122 @@
 package room
 
 import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"slices"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
+
+// Room is the state of one room. It is made by [New] and not for use by several goroutines at once.
+type Room struct {
+	addr  jid.JID
+	cfg   *Config
+	key   []byte
+	extra []string
+
+	// locked until its creator has configured it; entered once the creator has come in.
+	locked, entered, ended bool
+
+	subject *Subject // nil: there was never one
+	nicks   []ReservedNick
+	vcard   []byte
+	avatar  string // what XEP-0153 makes of the vCard's photo
+	history []Past // at most cfg.History, the oldest first
+
+	occupants []*occupant
+	// byNick and bySession are there in rooms with many occupants only.
+	byNick    map[string]*occupant
+	bySession map[jid.JID]*occupant
+	// everybody are all sessions, the first moderators of them those of moderators; stale: no longer.
+	everybody  []jid.JID
+	moderators int
+	stale      bool
+	seq        uint32
+
+	wishes   []*wish
+	lastWish uint64
+}
+
+// New makes a room with nobody in it.
+func New(o Options) *Room {
+	r := &Room{addr: o.Address.Bare(), cfg: o.Config, key: o.Key, extra: o.Extra, locked: o.Locked, subject: o.Memory.Subject}
+	r.nicks = slices.Clone(o.Memory.Nicks)
+	r.setVCard(o.Memory.VCard)
+	r.history = slices.Clone(o.Memory.History)
+	r.trim()
+	return r
+}
+
+// Stanza takes what a session, or somebody else, sent to the room or to an occupant of it. The stanza need not stay valid.
+func (r *Room) Stanza(by Sender, s *stanza.Stanza, out []Output) []Output {
+	if r.ended {
+		return r.fail(s, stanza.NewError(stanza.ConditionItemNotFound, "this room does not exist any more"), out)
+	}
+	switch s.Kind {
+	case stanza.Presence:
+		return r.presence(&by, s, out)
+	case stanza.Message:
+		return r.message(&by, s, out)
+	case stanza.IQ:
+		return r.iq(&by, s, out)
+	}
+	return out
+}
+
+// fail answers a stanza with an error, where one may be given.
+func (r *Room) fail(s *stanza.Stanza, e *stanza.Error, out []Output) []Output {
+	reply := stanza.ErrorReply(s, e)
+	if reply == nil {
+		return out
+	}
+	return append(out, single(reply.To, reply.Kind, reply.Append(nil)))
+}
+
+// result answers a request.
+func (r *Room) result(s *stanza.Stanza, payload []byte, out []Output) []Output {
+	reply := stanza.Result(s, payload)
+	return append(out, single(reply.To, stanza.IQ, reply.Append(nil)))
+}
+
+// affiliation is what somebody is to the room; who administers the service is an owner everywhere.
+func (r *Room) affiliation(j jid.JID, admin bool) Affiliation {
+	if admin {
+		return Owner
+	}
+	return r.cfg.Affiliations.Of(j)
+}
+
+// occupantID is the id by which everybody knows a user's stanzas as of one user, and nobody knows the user (XEP-0421 §3).
+func (r *Room) occupantID(user jid.JID) string {
+	mac := hmac.New(sha256.New, r.key)
+	mac.Write([]byte(user.String()))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:20])
+}
+
+func sameSecret(given []byte, want string) bool {
+	return subtle.ConstantTimeCompare(given, []byte(want)) == 1
+}
+
+// trim keeps the history within what is configured.
+func (r *Room) trim() {
+	if n := len(r.history) - max(r.cfg.History, 0); n > 0 {
+		r.history = slices.Delete(r.history, 0, n)
+	}
+}
+
+// cut limits a text that goes out to everybody.
+func cut(text []byte) string {
+	if len(text) > maxReason {
+		text = bytes.ToValidUTF8(text[:maxReason], nil)
+	}
+	return string(text)
+}
 
 // Options are what a room begins with.
 type Options struct {
@@ -63,4 +175,3 @@ type Declared struct {
 	Time    time.Time
 	ID      string
 }
-
