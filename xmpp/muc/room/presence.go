@@ -20,6 +20,7 @@ type notice struct {
 	extra       []byte // in the x element
 	id          []byte // of what the session sent
 	session     jid.JID
+	alone       bool // the session goes, and others of the nickname stay
 }
 
 // appendTail writes a presence from the quote that ends its to attribute on.
@@ -41,7 +42,11 @@ func (o *occupant) appendTail(dst []byte, n *notice, see, self bool, session jid
 		dst = append(dst, o.body...)
 	}
 	if see {
-		dst = appendAttr(dst, "jid", o.real().String())
+		shown := o.real()
+		if n.alone {
+			shown = session
+		}
+		dst = appendAttr(dst, "jid", shown.String())
 	}
 	if n.newNick != "" {
 		dst = appendAttr(dst, "nick", n.newNick)
@@ -182,7 +187,7 @@ func (r *Room) leave(o *occupant, full jid.JID, n notice, out []Output) []Output
 	if len(o.sessions) == 1 {
 		return r.end(r.remove(o, n, out))
 	}
-	n.unavailable = true
+	n.unavailable, n.alone = true, true
 	out = r.tellSession(o, full, &n, out)
 	i := o.session(full)
 	shown := i == len(o.sessions)-1
