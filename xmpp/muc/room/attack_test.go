@@ -357,7 +357,9 @@ func TestAttack40Removed(t *testing.T) {
 
 // 41: forms with unknown, oversized and senseless fields; a join after the room's end.
 func TestAttack41Forms(t *testing.T) {
-	field := func(name, value string) string { return "<field var='" + name + "'><value>" + value + "</value></field>" }
+	field := func(name, value string) string {
+		return "<field var='" + name + "'><value>" + value + "</value></field>"
+	}
 	tests := []struct{ fields, want string }{
 		{field("muc#roomconfig_nosuch", "1"), ""},
 		{field("muc#roomconfig_roomname", strings.Repeat("x", 256)), "not-acceptable"},

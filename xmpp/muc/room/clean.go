@@ -51,17 +51,23 @@ func (r *Room) hides(e xmlstream.Element) bool {
 	return false
 }
 
+// content is an element with what is inside a stanza, received or made.
+func content(s *stanza.Stanza) xmlstream.Element {
+	if s.Payload == nil {
+		return s.Root
+	}
+	e, err := xmlstream.ParseInner(s.Payload, xmlstream.Limits{MaxBytes: 1 << 24, MaxDepth: 1 << 10, MaxElements: 1 << 20})
+	if err != nil {
+		return xmlstream.Element{}
+	}
+	return e
+}
+
 // clean is a stanza's content without what only the room may say.
 func (r *Room) clean(s *stanza.Stanza) []byte { return r.appendClean(nil, s) }
 
 func (r *Room) appendClean(dst []byte, s *stanza.Stanza) []byte {
-	e := s.Root
-	if s.Payload != nil || !e.Valid() {
-		var err error
-		if e, err = xmlstream.ParseInner(s.Payload, xmlstream.Limits{MaxBytes: 1 << 24, MaxDepth: 1 << 10, MaxElements: 1 << 20}); err != nil {
-			return dst
-		}
-	}
+	e := content(s)
 	pure := true
 	for c := e.FirstChild(); c.Valid() && pure; c = c.NextSibling() {
 		pure = !r.reserved(c) && !r.hides(c)

@@ -180,6 +180,11 @@ func (r *Room) mayUse(nick string, user jid.JID) *stanza.Error {
 			return stanza.NewError(stanza.ConditionConflict, "this nickname is reserved for somebody else")
 		}
 	}
+	for _, p := range r.wishes {
+		if p.nick != nil && p.nick.Nick == nick && p.nick.User != user {
+			return stanza.NewError(stanza.ConditionConflict, "somebody else is about to reserve this nickname")
+		}
+	}
 	return nil
 }
 

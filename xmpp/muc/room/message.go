@@ -26,10 +26,10 @@ func (r *Room) message(by *Sender, s *stanza.Stanza, out []Output) []Output {
 	case s.Type == stanza.MessageGroupchat:
 		return r.groupchat(o, by, s, out)
 	}
-	if x := s.Root.Child(nsUser, "x"); x.Valid() {
+	if x := s.Child(nsUser, "x"); x.Valid() {
 		return r.mediate(o, by, s, x, out)
 	}
-	if f := s.Root.Child(stanza.NSDataForms, "x"); f.Valid() {
+	if f := s.Child(stanza.NSDataForms, "x"); f.Valid() {
 		return r.voice(o, by, s, f, out)
 	}
 	return r.fail(s, stanza.NewError(stanza.ConditionBadRequest, "send messages to a room with the type groupchat"), out)
@@ -45,9 +45,10 @@ func (r *Room) groupchat(o *occupant, by *Sender, s *stanza.Stanza, out []Output
 	if o == nil {
 		return r.fail(s, outside(), out)
 	}
-	subject := s.Root.Child(stanza.NSClient, "subject")
+	root := content(s)
+	subject := root.Child(stanza.NSClient, "subject")
 	// §7.2.15: only a subject without a body changes the room's. A thread doesn't: RFC 6121 §5.2.5 allows both with a subject.
-	changes := subject.Valid() && !s.Root.Child(stanza.NSClient, "body").Valid() && !s.Root.Child(stanza.NSClient, "thread").Valid()
+	changes := subject.Valid() && !root.Child(stanza.NSClient, "body").Valid() && !root.Child(stanza.NSClient, "thread").Valid()
 	switch {
 	case changes && !(o.role == Moderator || o.role == Participant && r.cfg.CanChangeSubject):
 		return r.fail(s, stanza.NewError(stanza.ConditionForbidden, "you may not change the subject of this room"), out)
@@ -59,7 +60,7 @@ func (r *Room) groupchat(o *occupant, by *Sender, s *stanza.Stanza, out []Output
 	})
 	if changes {
 		var xml []byte
-		for c := range s.Root.Children() {
+		for c := range root.Children() {
 			if c.Is(stanza.NSClient, "subject") {
 				xml = c.Append(xml)
 			}
@@ -67,8 +68,8 @@ func (r *Room) groupchat(o *occupant, by *Sender, s *stanza.Stanza, out []Output
 		r.subject = &Subject{XML: xml, Plain: string(subject.Text()), From: o.addr, Time: by.Time}
 		out = append(out, &Remember{Subject: r.subject})
 	}
-	out = r.spread(m, o.addr, o.user, by, storable(s.Root), changes, out)
-	if t := retracts(s.Root); t != "" {
+	out = r.spread(m, o.addr, o.user, by, storable(root), changes, out)
+	if t := retracts(root); t != "" {
 		element := xmlstream.NewBuilder(nil).Open(nsRetract, "retracted").Attr("id", string(s.ID)).
 			Attr("stamp", by.Time.UTC().Format(stampLayout)).Bytes()
 		out = r.bury(t, o.user, element, out)

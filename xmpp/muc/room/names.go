@@ -29,6 +29,7 @@ const (
 	stampLayout   = "2006-01-02T15:04:05Z" // XEP-0082
 	maxReason     = 1024
 	maxAdminItems = 100
+	maxPresence   = 16 << 10
 )
 
 // Status codes (XEP-0045 §15.6.2).

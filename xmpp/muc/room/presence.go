@@ -151,8 +151,11 @@ func (r *Room) presence(by *Sender, s *stanza.Stanza, out []Output) []Output {
 	default:
 		return out // subscriptions and probes mean nothing to a room
 	}
-	asks := s.Root.Child(nsMUC, "x")
+	asks := s.Child(nsMUC, "x")
+	payload := r.clean(s)
 	switch {
+	case len(payload) > maxPresence: // everybody gets it who ever enters
+		return r.fail(s, stanza.NewError(stanza.ConditionNotAcceptable, "this presence is larger than a room passes on"), out)
 	case nick == "":
 		return r.fail(s, stanza.NewError(stanza.ConditionJIDMalformed, "enter a room by its address with a nickname: "+r.addr.String()+"/nickname"), out)
 	case o == nil && !asks.Valid():
@@ -164,7 +167,7 @@ func (r *Room) presence(by *Sender, s *stanza.Stanza, out []Output) []Output {
 	}
 	i := o.session(by.From)
 	updated := o.sessions[i]
-	updated.payload = r.clean(s)
+	updated.payload = payload
 	copy(o.sessions[i:], o.sessions[i+1:])
 	o.sessions[len(o.sessions)-1] = updated
 	n := notice{id: s.ID, session: by.From}

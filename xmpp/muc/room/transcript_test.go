@@ -364,6 +364,9 @@ func (tr *transcript) lines(got []delivery) []string {
 		}
 	}
 	tr.side = len(tr.w.side)
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
 	return lines
 }
 
@@ -385,4 +388,3 @@ func (tr *transcript) checkOccupantID(d delivery) {
 		tr.t.Errorf("%d occupant ids: %s", n, d)
 	}
 }
-
