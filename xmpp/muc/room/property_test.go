@@ -29,7 +29,9 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-func driveRandomly(t *testing.T, rnd *rand.Rand, events int) {
+// driveRandomly returns everything that anybody got.
+func driveRandomly(t *testing.T, rnd *rand.Rand, events int) string {
+	all := &strings.Builder{}
 	users := []string{"ann", "bob", "cat", "dan", "eve", "fay"}
 	nicks := []string{"n0", "n1", "n2", "n3", "n4", "n5", "n6"}
 	affiliations := []string{"owner", "admin", "member", "none", "outcast"}
@@ -108,6 +110,7 @@ func driveRandomly(t *testing.T, rnd *rand.Rand, events int) {
 			t.Fatalf("%s\nafter\n%s", fmt.Sprintf(format, args...), strings.Join(log, "\n"))
 		}
 		for _, d := range got {
+			all.WriteString(d.String() + "\n")
 			watch(views, d)
 			leak := d.to.Bare().String()
 			if before.anonymous() && w.r.Config().anonymous() && roles[d.to.String()] != Moderator && roleOf(w.r, d.to) != Moderator && string(d.el.Local()) != "iq" {
@@ -119,6 +122,15 @@ func driveRandomly(t *testing.T, rnd *rand.Rand, events int) {
 			}
 		}
 		checkRoom(w, views, before, client, fail)
+	}
+	return all.String()
+}
+
+// The same events give the same outputs, byte for byte.
+func TestDeterministic(t *testing.T) {
+	run := func() string { return driveRandomly(t, rand.New(rand.NewPCG(7, 7)), 300) }
+	if a, b := run(), run(); a != b || a == "" {
+		t.Error("two runs differ")
 	}
 }
 
