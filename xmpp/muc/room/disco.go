@@ -21,7 +21,7 @@ func (r *Room) Features() []string {
 		return no
 	}
 	list := []string{
-		stanza.NSDiscoInfo, stanza.NSDiscoItems, nsMUC, featureID, featurePing, nsOccupantID, stanza.NSStanzaID, nsModerate, nsRetract,
+		stanza.NSDiscoInfo, stanza.NSDiscoItems, nsMUC, featureID, featurePing, nsOccupantID, stanza.NSStanzaID, nsModerate, nsModerate0, nsRetract,
 		nsVCard, nsRegister, stanza.NSPing,
 		pick(c.Password != "", "muc_passwordprotected", "muc_unsecured"),
 		pick(c.Listed, "muc_public", "muc_hidden"),

@@ -14,7 +14,7 @@
 //
 //	Stanza(by Sender, s *stanza.Stanza, out)       what a session sends to the room or to an occupant of it
 //	Gone(session jid.JID, out)                     a session ended, or cannot be reached
-//	Reconfigured(c *Config, now time.Time, out)    the configuration, or what a group of it has in it, is another now
+//	Reconfigured(c *Config, out)                   the configuration, or what a group of it has in it, is another now
 //	WishDone(id uint64, fault *stanza.Error, out)  what became of a wish; nil: it came true
 //	Destroyed(d Destruction, out)                  the room was deleted; the room of a Wish that wants this knows its own reasons
 //	SetSubject(d Declared, out)                    the declared subject changed

@@ -2,6 +2,7 @@ package room
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
@@ -173,8 +174,12 @@ func (r *Room) appendSubject(dst, to []byte) []byte {
 	return append(r.appendDelay(dst, r.subject.Time), endMessage...)
 }
 
-// mayUse says why a user may not have a nickname, as far as it is reserved for another one.
+// mayUse says why a user may not have a nickname: it looks like another one, or is reserved for somebody else.
 func (r *Room) mayUse(nick string, user jid.JID) *stanza.Error {
+	// Preparation takes care of the rest (RFC 7622 §3.4): control characters, invisible ones, compatible spellings of a space.
+	if nick != strings.Join(strings.Fields(nick), " ") || nick == "" {
+		return stanza.NewError(stanza.ConditionNotAcceptable, "a nickname cannot begin or end with a space or have several in a row")
+	}
 	for i := range r.nicks {
 		if r.nicks[i].Nick == nick && r.nicks[i].User != user {
 			return stanza.NewError(stanza.ConditionConflict, "this nickname is reserved for somebody else")

@@ -76,10 +76,8 @@ func (w *Wish) Permitted(c *Config, admin bool) *stanza.Error {
 		actor = Owner
 	}
 	switch {
-	case w.Cause == CauseInvite && (c.CanInvite && actor > Outcast || actor >= Admin):
-		return nil
 	case w.Cause == CauseInvite:
-		return stanza.NewError(stanza.ConditionForbidden, "you may not invite to this room")
+		return w.mayInvite(c, actor)
 	case w.Cause == CauseRegister && c.RegistrationEnabled && actor == None:
 		return nil
 	case w.Cause == CauseRegister:
@@ -100,6 +98,22 @@ func (w *Wish) Permitted(c *Config, admin bool) *stanza.Error {
 		}
 	}
 	return keepsOwner(c, w.Affiliations)
+}
+
+// mayInvite checks the members that an invitation makes: nobody is demoted by one, and only admins lift a ban.
+func (w *Wish) mayInvite(c *Config, actor Affiliation) *stanza.Error {
+	if actor < Admin && (!c.CanInvite || actor < Member) {
+		return stanza.NewError(stanza.ConditionForbidden, "you may not invite to this room")
+	}
+	for _, e := range w.Affiliations {
+		switch now := c.Affiliations.Of(e.JID); {
+		case now > Member || e.Affiliation != Member:
+			return stanza.NewError(stanza.ConditionConflict, "somebody whom you invite has another affiliation by now")
+		case now == Outcast && actor < Admin:
+			return stanza.NewError(stanza.ConditionForbidden, "somebody whom you invite is banned from this room")
+		}
+	}
+	return nil
 }
 
 // keepsOwner refuses to leave a room that has an owner without any (XEP-0045 §10.4, §5.2.1).

@@ -95,7 +95,7 @@ func driveRandomly(t *testing.T, rnd *rand.Rand, events int) string {
 				next = *next.With(nil, entries(pick(users)+"@shakespeare.lit", pick(affiliations), "ann@shakespeare.lit", "owner"))
 			}
 			what = fmt.Sprintf("reconfigured %+v", next)
-			got = w.do(func(out []Output) []Output { return w.r.Reconfigured(&next, w.now, out) })
+			got = w.do(func(out []Output) []Output { return w.r.Reconfigured(&next, out) })
 		case 14:
 			client = false
 			admin := rnd.IntN(2) == 0

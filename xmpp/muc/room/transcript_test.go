@@ -271,7 +271,7 @@ func (tr *transcript) reconfigure(c Config) []string {
 		return nil
 	}
 	w := tr.w
-	return tr.lines(w.do(func(out []Output) []Output { return w.r.Reconfigured(&c, w.now, out) }))
+	return tr.lines(w.do(func(out []Output) []Output { return w.r.Reconfigured(&c, out) }))
 }
 
 func (tr *transcript) configure(c *Config, list string) {

@@ -2,7 +2,6 @@ package room
 
 import (
 	"slices"
-	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
@@ -103,7 +102,7 @@ func (r *Room) why(user jid.JID, to Affiliation) (actor, text string) {
 
 // Reconfigured takes the configuration that is in force from now on. Everything that a change does to occupants follows
 // from the difference to the one before, whoever made it (XEP-0045 §10.2).
-func (r *Room) Reconfigured(c *Config, _ time.Time, out []Output) []Output {
+func (r *Room) Reconfigured(c *Config, out []Output) []Output {
 	if r.ended {
 		return out
 	}

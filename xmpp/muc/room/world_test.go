@@ -108,7 +108,7 @@ func (w *world) answer(o *Wish) {
 	if o.Destroy {
 		w.carryOut(w.r.Destroyed(Destruction{}, nil))
 	} else {
-		w.carryOut(w.r.Reconfigured(w.r.Config().With(o.Change, o.Affiliations), w.now, nil))
+		w.carryOut(w.r.Reconfigured(w.r.Config().With(o.Change, o.Affiliations), nil))
 	}
 	w.carryOut(w.r.WishDone(o.ID, nil, nil))
 }
