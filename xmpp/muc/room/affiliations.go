@@ -80,7 +80,14 @@ func NewAffiliations(entries []Entry, groups []GroupEntry) *Affiliations {
 	if len(entries) == 0 && len(groups) == 0 {
 		return nil
 	}
-	return (&Affiliations{groups: sortedGroups(groups)}).with(entries, true)
+	a := &Affiliations{groups: sortedGroups(groups), entries: make([]Entry, len(entries))}
+	for i, e := range entries {
+		a.entries[len(entries)-1-i] = Entry{e.JID.Bare(), e.Affiliation} // the last first
+	}
+	slices.SortStableFunc(a.entries, compareEntries)
+	a.entries = slices.CompactFunc(a.entries, func(x, y Entry) bool { return x.JID == y.JID })
+	a.countDomains()
+	return a
 }
 
 // sortedGroups puts those that take precedence first: Owner, Admin, Outcast, Member.
@@ -105,9 +112,7 @@ func compareEntries(a, b Entry) int { return a.JID.Compare(b.JID) }
 
 // With is the affiliations after changes, of which the last of an address counts. [None] takes the entry away; where the
 // address would then still get an affiliation from a group or its domain, an entry of None stays that overrules it.
-func (a *Affiliations) With(changes []Entry) *Affiliations { return a.with(changes, false) }
-
-func (a *Affiliations) with(changes []Entry, keepNone bool) *Affiliations {
+func (a *Affiliations) With(changes []Entry) *Affiliations {
 	next := &Affiliations{}
 	if a != nil {
 		next.entries, next.groups = slices.Clone(a.entries), a.groups
@@ -122,9 +127,6 @@ func (a *Affiliations) with(changes []Entry, keepNone bool) *Affiliations {
 		}
 	}
 	next.countDomains()
-	if keepNone {
-		return next
-	}
 	for _, c := range changes {
 		if c.Affiliation != None {
 			continue

@@ -52,6 +52,8 @@ func (r *Room) groupchat(o *occupant, by *Sender, s *stanza.Stanza, out []Output
 	switch {
 	case changes && !(o.role == Moderator || o.role == Participant && r.cfg.CanChangeSubject):
 		return r.fail(s, stanza.NewError(stanza.ConditionForbidden, "you may not change the subject of this room"), out)
+	case changes && len(root.AppendInner(nil)) > maxSubject: // everybody gets it who ever enters
+		return r.fail(s, stanza.NewError(stanza.ConditionNotAcceptable, "this subject is longer than a room keeps"), out)
 	case o.role < Participant && (r.cfg.Moderated || o.explicit):
 		return r.fail(s, stanza.NewError(stanza.ConditionForbidden, "you have no voice in this room"), out)
 	}
@@ -119,11 +121,9 @@ func (r *Room) spread(m composed, from, real jid.JID, by *Sender, keep storage, 
 			out = append(out, &Archive{ID: p.ID, Time: p.Time, From: p.From, Real: p.Real, XML: p.XML})
 		}
 		if history {
-			if len(r.history) >= r.cfg.History {
-				copy(r.history, r.history[1:])
-				r.history = r.history[:len(r.history)-1]
-			}
 			r.history = append(r.history, p)
+			r.kept += len(p.XML)
+			r.trim()
 		}
 	}
 	return r.broadcast(m, out)
@@ -174,6 +174,7 @@ func retracts(root xmlstream.Element) string {
 func (r *Room) bury(id string, author jid.JID, element []byte, out []Output) []Output {
 	for i := range r.history {
 		if r.history[i].ID == id && (author.IsZero() || r.history[i].Real == author) {
+			r.kept -= len(r.history[i].XML)
 			r.history = append(r.history[:i:i], r.history[i+1:]...)
 			break
 		}

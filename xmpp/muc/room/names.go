@@ -30,6 +30,7 @@ const (
 	maxReason     = 1024
 	maxAdminItems = 100
 	maxPresence   = 16 << 10
+	maxSubject    = 8 << 10
 )
 
 // Status codes (XEP-0045 §15.6.2).

@@ -193,9 +193,11 @@ func (r *Room) others(o *occupant) (list []jid.JID, moderators int) {
 func (r *Room) render(o *occupant) {
 	o.head = appendAttr([]byte("<presence"), "from", o.addr.String())
 	o.head = append(o.head, " to='"...)
-	payload := o.sessions[len(o.sessions)-1].payload
+	shown := &o.sessions[len(o.sessions)-1]
+	payload := shown.payload
 	o.body = make([]byte, 0, len(payload)+220)
 	o.body = append(append(o.body, '>'), payload...)
+	shown.payload = o.body[1:len(o.body):len(o.body)] // kept once
 	o.body = appendOccupantID(o.body, o.id)
 	o.body = append(o.body, "<x xmlns='"+nsUser+"'>"...)
 	o.body = appendItem(o.body, o.affiliation, o.role)

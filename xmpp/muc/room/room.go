@@ -28,6 +28,7 @@ type Room struct {
 	vcard   []byte
 	avatar  string // what XEP-0153 makes of the vCard's photo
 	history []Past // at most cfg.History, the oldest first
+	kept    int    // bytes of XML in it
 
 	occupants []*occupant
 	// byNick and bySession are there in rooms with many occupants only.
@@ -49,6 +50,9 @@ func New(o Options) *Room {
 	r.nicks = slices.Clone(o.Memory.Nicks)
 	r.setVCard(o.Memory.VCard)
 	r.history = slices.Clone(o.Memory.History)
+	for i := range r.history {
+		r.kept += len(r.history[i].XML)
+	}
 	r.trim()
 	return r
 }
@@ -103,11 +107,20 @@ func sameSecret(given []byte, want string) bool {
 	return subtle.ConstantTimeCompare(given, []byte(want)) == 1
 }
 
-// trim keeps the history within what is configured.
+// maxKept is how many bytes of history a room keeps in memory, though the last message in any case.
+const maxKept = 256 << 10
+
+// trim keeps the history within what is configured, and within what a room may cost.
 func (r *Room) trim() {
-	if n := len(r.history) - max(r.cfg.History, 0); n > 0 {
-		r.history = slices.Delete(r.history, 0, n)
+	drop := max(len(r.history)-max(r.cfg.History, 0), 0)
+	for i := range r.history[:drop] {
+		r.kept -= len(r.history[i].XML)
 	}
+	for ; r.kept > maxKept && drop < len(r.history)-1; drop++ {
+		r.kept -= len(r.history[drop].XML)
+	}
+	clear(r.history[:drop]) // so that nothing is held by what was
+	r.history = r.history[drop:]
 }
 
 // cut limits a text that goes out to everybody.

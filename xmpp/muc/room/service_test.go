@@ -264,3 +264,29 @@ func TestDelayIsUTC(t *testing.T) {
 		}
 	}
 }
+
+// What a room keeps is bounded, however large the messages are.
+func TestKeptIsBounded(t *testing.T) {
+	w := newWorld(t, owned(), Options{})
+	w.join(crone, "firstwitch")
+	for range 12 {
+		w.send(crone, "<message type='groupchat' to='coven@chat.shakespeare.lit'><body>"+strings.Repeat("x", 60<<10)+"</body></message>")
+	}
+	size := 0
+	for _, p := range w.r.History() {
+		size += len(p.XML)
+	}
+	if size > maxKept || size < maxKept/2 || size != w.r.kept {
+		t.Errorf("%d bytes are kept, counted as %d", size, w.r.kept)
+	}
+	w.send(crone, "<message type='groupchat' to='coven@chat.shakespeare.lit'><retract xmlns='urn:xmpp:message-retract:1' id='"+w.r.History()[0].ID+"'/></message>")
+	none := w.r.Config().With(&Change{History: ptr(0)}, nil)
+	w.do(func(out []Output) []Output { return w.r.Reconfigured(none, out) })
+	if len(w.r.History()) != 0 || w.r.kept != 0 {
+		t.Errorf("%d bytes are counted of an empty history", w.r.kept)
+	}
+	long := "<message type='groupchat' to='coven@chat.shakespeare.lit'><subject>" + strings.Repeat("x", maxSubject) + "</subject></message>"
+	if cond := condition(w.send(crone, long), crone); cond != "not-acceptable" || w.r.Subject() != nil {
+		t.Errorf("%q", cond)
+	}
+}
