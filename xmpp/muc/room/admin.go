@@ -102,7 +102,11 @@ func (r *Room) adminSet(by *Sender, s *stanza.Stanza, q xmlstream.Element, out [
 
 func (r *Room) adminItem(actor *occupant, e xmlstream.Element) (adminItem, *stanza.Error) {
 	item := adminItem{reason: cut(e.Child(nsAdmin, "reason").Text())}
-	if name := e.Attr("role"); name != nil && e.Attr("affiliation") == nil {
+	name := e.Attr("role")
+	if name != nil && e.Attr("affiliation") != nil { // §15.4
+		return item, stanza.NewError(stanza.ConditionBadRequest, "an item changes either a role or an affiliation")
+	}
+	if name != nil {
 		var ok bool
 		if item.role, ok = ParseRole(string(name)); !ok {
 			return item, stanza.NewError(stanza.ConditionBadRequest, "there is no such role")

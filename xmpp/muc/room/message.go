@@ -21,6 +21,8 @@ func (r *Room) message(by *Sender, s *stanza.Stanza, out []Output) []Output {
 		return r.whisper(o, s, out)
 	}
 	switch {
+	case o == nil && r.locked && r.affiliation(by.From, by.Admin) < Owner: // §15.2
+		return r.fail(s, stanza.NewError(stanza.ConditionItemNotFound, "this room is being set up"), out)
 	case s.To.IsFull():
 		return r.private(o, s, out)
 	case s.Type == stanza.MessageGroupchat:

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
@@ -167,6 +168,7 @@ func (r *Room) presence(by *Sender, s *stanza.Stanza, out []Output) []Output {
 	}
 	i := o.session(by.From)
 	updated := o.sessions[i]
+	news := !bytes.Equal(updated.payload, payload) || i != len(o.sessions)-1
 	updated.payload = payload
 	copy(o.sessions[i:], o.sessions[i+1:])
 	o.sessions[len(o.sessions)-1] = updated
@@ -177,6 +179,9 @@ func (r *Room) presence(by *Sender, s *stanza.Stanza, out []Output) []Output {
 	// XEP-0045 §7.2.1: who enters again has lost track, and gets everything again.
 	r.render(o)
 	out = r.welcome(o, by, s, asks, nil, out)
+	if !news { // §15.3
+		return out
+	}
 	for j := range o.sessions {
 		if o.sessions[j].jid != by.From {
 			out = r.tellSession(o, o.sessions[j].jid, &notice{}, out)
