@@ -13,6 +13,9 @@ func (s *Server) register(registry prometheus.Registerer) error {
 		gauge("chat_operator_sessions", "Sessions of clients, those included that wait for their clients to come back.", s.sb.Count),
 		gauge("chat_operator_connections", "Connections of clients.", s.connections),
 		gauge("chat_operator_connections_unauthenticated", "Connections of clients that have not bound a resource yet.", s.gate.Pending),
+		gauge("chat_operator_rooms", "Chat rooms in memory: those that somebody has entered since the start, and is in if they are temporary.",
+			func() int { rooms, _ := s.rooms.Counts(); return rooms }),
+		gauge("chat_operator_room_occupants", "Occupants of all chat rooms.", func() int { _, occupants := s.rooms.Counts(); return occupants }),
 		counter("chat_operator_connections_total", "Connections of clients that were accepted or turned away.", nil, s.meter.Connections()),
 		counter("chat_operator_throttled_total", "How often a session was not listened to for a moment because its client sent too fast.", nil, s.meter.Throttled()),
 	}

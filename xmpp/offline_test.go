@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,6 +88,8 @@ type swallow struct {
 	mu       sync.Mutex
 	messages int
 }
+
+func (s *swallow) SendParts(head, to, tail []byte) bool { return s.Send(slices.Concat(head, to, tail)) }
 
 func (s *swallow) Send(b []byte) bool {
 	if strings.HasPrefix(string(b[:min(len(b), 8)]), "<message") {

@@ -22,6 +22,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/meter"
+	"github.com/chat-operator/chat-operator/xmpp/muc"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
@@ -33,7 +34,7 @@ type Config struct {
 	Listeners []Listener
 	// TLS has the certificate, best by GetCertificate, so that a new one serves from then on.
 	TLS *tls.Config
-	// InstallationKey makes the decoys for unknown usernames the same on every replica and after a restart.
+	// InstallationKey makes the decoys for unknown usernames, and the ids of occupants in rooms, the same on every replica and after a restart.
 	InstallationKey []byte
 	Node            string // names this process in logs
 	Version         string // of the program, as XEP-0092 tells it
@@ -67,6 +68,7 @@ type Server struct {
 	rosters *account.Rosters
 	offline *account.Offline // nil without a store, as is last
 	last    *account.LastSeen
+	rooms   *muc.Service
 
 	meter  *meter.Meter
 	gate   *stream.Gate
@@ -136,6 +138,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		Attempts:  s.attempts, Meter: s.meter,
 	})
 	s.sb = core.New(core.Config{Directory: deps.Directory, Log: log, Meter: s.meter})
+	s.rooms = muc.New(muc.Config{Switchboard: s.sb, Directory: deps.Directory, Key: cfg.InstallationKey, Log: log})
+	s.sb.UseHosts(s.rooms) // XEP-0045
 	if deps.Offline != nil {
 		s.offline = account.NewOffline(account.OfflineConfig{Directory: deps.Directory, Store: deps.Offline, Log: log})
 		s.sb.UseMailboxes(s.offline)
@@ -161,7 +165,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 // Run serves until ctx ends: it waits for the directory to be complete, then opens the listeners. When ctx ends, every client is told that the
 // server shuts down, and Run returns once all of them are gone.
 func (s *Server) Run(ctx context.Context) error {
-	for _, cancel := range []func(){s.watchLimits(), s.sb.Watch(), s.rosters.Watch()} {
+	for _, cancel := range []func(){s.watchLimits(), s.sb.Watch(), s.rosters.Watch(), s.rooms.Watch()} {
 		defer cancel()
 	}
 	// What serves sessions outlives the listeners, which close them.
@@ -173,6 +177,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.sb.Drain()
 	workers.Go(func() { s.sb.Run(background) })
 	workers.Go(func() { s.rosters.Run(background) })
+	workers.Go(func() { s.rooms.Run(background) })
 	if s.offline != nil {
 		workers.Go(func() { s.offline.Run(background) })
 	}
@@ -191,8 +196,13 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	workers.Go(func() { newWarmer(s.dir).run(background) })
 
-	serving, end := context.WithCancel(ctx)
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	// Occupants hear that their rooms go, then that the server does.
+	defer context.AfterFunc(ctx, func() {
+		s.rooms.Shutdown()
+		end()
+	})()
 	failures := make(chan error, len(listeners))
 	s.setOpen(listeners)
 	defer s.setOpen(nil)

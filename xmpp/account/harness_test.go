@@ -334,6 +334,10 @@ func (c *client) AwaitWritten() bool {
 	return !c.closed && !c.broken.Load()
 }
 
+func (c *client) SendParts(head, to, tail []byte) bool {
+	return c.Send(slices.Concat(head, to, tail))
+}
+
 func (c *client) Send(b []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

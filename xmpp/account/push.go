@@ -117,7 +117,7 @@ func (r *Rosters) hidePresence(u *user, contact jid.JID) {
 // send routes a copy of a presence stanza. Contacts of other domains are left out: there is no way to them, and an error for each of them
 // at each change helps nobody.
 func (r *Rosters) send(p *stanza.Stanza, to jid.JID) {
-	if to.Domain() != r.sb.Domain() {
+	if !r.sb.Serves(to.Domain()) {
 		return
 	}
 	out := *p

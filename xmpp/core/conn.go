@@ -11,6 +11,8 @@ type Conn interface {
 	// Send queues the bytes of one whole stanza and does not keep them. It never blocks; false means that the connection is
 	// over or being closed, and that nothing was queued.
 	Send(b []byte) bool
+	// SendParts is Send for a stanza in three parts, of which only the address differs from recipient to recipient.
+	SendParts(head, to, tail []byte) bool
 	// Close ends the stream, with a stream error unless it is nil. It does not wait, and only the first call counts.
 	Close(e *stanza.StreamError)
 	// Info describes the connection.

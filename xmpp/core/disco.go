@@ -56,7 +56,7 @@ func (sb *Switchboard) Disco() Feature {
 		AccountVars: []string{stanza.NSDiscoInfo, stanza.NSDiscoItems},
 		Handlers: []Handler{
 			{Target: ToServer, Type: stanza.IQGet, Space: stanza.NSDiscoInfo, Local: "query", Handle: sb.serverInfo},
-			{Target: ToServer, Type: stanza.IQGet, Space: stanza.NSDiscoItems, Local: "query", Handle: serverItems},
+			{Target: ToServer, Type: stanza.IQGet, Space: stanza.NSDiscoItems, Local: "query", Handle: sb.serverItems},
 			// XEP-0030 §8: strangers get service-unavailable for info ...
 			{Target: ToAccount, Type: stanza.IQGet, Space: stanza.NSDiscoInfo, Local: "query", Access: Subscribers, Handle: sb.accountInfo},
 			// ... and an empty result for items, whether or not the account exists.
@@ -105,13 +105,24 @@ func infoPayload(node, category, typ, name string, vars []string) []byte {
 	return b.Close().Bytes()
 }
 
-func serverItems(_ context.Context, q *IQ) {
+// serverItems lists the services (XEP-0030 §4).
+func (sb *Switchboard) serverItems(_ context.Context, q *IQ) {
 	node := string(q.Payload.Attr("node"))
 	if node != "" {
 		q.Fail(stanza.NewError(stanza.ConditionItemNotFound, ""))
 		return
 	}
-	q.Result(xmlstream.NewBuilder(nil).Open(stanza.NSDiscoItems, "query").Close().Bytes())
+	b := xmlstream.NewBuilder(nil).Open(stanza.NSDiscoItems, "query")
+	for _, h := range sb.hosts {
+		for _, it := range h.Items() {
+			b.Open(stanza.NSDiscoItems, "item").Attr("jid", it.JID.String())
+			if it.Name != "" {
+				b.Attr("name", it.Name)
+			}
+			b.Close()
+		}
+	}
+	q.Result(b.Close().Bytes())
 }
 
 // accountItems lists an account's available resources for those who see its presence (XEP-0030 §4.3).

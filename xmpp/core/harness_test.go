@@ -29,6 +29,8 @@ type wire struct {
 	cause  *stanza.StreamError
 }
 
+func (w *wire) SendParts(head, to, tail []byte) bool { return w.Send(slices.Concat(head, to, tail)) }
+
 func (w *wire) Send(b []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -250,6 +252,7 @@ func parsedElement(t testing.TB, xml string) xmlstream.Element {
 // discard is a Conn that takes everything.
 type discard struct{}
 
-func (discard) Send([]byte) bool          { return true }
-func (discard) Close(*stanza.StreamError) {}
-func (discard) Info() Info                { return Info{} }
+func (discard) Send([]byte) bool              { return true }
+func (discard) SendParts(_, _, _ []byte) bool { return true }
+func (discard) Close(*stanza.StreamError)     {}
+func (discard) Info() Info                    { return Info{} }

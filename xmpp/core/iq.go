@@ -152,6 +152,9 @@ func (sb *Switchboard) routeIQ(s *Session, q *stanza.Stanza, buf []byte) []byte 
 	case elsewhere:
 		sb.unreachable(q)
 		return buf
+	case atService:
+		sb.deliverToHost(s, q)
+		return buf
 	case atHost:
 		switch {
 		case !request:

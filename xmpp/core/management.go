@@ -207,7 +207,7 @@ func handledCount(e xmlstream.Element) (uint32, bool) {
 }
 
 // sendManaged queues a stanza until the client acknowledges it. s.mu is held.
-func (s *Session) sendManaged(m *management, b []byte, c *copies) bool {
+func (s *Session) sendManaged(m *management, c *copies, head, to, tail []byte) bool {
 	if s.ended.Load() {
 		return false // what waited has been passed on
 	}
@@ -215,11 +215,11 @@ func (s *Session) sendManaged(m *management, b []byte, c *copies) bool {
 		m.queue = s.sb.takeQueue()
 	}
 	c.given()
-	m.queue.push(b, s.sb.now(), c)
+	m.queue.push(s.sb.now(), c, head, to, tail)
 	m.unasked++
 	if s.conn != nil {
 		// A connection that does not take it is on its way out: the stanza waits for the next one.
-		s.conn.Send(b)
+		s.conn.SendParts(head, to, tail)
 	}
 	if m.queue.count() > s.sb.maxUnacked || m.queue.size() > s.sb.maxUnackedBytes {
 		s.overflow()

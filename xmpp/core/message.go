@@ -44,7 +44,7 @@ func (s *Session) trim() {
 }
 
 // cleanse removes children that claim to come from a server: carbon copies, archive results, event notifications, ids of occupants, and
-// stanza ids and delays in the name of this domain. All of them go, whatever their prefix. It is false when nothing remains.
+// stanza ids and delays in the name of this domain and its services. All of them go, whatever their prefix. It is false when nothing remains.
 func (sb *Switchboard) cleanse(m *stanza.Stanza) bool {
 	forged := false
 	for c := range m.Root.Children() {
@@ -85,10 +85,10 @@ func (sb *Switchboard) forged(c xmlstream.Element) bool {
 	return false
 }
 
-// ours reports whether an address is of this domain, or not an address at all: what cannot be told from ours counts as ours.
+// ours reports whether an address is of this domain or a service's, or not an address at all: what cannot be told from ours counts as ours.
 func (sb *Switchboard) ours(address []byte) bool {
 	j, err := jid.ParseBytes(bytes.TrimSpace(address))
-	return err != nil || j.Domain() == sb.domain
+	return err != nil || sb.Serves(j.Domain())
 }
 
 // routeMessage delivers one message: RFC 6120 §10.4, §10.5 and RFC 6121 §8.5, table 1. It serializes into buf, at most once. from is the session
@@ -97,6 +97,8 @@ func (sb *Switchboard) routeMessage(from *Session, m *stanza.Stanza, buf []byte)
 	switch sb.locate(m.To) {
 	case elsewhere:
 		sb.unreachable(m)
+	case atService:
+		sb.deliverToHost(from, m)
 	case atHost:
 		// Nobody reads the server's mail (RFC 6120 §10.5.1).
 		sb.undeliverable(m)

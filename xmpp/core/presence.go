@@ -22,6 +22,10 @@ func (sb *Switchboard) presenceFromClient(s *Session, p *stanza.Stanza) {
 			return
 		}
 		// RFC 6121 §4.6: directed presence is noted down, so that the other side hears when the session ends.
+		if h := sb.hostOf(p.To.Domain()); h != nil {
+			sb.presenceToHost(s, h, p)
+			return
+		}
 		if e := sb.presences.Directed(s, p); e != nil {
 			sb.fail(p, e)
 			return
@@ -40,8 +44,25 @@ func (sb *Switchboard) presenceFromClient(s *Session, p *stanza.Stanza) {
 			return
 		}
 	}
-	s.buf = sb.routePresence(p, s.buf[:0])
+	s.buf = sb.routePresence(s, p, s.buf[:0])
 	s.trim()
+}
+
+// presenceToHost is the way of directed presence to a service. What is noted down is the place without the name that is used there, which may
+// change, and nothing where nobody is present in the end.
+func (sb *Switchboard) presenceToHost(s *Session, h Hosts, p *stanza.Stanza) {
+	note := stanza.Stanza{Kind: stanza.Presence, Type: p.Type, ID: p.ID, From: p.From, To: p.To.Bare()}
+	if p.Type == stanza.PresenceAvailable {
+		if e := sb.presences.Directed(s, &note); e != nil {
+			sb.fail(p, e)
+			return
+		}
+	}
+	h.Receive(s, p)
+	if !h.Holds(note.From, note.To) {
+		note.Type = stanza.PresenceUnavailable
+		sb.presences.Directed(s, &note)
+	}
 }
 
 // broadcastFromClient reads what a resource says about itself and hands it on.
@@ -101,10 +122,13 @@ func cutUTF8(s string, n int) string {
 }
 
 // routePresence delivers one presence stanza: RFC 6121 §8.5, its subscriptions by §3 and its probes by §4.3.
-func (sb *Switchboard) routePresence(p *stanza.Stanza, buf []byte) []byte {
+func (sb *Switchboard) routePresence(s *Session, p *stanza.Stanza, buf []byte) []byte {
 	switch sb.locate(p.To) {
 	case elsewhere:
 		sb.unreachable(p)
+		return buf
+	case atService:
+		sb.deliverToHost(s, p)
 		return buf
 	case atHost:
 		return buf // the server has no presence to share, and nobody's interests it

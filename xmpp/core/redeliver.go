@@ -18,6 +18,7 @@ func (sb *Switchboard) passOn(q *unacked) {
 		}
 		st, _ := stanza.Parse(root, nil)
 		switch {
+		case st.Type == stanza.MessageGroupchat: // the session has left the room, and the account is not in it
 		case st.Kind == stanza.Message:
 			if e.copies.lost() {
 				sb.redeliver(&st, time.UnixMilli(e.at))

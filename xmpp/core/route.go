@@ -12,11 +12,15 @@ const (
 	elsewhere place = iota // another domain
 	atHost                 // the server itself (RFC 6120 §10.5.1)
 	atAccount              // an account, or a resource of one
+	atService              // a service with a domain of its own
 )
 
 func (sb *Switchboard) locate(to jid.JID) place {
 	switch {
 	case to.Domain() != sb.domain:
+		if sb.hostOf(to.Domain()) != nil {
+			return atService
+		}
 		return elsewhere
 	case to.Local() == "":
 		return atHost
@@ -34,7 +38,7 @@ func (sb *Switchboard) Route(st *stanza.Stanza) {
 	case stanza.Message:
 		*buf = sb.routeMessage(nil, st, (*buf)[:0])
 	case stanza.Presence:
-		*buf = sb.routePresence(st, (*buf)[:0])
+		*buf = sb.routePresence(nil, st, (*buf)[:0])
 	case stanza.IQ:
 		*buf = sb.routeIQ(nil, st, (*buf)[:0])
 	}

@@ -116,7 +116,7 @@ func (s *Session) sendCopy(b []byte, c *copies) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m := s.sm.Load(); m != nil {
-		return s.sendManaged(m, b, c)
+		return s.sendManaged(m, c, b, nil, nil)
 	}
 	if !s.conn.Send(b) {
 		return false

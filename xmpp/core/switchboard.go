@@ -75,6 +75,7 @@ type Switchboard struct {
 	// Set by Install before the first session, and not changed afterwards.
 	presences Presences
 	mailboxes Mailboxes // nil: nothing is kept
+	hosts     []Hosts
 	handlers  map[handlerKey]*Handler
 	info      discoInfo
 

@@ -70,9 +70,10 @@ func (q *unacked) count() int { return len(q.entries) - q.head }
 
 func (q *unacked) size() int { return len(q.bytes) - q.start }
 
-func (q *unacked) push(b []byte, at time.Time, c *copies) {
-	q.bytes = append(q.bytes, b...)
-	q.entries = append(q.entries, entry{size: len(b), at: at.UnixMilli(), copies: c})
+// push takes a stanza, which may come in three parts.
+func (q *unacked) push(at time.Time, c *copies, head, to, tail []byte) {
+	q.bytes = append(append(append(q.bytes, head...), to...), tail...)
+	q.entries = append(q.entries, entry{size: len(head) + len(to) + len(tail), at: at.UnixMilli(), copies: c})
 }
 
 // drop forgets the n oldest.

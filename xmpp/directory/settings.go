@@ -145,6 +145,7 @@ func Settings() []Setting {
 		},
 	}
 	table = append(table, limitSettings()...)
+	table = append(table, roomSettings()...)
 	slices.SortFunc(table, func(a, b Setting) int { return strings.Compare(a.Key, b.Key) })
 	return table
 }

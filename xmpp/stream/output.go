@@ -49,7 +49,11 @@ func (l *Listener) giveBack(b *buffer) {
 
 // Send queues the bytes of one whole stanza, which it copies. It never blocks. False says that the stream is over, or is being closed because
 // the client does not take what is sent to it: nothing was queued.
-func (c *Conn) Send(b []byte) bool {
+func (c *Conn) Send(b []byte) bool { return c.SendParts(b, nil, nil) }
+
+// SendParts is Send for a stanza in three parts.
+func (c *Conn) SendParts(head, to, tail []byte) bool {
+	size := len(head) + len(to) + len(tail)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != open && c.state != binding {
@@ -59,7 +63,7 @@ func (c *Conn) Send(b []byte) bool {
 	if c.out != nil {
 		waiting = len(c.out.b)
 	}
-	if waiting+len(b) > c.ln.cfg.Limits().MaxPendingOutput {
+	if waiting+size > c.ln.cfg.Limits().MaxPendingOutput {
 		c.ln.cfg.Meter.Refuse(meter.Output)
 		c.ln.cfg.Log.Info("a client is too slow for what is sent to it; its stream is closed", "remote", c.raw.RemoteAddr().String(), "waiting", waiting)
 		// What waits would not be taken in time, either.
@@ -68,7 +72,7 @@ func (c *Conn) Send(b []byte) bool {
 		return false
 	}
 	buf := c.takeBuffer()
-	buf.b = append(buf.b, b...)
+	buf.b = append(append(append(buf.b, head...), to...), tail...)
 	c.sent++
 	c.wake()
 	return true

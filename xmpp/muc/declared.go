@@ -1,0 +1,225 @@
+package muc
+
+import (
+	"crypto/rand"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/chat-operator/chat-operator/xmpp/core"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/muc/room"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+// DefaultService is the chat service that is always there.
+const DefaultService = "conference"
+
+// maxHistory is how many messages a room keeps for those who enter.
+const maxHistory = 50
+
+// readHosts makes the list of services of the properties.
+func (s *Service) readHosts() {
+	hosts := make(map[string]core.HostItem)
+	add := func(label, name string) {
+		host, err := jid.New("", label+"."+s.sb.Domain(), "")
+		if err == nil && !strings.Contains(label, ".") {
+			hosts[host.Domain()] = core.HostItem{JID: host, Name: name}
+		}
+	}
+	add(DefaultService, "Chat rooms")
+	for _, p := range s.dir.Properties() {
+		if label, ok := strings.CutPrefix(p.Key, directory.RoomServicePrefix); ok && !p.Secret {
+			add(label, p.Value)
+		}
+	}
+	s.hosts.Store(&hosts)
+}
+
+// Watch begins to take note of changed declarations, until cancel is called.
+func (s *Service) Watch() (cancel func()) {
+	cancel = s.dir.Watch(s.directoryChanged)
+	s.readHosts() // what changed before
+	return cancel
+}
+
+// directoryChanged must not wait for a room, so it takes notes for Run.
+func (s *Service) directoryChanged(e directory.Event) {
+	switch e.Kind {
+	case directory.KindProperty:
+		if strings.HasPrefix(e.Identity, directory.RoomServicePrefix) {
+			s.readHosts()
+		}
+	case directory.KindRoom:
+		s.dirty.room(e.Identity)
+	case directory.KindGroup:
+		s.dirty.group(e.Identity)
+	case directory.KindUser:
+		old, next := e.Users()
+		if (old != nil && old.Admin) != (next != nil && next.Admin) {
+			s.dirty.user(e.Identity)
+		}
+	}
+}
+
+// dirty is what rooms have yet to hear.
+type dirty struct {
+	signal chan struct{}
+
+	mu                   sync.Mutex
+	rooms, groups, users []string
+}
+
+func (d *dirty) room(identity string) { d.note(&d.rooms, identity) }
+func (d *dirty) group(name string)    { d.note(&d.groups, name) }
+func (d *dirty) user(name string)     { d.note(&d.users, name) }
+
+func (d *dirty) note(list *[]string, name string) {
+	d.mu.Lock()
+	if !slices.Contains(*list, name) || len(*list) > 64 { // short lists are kept free of repetitions; long ones are soon over
+		*list = append(*list, name)
+	}
+	d.mu.Unlock()
+	select {
+	case d.signal <- struct{}{}:
+	default: // one signal covers everything
+	}
+}
+
+func (d *dirty) take() (rooms, groups, users []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rooms, groups, users = d.rooms, d.groups, d.users
+	d.rooms, d.groups, d.users = nil, nil, nil
+	return rooms, groups, users
+}
+
+// apply tells rooms in memory what has changed.
+func (s *Service) apply() {
+	rooms, groups, users := s.dirty.take()
+	for _, identity := range rooms {
+		local, service, _ := strings.Cut(identity, "@")
+		addr, err := jid.New(local, service+"."+s.sb.Domain(), "")
+		if err != nil {
+			continue
+		}
+		if e := s.find(addr); e != nil {
+			s.with(e, func(r *room.Room) []room.Output { return s.redeclare(e, r) })
+		}
+	}
+	if len(groups) == 0 && len(users) == 0 {
+		return
+	}
+	for _, e := range s.all() {
+		s.with(e, func(r *room.Room) (out []room.Output) {
+			for _, g := range r.Config().Affiliations.Groups() {
+				if slices.Contains(groups, g.Group) {
+					out = r.Reconfigured(r.Config(), out)
+					break
+				}
+			}
+			for _, name := range users {
+				if j, err := jid.New(name, s.sb.Domain(), ""); err == nil {
+					out = r.AdminChanged(j, s.admin(j), out)
+				}
+			}
+			return out
+		})
+	}
+}
+
+// redeclare brings a room in line with its declaration. The room's lock is held.
+func (s *Service) redeclare(e *entry, r *room.Room) []room.Output {
+	old := e.declared
+	next, ok := s.dir.Room(s.identity(e.addr))
+	switch {
+	case !ok && old == nil, next == old:
+		return nil
+	case !ok, old != nil && old.UID != next.UID:
+		return r.Destroyed(room.Destruction{Reason: "The room was removed."}, nil)
+	}
+	if old == nil {
+		s.mu.Lock()
+		s.unmake(e)
+		s.mu.Unlock()
+	}
+	e.declared = next
+	out := r.Reconfigured(s.config(next), nil)
+	if next.Subject != nil && (old == nil || old.Subject == nil || *old.Subject != *next.Subject) {
+		out = r.SetSubject(room.Declared{Subject: *next.Subject, Time: s.now(), ID: s.sb.NewID()}, out)
+	}
+	return out
+}
+
+// config makes a room's configuration of its declaration. No room is archived, so none says that it is; and nobody becomes a member of a declared room
+// by registering with it.
+func (s *Service) config(d *directory.Room) *room.Config {
+	cfg := &room.Config{
+		Name: d.DisplayName, Description: d.Description, MaxOccupants: d.MaxOccupants,
+		Listed: d.Listed, Persistent: true, MembersOnly: d.MembersOnly, Moderated: d.Moderated,
+		NicknameRestricted: d.NicknameRestricted, CanChangeSubject: d.CanChangeSubject, CanInvite: d.CanInvite,
+		CanChangeNickname: d.CanChangeNickname, WhoSeesJIDs: d.WhoSeesJIDs, PrivateMessages: d.PrivateMessages,
+		PresenceBroadcast: d.PresenceBroadcast, History: maxHistory, Affiliations: s.affiliations(d),
+	}
+	if d.PasswordSecret != nil {
+		// The password is in a Secret that this server does not read. A room that is meant to be closed is not left open.
+		cfg.Password = rand.Text()
+	}
+	return cfg
+}
+
+func (s *Service) affiliations(d *directory.Room) *room.Affiliations {
+	entries := make([]room.Entry, 0, len(d.Affiliations))
+	for _, a := range d.Affiliations {
+		entries = append(entries, room.Entry{JID: a.JID, Affiliation: affiliation(a.Affiliation)})
+	}
+	groups := make([]room.GroupEntry, 0, len(d.GroupAffiliations))
+	for _, a := range d.GroupAffiliations {
+		groups = append(groups, room.GroupEntry{Group: a.Group, Affiliation: affiliation(a.Affiliation), Members: members{s.dir, a.Group}})
+	}
+	return room.NewAffiliations(entries, groups)
+}
+
+func affiliation(name directory.AffiliationName) room.Affiliation {
+	switch name {
+	case directory.AffiliationOwner:
+		return room.Owner
+	case directory.AffiliationAdmin:
+		return room.Admin
+	case directory.AffiliationMember:
+		return room.Member
+	case directory.AffiliationOutcast:
+		return room.Outcast
+	}
+	return room.None
+}
+
+// members is a group of the directory, as it is at any time.
+type members struct {
+	dir   *directory.Directory
+	group string
+}
+
+func (m members) Contains(bare jid.JID) bool { return m.dir.IsMember(m.group, bare) }
+func (m members) All() iter.Seq[jid.JID]     { return slices.Values(m.dir.Members(m.group)) }
+
+// temporary is the configuration that a room has which a client makes: open, semi-anonymous, and the maker's.
+func temporary(maker jid.JID) *room.Config {
+	return &room.Config{
+		Listed: true, CanInvite: true, CanChangeSubject: true, CanChangeNickname: true, RegistrationEnabled: true,
+		WhoSeesJIDs: directory.JIDsModerators, PrivateMessages: directory.PrivateAnyone,
+		PresenceBroadcast: []directory.RoomRole{directory.RoleModerator, directory.RoleParticipant, directory.RoleVisitor},
+		History:           maxHistory,
+		Affiliations:      room.NewAffiliations([]room.Entry{{JID: maker, Affiliation: room.Owner}}, nil),
+	}
+}
+
+// declaredSubject is the subject of a room that has just been taken into memory.
+func declaredSubject(d room.Declared, addr jid.JID) *room.Subject {
+	return &room.Subject{
+		XML:   append(append([]byte("<subject>"), xmlstream.AppendEscapedText(nil, []byte(d.Subject))...), "</subject>"...),
+		Plain: d.Subject, From: addr, Time: d.Time,
+	}
+}

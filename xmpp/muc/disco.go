@@ -1,0 +1,174 @@
+package muc
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/chat-operator/chat-operator/xmpp/core"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+const (
+	nsMUC       = "http://jabber.org/protocol/muc" // XEP-0045
+	nsOccupants = "urn:xmpp:occupant-id:0"         // XEP-0421
+)
+
+// maxItems bounds the rooms of one answer.
+const maxItems = 200
+
+// Items implements core.Hosts.
+func (s *Service) Items() []core.HostItem {
+	hosts := *s.hosts.Load()
+	list := make([]core.HostItem, 0, len(hosts))
+	for _, h := range hosts {
+		list = append(list, h)
+	}
+	slices.SortFunc(list, func(a, b core.HostItem) int { return a.JID.Compare(b.JID) })
+	return list
+}
+
+// toService answers what is addressed to a service itself (XEP-0045 §6.1, §6.3).
+func (s *Service) toService(st *stanza.Stanza) {
+	if st.Kind == stanza.Presence {
+		return
+	}
+	request := st.FirstChild()
+	if st.Kind != stanza.IQ || st.Type != stanza.IQGet || st.To.IsFull() {
+		s.refuse(st, stanza.NewError(stanza.ConditionServiceUnavailable, ""))
+		return
+	}
+	switch {
+	case request.Is(stanza.NSPing, "ping"):
+		s.sb.Route(stanza.Result(st, nil))
+	case request.Is(stanza.NSDiscoInfo, "query") && len(request.Attr("node")) == 0:
+		s.sb.Route(stanza.Result(st, s.info(st.To.Domain())))
+	case request.Is(stanza.NSDiscoItems, "query") && len(request.Attr("node")) == 0:
+		payload, bad := s.list(st, request)
+		if bad != nil {
+			s.refuse(st, bad)
+			return
+		}
+		s.sb.Route(stanza.Result(st, payload))
+	case request.Is(stanza.NSDiscoInfo, "query"), request.Is(stanza.NSDiscoItems, "query"):
+		s.refuse(st, stanza.NewError(stanza.ConditionItemNotFound, ""))
+	default:
+		s.refuse(st, stanza.NewError(stanza.ConditionServiceUnavailable, ""))
+	}
+}
+
+func (s *Service) info(domain string) []byte {
+	b := xmlstream.NewBuilder(nil).Open(stanza.NSDiscoInfo, "query")
+	b.Open(stanza.NSDiscoInfo, "identity").Attr("category", "conference").Attr("type", "text").Attr("name", (*s.hosts.Load())[domain].Name).Close()
+	for _, v := range []string{stanza.NSDiscoInfo, stanza.NSDiscoItems, nsMUC, stanza.NSRSM, stanza.NSPing, nsOccupants} {
+		b.Open(stanza.NSDiscoInfo, "feature").Attr("var", v).Close()
+	}
+	return b.Close().Bytes()
+}
+
+// listed is a room as somebody finds it.
+type listed struct {
+	addr jid.JID
+	name string
+}
+
+// list gives a page of the rooms that somebody may find, by address (XEP-0045 §6.3, XEP-0059).
+func (s *Service) list(st *stanza.Stanza, request xmlstream.Element) ([]byte, *stanza.Error) {
+	most, after, before, backwards, bad := page(request.Child(stanza.NSRSM, "set"))
+	if bad != nil {
+		return nil, bad
+	}
+	found := s.visible(st.To.Domain(), st.From)
+	from, to := 0, len(found)
+	byAddress := func(l listed, address string) int { return cmp.Compare(l.addr.String(), address) }
+	if after != "" {
+		i, exact := slices.BinarySearchFunc(found, after, byAddress)
+		if exact {
+			i++
+		}
+		from = i
+	}
+	if before != "" {
+		to, _ = slices.BinarySearchFunc(found, before, byAddress)
+	}
+	from = min(from, to)
+	if backwards {
+		from = max(from, to-most)
+	} else {
+		to = min(to, from+most)
+	}
+	b := xmlstream.NewBuilder(nil).Open(stanza.NSDiscoItems, "query")
+	for _, l := range found[from:to] {
+		b.Open(stanza.NSDiscoItems, "item").Attr("jid", l.addr.String()).Attr("name", l.name).Close()
+	}
+	if request.Child(stanza.NSRSM, "set").Valid() || len(found) > to-from {
+		b.Open(stanza.NSRSM, "set")
+		if from < to {
+			b.Open(stanza.NSRSM, "first").Attr("index", strconv.Itoa(from)).Text(found[from].addr.String()).Close()
+			b.Open(stanza.NSRSM, "last").Text(found[to-1].addr.String()).Close()
+		}
+		b.Open(stanza.NSRSM, "count").Text(strconv.Itoa(len(found))).Close().Close()
+	}
+	return b.Close().Bytes(), nil
+}
+
+// page reads what part of the result is asked for (XEP-0059 §2). Without a wish it is the first part.
+func page(set xmlstream.Element) (most int, after, before string, backwards bool, bad *stanza.Error) {
+	most = maxItems
+	if !set.Valid() {
+		return most, "", "", false, nil
+	}
+	if m := set.Child(stanza.NSRSM, "max"); m.Valid() {
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(m.Text())), 10, 31)
+		if err != nil {
+			return 0, "", "", false, stanza.NewError(stanza.ConditionBadRequest, "The greatest number of items has to be a whole number.")
+		}
+		most = min(most, int(n))
+	}
+	after = string(set.Child(stanza.NSRSM, "after").Text())
+	if c := set.Child(stanza.NSRSM, "before"); c.Valid() {
+		backwards, before = true, string(c.Text())
+	}
+	return most, after, before, backwards, nil
+}
+
+// visible gives the rooms of a service that somebody may find, by address.
+func (s *Service) visible(domain string, who jid.JID) []listed {
+	var found []listed
+	admin := s.admin(who)
+	loaded := make(map[jid.JID]struct{})
+	for _, e := range s.all() {
+		if e.addr.Domain() != domain {
+			continue
+		}
+		loaded[e.addr] = struct{}{}
+		e.mu.Lock()
+		if !e.gone && e.room.Lists(who, admin) {
+			found = append(found, listed{e.addr, e.room.Name()})
+		}
+		e.mu.Unlock()
+	}
+	service := strings.TrimSuffix(domain, "."+s.sb.Domain())
+	for _, d := range s.dir.Rooms() {
+		if d.Service != service || !(d.Listed || admin || s.belongs(d, who)) {
+			continue
+		}
+		addr, err := jid.New(d.RoomName, domain, "")
+		if err != nil {
+			continue
+		}
+		if _, known := loaded[addr]; !known {
+			found = append(found, listed{addr, d.DisplayName})
+		}
+	}
+	slices.SortFunc(found, func(a, b listed) int { return cmp.Compare(a.addr.String(), b.addr.String()) })
+	return found
+}
+
+// belongs reports whether somebody has an affiliation with a declared room, other than being banned.
+func (s *Service) belongs(d *directory.Room, who jid.JID) bool { return s.affiliations(d).Of(who) > 0 }
