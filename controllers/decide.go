@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -148,6 +149,10 @@ func decideProperty(in propertyInputs) []metav1.Condition {
 type namedInputs struct {
 	Problems []problem
 	Claim    claim
+	// Secret is how a room's password stands; nil: there is nothing to say.
+	Secret *finding
+	// Unknown are accounts and groups that the resource names and that are not there.
+	Unknown []string
 	// Active is the message of a resource in force.
 	Active string
 }
@@ -158,10 +163,33 @@ func decideNamed(in namedInputs) []metav1.Condition {
 	if !invalidly(in.Problems, v1alpha1.ReasonInvalidName) {
 		findings = append(findings, in.Claim.findings()...)
 	}
+	if in.Secret != nil {
+		findings = append(findings, *in.Secret)
+	}
 	if len(findings) == 0 {
 		findings = []finding{active(in.Active)}
 	}
-	return conditionsOf(gravest(findings))
+	return conditionsOf(gravest(findings), membersResolved(in.Unknown))
+}
+
+// maxNamed is how many unknown names a message lists.
+const maxNamed = 10
+
+// membersResolved reports names that mean nobody yet. They are applied all the same: whoever they mean may come.
+func membersResolved(unknown []string) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionMembersResolved, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAllResolved, Message: "Everybody who is named exists."}
+	if len(unknown) == 0 {
+		return c
+	}
+	names := unknown[:min(len(unknown), maxNamed)]
+	more := ""
+	if rest := len(unknown) - len(names); rest > 0 {
+		more = fmt.Sprintf(" and %d more", rest)
+	}
+	c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonUnknownMembers
+	c.Message = shorten(fmt.Sprintf("Not there (yet): %s%s. What is declared of them is in force and acts when they come. Create them, or correct the names.",
+		strings.Join(names, ", "), more), maxMessage)
+	return c
 }
 
 func invalidly(problems []problem, reason string) bool {

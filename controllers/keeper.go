@@ -24,7 +24,6 @@ type IdentityStore interface {
 	provision.Identities
 	ListIdentities(ctx context.Context, kind string) ([]store.Identity, error)
 	PutIdentities(ctx context.Context, rows []store.Identity) error
-	DeleteIdentity(ctx context.Context, kind, name string) error
 }
 
 // keptKinds are the kinds that data is remembered of.
@@ -380,7 +379,7 @@ func (k *keeper) purge(ctx context.Context, id identity) error {
 	if id.Kind == directory.KindUser {
 		err = k.store.PurgeAccount(ctx, id.Name)
 	} else {
-		err = k.store.DeleteIdentity(ctx, id.Kind.String(), id.Name)
+		err = k.store.PurgeRoom(ctx, id.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("purging the data of %s %q: %w", id.Kind, id.Name, err)

@@ -23,8 +23,8 @@ type secretProjector struct {
 	namespace string
 	saltKey   []byte
 	log       logr.Logger
-	// users and properties are the queues of those who may name a Secret.
-	users, properties *reportQueue
+	// users, rooms and properties are the queues of those who may name a Secret.
+	users, rooms, properties *reportQueue
 	// seen is told of every Secret that came or changed, after it was projected.
 	seen func(*corev1.Secret)
 
@@ -107,6 +107,13 @@ func (p *secretProjector) report(name string) {
 	}
 	for i := range named.Items {
 		p.users.add(named.Items[i].Name, false)
+	}
+	var closed v1alpha1.ChatRoomList
+	if err := p.client.List(ctx, &closed, options(passwordIndex)...); err != nil {
+		p.log.Error(err, "Could not look up which rooms take their password from a Secret", "secret", name)
+	}
+	for i := range closed.Items {
+		p.rooms.add(closed.Items[i].Name, false)
 	}
 	var valued v1alpha1.SystemPropertyList
 	if err := p.client.List(ctx, &valued, options(valueIndex)...); err != nil {

@@ -72,7 +72,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 
 	users := &users{directory: o.Directory, client: mgr.GetCache(), provision: o.Provision, saltKey: o.InstallationKey, endpoint: o.Endpoint}
 	groups := &groups{directory: o.Directory}
-	rooms := &rooms{directory: o.Directory}
+	rooms := &rooms{directory: o.Directory, client: mgr.GetCache(), namespace: o.Namespace}
+	o.Directory.UsePasswords(rooms.password)
 	properties := &systemProperties{directory: o.Directory, client: mgr.GetCache(), live: mgr.GetAPIReader()}
 
 	for _, index := range []struct {
@@ -81,6 +82,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 		keyOf client.IndexerFunc
 	}{
 		{&v1alpha1.ChatUser{}, credentialIndex, credentialIndexer},
+		{&v1alpha1.ChatRoom{}, passwordIndex, passwordIndexer},
 		{&v1alpha1.SystemProperty{}, valueIndex, valueIndexer},
 	} {
 		if err := mgr.GetFieldIndexer().IndexField(ctx, index.obj, index.name, index.keyOf); err != nil {
@@ -106,7 +108,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	}
 	secrets := &secretProjector{
 		directory: o.Directory, client: mgr.GetCache(), namespace: o.Namespace, saltKey: o.InstallationKey, log: o.Log,
-		users: &userProjector.queue, properties: &propertyProjector.queue,
+		users: &userProjector.queue, rooms: &roomProjector.queue, properties: &propertyProjector.queue,
 		seen: func(s *corev1.Secret) {
 			keeper.secretSeen(s)
 			sweeper.secretSeen(s)
@@ -115,6 +117,9 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	if err := secrets.register(ctx, mgr.GetCache()); err != nil {
 		return nil, err
 	}
+
+	mentions := &mentions{directory: o.Directory, groups: &groupProjector.queue, rooms: &roomProjector.queue, clock: o.Clock}
+	mentions.watch()
 
 	synced := &syncer{
 		directory: o.Directory, properties: properties, log: o.Log,
@@ -129,7 +134,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 			leadership: leadership, config: mgr.GetConfig(), namespace: o.Namespace, timing: o.LeaseTiming, log: o.Log.WithName("leadership"),
 		}
 	}
-	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper} {
+	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper, mentions} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, err
 		}

@@ -39,7 +39,7 @@ func (s *sweeper) watch() {
 }
 
 func (s *sweeper) secretSeen(secret *corev1.Secret) {
-	if secret.Type == provision.TypeVerifiers && len(secret.OwnerReferences) == 0 {
+	if secret.Type == provision.TypeVerifiers && len(secret.OwnerReferences) == 0 || secret.Type == provision.TypeRoomPassword {
 		s.poke()
 	}
 }
@@ -92,6 +92,11 @@ func (s *sweeper) sweep(ctx context.Context) (time.Time, error) {
 	return s.provision.Sweep(ctx, secrets.Items, func(name string) bool {
 		var users v1alpha1.ChatUserList
 		err := s.cache.List(ctx, &users, client.InNamespace(s.namespace), client.MatchingFields{credentialIndex: name}, client.UnsafeDisableDeepCopy)
-		return err != nil || len(users.Items) > 0
+		if err != nil || len(users.Items) > 0 {
+			return true
+		}
+		var rooms v1alpha1.ChatRoomList
+		err = s.cache.List(ctx, &rooms, client.InNamespace(s.namespace), client.MatchingFields{passwordIndex: name}, client.UnsafeDisableDeepCopy)
+		return err != nil || len(rooms.Items) > 0
 	})
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
-	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
 // Translation: each kind has one pure function from the resource to the entry of
@@ -69,26 +68,6 @@ func modifiedAt(obj metav1.Object, status *v1alpha1.CommonStatus) time.Time {
 		return status.ModifiedAt.UTC()
 	}
 	return createdAt(obj)
-}
-
-// bareAddress prepares an address that stands for somebody, or for a host.
-func bareAddress(text string) (jid.JID, error) {
-	j, err := jid.Parse(text)
-	if err != nil {
-		return jid.JID{}, err
-	}
-	if !j.IsBare() {
-		return jid.JID{}, fmt.Errorf("an address without a resource is needed: leave out what follows the slash")
-	}
-	return j, nil
-}
-
-// member prepares an entry of a group: a username of this server, or an address.
-func member(text, domain string) (jid.JID, error) {
-	if strings.Contains(text, "@") {
-		return bareAddress(text)
-	}
-	return jid.New(text, domain, "")
 }
 
 // properties sorts declared keys and values.

@@ -48,7 +48,7 @@ func memberList(path string, names []string, domain string) ([]jid.JID, []proble
 	seen := make(map[jid.JID]struct{}, len(names))
 	for i, name := range names {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		j, err := member(name, domain)
+		j, err := directory.ParseMember(name, domain)
 		if err != nil {
 			problems = append(problems, invalidValue(at, "%q is neither a username nor an address: %v. Correct or remove the entry.", name, err))
 			continue

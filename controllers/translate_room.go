@@ -22,43 +22,44 @@ func translateRoom(r *v1alpha1.ChatRoom) (directory.Room, []problem) {
 	if r.Spec.PasswordSecretRef != nil {
 		password = &directory.SecretKey{Name: r.Spec.PasswordSecretRef.Name, Key: v1alpha1.PasswordKey}
 	}
-	return directory.Room{
-		Ref:                 ref(r),
-		RoomName:            name,
-		Service:             r.EffectiveService(),
-		DisplayName:         or(r.Spec.DisplayName, name),
-		Description:         value(r.Spec.Description),
-		Subject:             r.Spec.Subject,
-		MaxOccupants:        int(value(r.Spec.MaxOccupants)),
-		PasswordSecret:      password,
-		Listed:              or(r.Spec.Listed, true),
-		Persistent:          or(r.Spec.Persistent, true),
-		MembersOnly:         value(r.Spec.MembersOnly),
-		Moderated:           value(r.Spec.Moderated),
-		Archived:            or(r.Spec.Archived, true),
-		RegistrationEnabled: or(r.Spec.RegistrationEnabled, true),
-		NicknameRestricted:  value(r.Spec.NicknameRestricted),
-		CanChangeSubject:    value(r.Spec.CanChangeSubject),
-		CanInvite:           value(r.Spec.CanInvite),
-		CanChangeNickname:   or(r.Spec.CanChangeNickname, true),
-		WhoSeesJIDs:         directory.WhoSeesJIDs(or(r.Spec.WhoSeesJIDs, v1alpha1.WhoSeesJIDsModerators)),
-		PrivateMessages:     directory.PrivateMessages(or(r.Spec.PrivateMessages, v1alpha1.PrivateMessagesAnyone)),
-		PresenceBroadcast:   presenceBroadcast(r.Spec.PresenceBroadcast),
-		Affiliations:        affiliations,
-		GroupAffiliations:   groupAffiliations(r.Spec.GroupAffiliations),
-		InBandPolicy:        directory.InBandPolicy(value(r.Spec.InBandPolicy)),
-		DeletionPolicy:      directory.DeletionPolicy(or(r.Spec.DeletionPolicy, v1alpha1.DeletionPolicyDelete)),
-		Managed:             managed(r),
-		CreatedAt:           createdAt(r),
-		ModifiedAt:          modifiedAt(r, &r.Status.CommonStatus),
-	}, problems
+	room := directory.NewRoom(name, r.EffectiveService())
+	room.Ref = ref(r)
+	set(&room.DisplayName, r.Spec.DisplayName)
+	set(&room.Description, r.Spec.Description)
+	room.Subject = r.Spec.Subject
+	room.MaxOccupants = int(value(r.Spec.MaxOccupants))
+	room.PasswordSecret = password
+	set(&room.Listed, r.Spec.Listed)
+	set(&room.Persistent, r.Spec.Persistent)
+	set(&room.MembersOnly, r.Spec.MembersOnly)
+	set(&room.Moderated, r.Spec.Moderated)
+	set(&room.Archived, r.Spec.Archived)
+	set(&room.RegistrationEnabled, r.Spec.RegistrationEnabled)
+	set(&room.NicknameRestricted, r.Spec.NicknameRestricted)
+	set(&room.CanChangeSubject, r.Spec.CanChangeSubject)
+	set(&room.CanInvite, r.Spec.CanInvite)
+	set(&room.CanChangeNickname, r.Spec.CanChangeNickname)
+	set(&room.WhoSeesJIDs, (*directory.WhoSeesJIDs)(r.Spec.WhoSeesJIDs))
+	set(&room.PrivateMessages, (*directory.PrivateMessages)(r.Spec.PrivateMessages))
+	if r.Spec.PresenceBroadcast != nil {
+		room.PresenceBroadcast = presenceBroadcast(r.Spec.PresenceBroadcast)
+	}
+	room.Affiliations = affiliations
+	room.GroupAffiliations = groupAffiliations(r.Spec.GroupAffiliations)
+	room.InBandPolicy = directory.InBandPolicy(value(r.Spec.InBandPolicy))
+	set(&room.DeletionPolicy, (*directory.DeletionPolicy)(r.Spec.DeletionPolicy))
+	room.Managed, room.CreatedAt, room.ModifiedAt = managed(r), createdAt(r), modifiedAt(r, &r.Status.CommonStatus)
+	return room, problems
 }
 
-// presenceBroadcast tells an absent list (all roles) from an empty one (none).
-func presenceBroadcast(roles []v1alpha1.PresenceRole) []directory.RoomRole {
-	if roles == nil {
-		return []directory.RoomRole{directory.RoleModerator, directory.RoleParticipant, directory.RoleVisitor}
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
 	}
+}
+
+// presenceBroadcast gives the roles sorted; of an empty list there are none.
+func presenceBroadcast(roles []v1alpha1.PresenceRole) []directory.RoomRole {
 	list := make([]directory.RoomRole, 0, len(roles))
 	for _, role := range roles {
 		list = append(list, directory.RoomRole(role))
@@ -78,7 +79,7 @@ func affiliations(declared []v1alpha1.RoomAffiliation) ([]directory.Affiliation,
 	at := make(map[jid.JID]int, len(declared))
 	for i, a := range declared {
 		path := fmt.Sprintf("spec.affiliations[%d].jid", i)
-		j, err := bareAddress(a.JID)
+		j, err := directory.ParseBare(a.JID)
 		if err != nil {
 			problems = append(problems, invalidValue(path, "%q is no address: %v. Correct or remove the entry.", a.JID, err))
 			continue

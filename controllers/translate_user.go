@@ -70,7 +70,7 @@ func contacts(own jid.JID, roster []v1alpha1.Contact) ([]directory.Contact, []pr
 	at := make(map[jid.JID]int, len(roster))
 	for i, c := range roster {
 		path := fmt.Sprintf("spec.roster[%d].jid", i)
-		j, err := bareAddress(c.JID)
+		j, err := directory.ParseBare(c.JID)
 		if err != nil {
 			problems = append(problems, invalidValue(path, "%q is no address: %v. Correct or remove the entry.", c.JID, err))
 			continue

@@ -47,10 +47,16 @@ type Listener struct {
 	Flag string // the option that sets the address, for errors
 }
 
+// Proposer changes what is declared.
+type Proposer interface {
+	account.Proposer
+	muc.Proposer
+}
+
 // Deps is what the server stands on.
 type Deps struct {
 	Directory *directory.Directory
-	Proposer  account.Proposer
+	Proposer  Proposer
 	Roster    account.RosterStore
 	Offline   account.OfflineStore  // nil: no messages are kept for those who are offline
 	Last      account.LastStore     // nil: nobody learns when an account was there last
@@ -138,7 +144,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		Attempts:  s.attempts, Meter: s.meter,
 	})
 	s.sb = core.New(core.Config{Directory: deps.Directory, Log: log, Meter: s.meter})
-	s.rooms = muc.New(muc.Config{Switchboard: s.sb, Directory: deps.Directory, Key: cfg.InstallationKey, Log: log})
+	s.rooms = muc.New(muc.Config{Switchboard: s.sb, Directory: deps.Directory, Proposer: deps.Proposer, Key: cfg.InstallationKey, Log: log})
 	s.sb.UseHosts(s.rooms) // XEP-0045
 	if deps.Offline != nil {
 		s.offline = account.NewOffline(account.OfflineConfig{Directory: deps.Directory, Store: deps.Offline, Log: log})

@@ -29,9 +29,11 @@ const (
 	TypeBinding corev1.SecretType = "servicebinding.io/xmpp"
 	// TypeVerifiers is that of Secrets that hold SCRAM verifiers and nothing else.
 	TypeVerifiers corev1.SecretType = "chat-operator.io/scram-verifiers"
+	// TypeRoomPassword is that of Secrets that hold what people have to know to enter a room.
+	TypeRoomPassword corev1.SecretType = "chat-operator.io/room-password"
 )
 
-// forAnnotation is on issued Secrets and names the ChatUser in full.
+// forAnnotation is on issued Secrets and names the ChatUser or ChatRoom in full.
 const forAnnotation = "chat-operator.io/for"
 
 const (
@@ -75,8 +77,8 @@ func ownLabels(user string) map[string]string {
 	return map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.UserLabel: userLabel(user)}
 }
 
-func ownedBy(u *v1alpha1.ChatUser) metav1.OwnerReference {
-	return *metav1.NewControllerRef(u, v1alpha1.GroupVersion.WithKind("ChatUser"))
+func ownedBy(owner client.Object, kind string) metav1.OwnerReference {
+	return *metav1.NewControllerRef(owner, v1alpha1.GroupVersion.WithKind(kind))
 }
 
 // ForeignSecretError says that the name of a generated Secret is taken by one that
@@ -103,7 +105,7 @@ func (p *Provisioner) GeneratePassword(ctx context.Context, u *v1alpha1.ChatUser
 			Namespace:       p.namespace,
 			Name:            GeneratedSecretName(u.Name),
 			Labels:          ownLabels(u.Name),
-			OwnerReferences: []metav1.OwnerReference{ownedBy(u)},
+			OwnerReferences: []metav1.OwnerReference{ownedBy(u, "ChatUser")},
 		},
 		Type: TypeBinding,
 		StringData: map[string]string{
@@ -144,10 +146,20 @@ func (p *Provisioner) GeneratePassword(ctx context.Context, u *v1alpha1.ChatUser
 	return err
 }
 
-// issueSecret makes a Secret of its own for a password that came in, holding SCRAM
+// issueVerifiers makes a Secret of its own for a password that came in, holding SCRAM
 // verifiers only.
-func (p *Provisioner) issueSecret(ctx context.Context, user string, c auth.Credential) (*corev1.Secret, error) {
-	base := user
+func (p *Provisioner) issueVerifiers(ctx context.Context, user string, c auth.Credential) (*corev1.Secret, error) {
+	return p.issue(ctx, user, TypeVerifiers, ownLabels(user), verifierData(c))
+}
+
+// issueRoomPassword makes a Secret of its own for the password of a ChatRoom.
+func (p *Provisioner) issueRoomPassword(ctx context.Context, room, password string) (*corev1.Secret, error) {
+	return p.issue(ctx, room, TypeRoomPassword, map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy},
+		map[string][]byte{v1alpha1.PasswordKey: []byte(password)})
+}
+
+func (p *Provisioner) issue(ctx context.Context, of string, kind corev1.SecretType, labels map[string]string, data map[string][]byte) (*corev1.Secret, error) {
+	base := of
 	if len(base) > 200 {
 		base = strings.TrimRight(base[:200], "-.")
 	}
@@ -155,11 +167,11 @@ func (p *Provisioner) issueSecret(ctx context.Context, user string, c auth.Crede
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   p.namespace,
 			Name:        base + "-" + strings.ToLower(rand.Text()[:10]),
-			Labels:      ownLabels(user),
-			Annotations: map[string]string{forAnnotation: user},
+			Labels:      labels,
+			Annotations: map[string]string{forAnnotation: of},
 		},
-		Type: TypeVerifiers,
-		Data: verifierData(c),
+		Type: kind,
+		Data: data,
 	}
 	if err := p.create(ctx, secret); err != nil {
 		return nil, err
@@ -174,20 +186,20 @@ func verifierData(c auth.Credential) map[string][]byte {
 	}
 }
 
-// adopt makes a user the owner of a Secret that was issued before the user
-// existed, so that it goes when the user goes. Failing at it costs nothing: an
+// adopt makes a user or a room the owner of a Secret that was issued before it
+// existed, so that it goes when its owner goes. Failing at it costs nothing: an
 // unreferenced Secret is swept.
-func (p *Provisioner) adopt(ctx context.Context, secret *corev1.Secret, u *v1alpha1.ChatUser) {
+func (p *Provisioner) adopt(ctx context.Context, secret *corev1.Secret, owner client.Object, kind string) {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid":             secret.UID,
-		"ownerReferences": []metav1.OwnerReference{ownedBy(u)},
+		"ownerReferences": []metav1.OwnerReference{ownedBy(owner, kind)},
 	}})
 	if err == nil {
 		err = p.patch(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: secret.Name}},
 			client.RawPatch(types.MergePatchType, patch))
 	}
 	if err != nil {
-		p.log.Error(err, "Could not make the user own its Secret; it is swept once the user is gone", "secret", secret.Name, "chatUser", u.Name)
+		p.log.Error(err, "Could not give a Secret its owner; it is swept once that is gone", "secret", secret.Name, "kind", kind, "owner", owner.GetName())
 	}
 }
 
@@ -248,8 +260,8 @@ func (p *Provisioner) rewriteSecret(ctx context.Context, name string, c auth.Cre
 // orphaned: longer than any creation takes.
 const SweepGrace = time.Minute
 
-// Sweep deletes the Secrets that a creation left behind which died half way or lost.
-// Referenced says whether a ChatUser names a Secret. It returns when the next candidate
+// Sweep deletes the Secrets that a creation or change left behind which died half way or lost.
+// Referenced says whether a ChatUser or ChatRoom names a Secret. It returns when the next candidate
 // comes of age; zero if there is none.
 func (p *Provisioner) Sweep(ctx context.Context, secrets []corev1.Secret, referenced func(name string) bool) (next time.Time, err error) {
 	now := p.clock.Now()
@@ -275,30 +287,42 @@ func (p *Provisioner) Sweep(ctx context.Context, secrets []corev1.Secret, refere
 			continue
 		}
 		if orphan {
-			p.log.Info("Deleted a Secret that no user names", "secret", s.Name)
+			p.log.Info("Deleted a Secret that nothing names", "secret", s.Name)
 		}
 	}
 	return next, errors.Join(failed...)
 }
 
-// orphaned says whether the ChatUser that a Secret was made for does not name it.
+// orphaned says whether the ChatUser or ChatRoom that a Secret was made for does not name it.
 func (p *Provisioner) orphaned(ctx context.Context, name string) (bool, error) {
 	var secret corev1.Secret
 	if err := p.get(ctx, name, &secret); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
-	var user v1alpha1.ChatUser
-	err := p.get(ctx, secret.Annotations[forAnnotation], &user)
-	if apierrors.IsNotFound(err) {
-		return sweepable(&secret), nil
+	if !sweepable(&secret) {
+		return false, nil
 	}
-	if err != nil {
-		return false, err
+	var err error
+	named := ""
+	if of := secret.Annotations[forAnnotation]; secret.Type == TypeRoomPassword {
+		var room v1alpha1.ChatRoom
+		if err = p.get(ctx, of, &room); err == nil && room.Spec.PasswordSecretRef != nil {
+			named = room.Spec.PasswordSecretRef.Name
+		}
+	} else {
+		var user v1alpha1.ChatUser
+		if err = p.get(ctx, of, &user); err == nil && user.Spec.Credentials != nil {
+			named = user.Spec.Credentials.SecretRef.Name
+		}
 	}
-	return sweepable(&secret) && (user.Spec.Credentials == nil || user.Spec.Credentials.SecretRef.Name != name), nil
+	return named != name, client.IgnoreNotFound(err)
 }
 
+// sweepable says whether a Secret is one that this program issued and that may have lost its purpose. What a user owns goes with the user; a
+// room may own the password that it had before as well.
 func sweepable(s *corev1.Secret) bool {
-	return s.Type == TypeVerifiers && s.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy &&
-		len(s.OwnerReferences) == 0 && s.DeletionTimestamp == nil
+	if s.Labels[v1alpha1.ManagedByLabel] != v1alpha1.ManagedBy || s.DeletionTimestamp != nil {
+		return false
+	}
+	return s.Type == TypeRoomPassword || s.Type == TypeVerifiers && len(s.OwnerReferences) == 0
 }

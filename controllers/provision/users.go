@@ -128,10 +128,10 @@ func (p *Provisioner) declare(ctx context.Context, u directory.NewUser) (made, e
 	unlock := p.LockName(directory.KindUser, u.Username)
 	defer unlock()
 	name := v1alpha1.EncodeName(u.Username)
-	if err := p.purgeLeftovers(ctx, u.Username, name); err != nil {
+	if err := p.purgeLeftovers(ctx, directory.KindUser, u.Username, name, &v1alpha1.ChatUser{}); err != nil {
 		return made{}, err
 	}
-	secret, err := p.issueSecret(ctx, name, credential)
+	secret, err := p.issueVerifiers(ctx, name, credential)
 	if err != nil {
 		return made{}, explain(err, "Secret", name)
 	}
@@ -151,7 +151,7 @@ func (p *Provisioner) declare(ctx context.Context, u directory.NewUser) (made, e
 		}
 		user = &there
 	}
-	p.adopt(ctx, secret, user)
+	p.adopt(ctx, secret, user, "ChatUser")
 	return made{username: u.Username, user: user, secret: secret}, nil
 }
 
@@ -247,7 +247,7 @@ func (p *Provisioner) UpdateUser(ctx context.Context, by directory.Actor, userna
 		return err
 	}
 	if issued != nil {
-		p.adopt(ctx, issued, changed)
+		p.adopt(ctx, issued, changed, "ChatUser")
 		version = issued.ResourceVersion
 	}
 	return await(ctx, func(ctx context.Context) error {
@@ -284,7 +284,7 @@ func (p *Provisioner) setPassword(ctx context.Context, by directory.Actor, user 
 	if err := p.permit(by, user, user.Spec.InBandPolicy, []fieldpath.Path{credentialsPath()}); err != nil {
 		return "", nil, err
 	}
-	issued, err = p.issueSecret(ctx, user.Name, credential)
+	issued, err = p.issueVerifiers(ctx, user.Name, credential)
 	if err != nil {
 		return "", nil, explain(err, "Secret", user.Name)
 	}
@@ -361,63 +361,26 @@ func (p *Provisioner) DeleteUser(ctx context.Context, by directory.Actor, userna
 	if err != nil {
 		return err
 	}
-	uid, err := p.deleteUser(ctx, by, username, name)
-	if err != nil {
-		return err
+	err = deletion[*v1alpha1.ChatUser]{
+		by: by, kind: directory.KindUser, identity: username, resource: kindUser, name: name,
+		obj:    func() *v1alpha1.ChatUser { return &v1alpha1.ChatUser{} },
+		policy: func(u *v1alpha1.ChatUser) *v1alpha1.InBandPolicy { return u.Spec.InBandPolicy },
+		retain: func(u *v1alpha1.ChatUser) bool { return retains(u.Spec.DeletionPolicy) },
+		permit: func(u *v1alpha1.ChatUser) error { return declares(u, username) },
+	}.carryOut(ctx, p)
+	if err == nil {
+		p.forgetUser(ctx, by, username)
 	}
-	if err := await(ctx, func(ctx context.Context) error {
-		return p.directory.WaitGone(ctx, directory.KindUser, username, uid)
-	}); err != nil {
-		return err
-	}
-	if err := p.purgeIntended(ctx, username, uid); err != nil {
-		return fmt.Errorf("user %q is deleted, its data is purged later: %w", username, errors.Join(directory.ErrNotYetActive, err))
-	}
-	p.forgetContact(ctx, by, username)
-	return nil
+	return err
 }
 
-// deleteUser writes down that the data goes as well, and deletes the resource. If
-// the deletion failed for certain, the intent is taken back.
-func (p *Provisioner) deleteUser(ctx context.Context, by directory.Actor, username, name string) (uid string, err error) {
-	unlock := p.LockName(directory.KindUser, username)
-	defer unlock()
-	for range maxTries {
-		var user v1alpha1.ChatUser
-		if err := p.get(ctx, name, &user); err != nil {
-			return "", explain(err, kindUser, username)
-		}
-		if err := declares(&user, username); err != nil {
-			return "", err
-		}
-		if err := p.permitDelete(by, &user, user.Spec.InBandPolicy); err != nil {
-			return "", err
-		}
-		undo, err := p.intendPurge(ctx, username, &user)
-		if err != nil {
-			return "", err
-		}
-		// As it is: permission was given for this state of it.
-		err = p.removeAsIs(ctx, &user)
-		if err == nil {
-			return string(user.UID), nil
-		}
-		if Unreachable(err) && !apierrors.IsTooManyRequests(err) {
-			// It may have been deleted. The intent stands; if the user turns out to
-			// be there still, whoever settles names takes it back.
-			return "", explain(err, kindUser, username)
-		}
-		undo()
-		if !apierrors.IsConflict(err) {
-			return "", explain(err, kindUser, username)
-		}
-	}
-	return "", fmt.Errorf("user %q: %w", username, directory.ErrConflict)
+func retains(policy *v1alpha1.DeletionPolicy) bool {
+	return policy != nil && *policy == v1alpha1.DeletionPolicyRetain
 }
 
-// forgetContact takes a deleted user out of the rosters of others: the remembered
-// ones, and the declared ones that may be changed. The rest keep a contact that is not there any more.
-func (p *Provisioner) forgetContact(ctx context.Context, by directory.Actor, username string) {
+// forgetUser takes a deleted user out of rosters, the remembered ones and the declared, out of groups, and out of rooms. What may not be
+// changed from here keeps a name that is not there any more.
+func (p *Provisioner) forgetUser(ctx context.Context, by directory.Actor, username string) {
 	if err := p.forget(ctx, username); err != nil {
 		p.log.Error(err, "Left a deleted user in remembered rosters", "username", username)
 	}
@@ -425,12 +388,25 @@ func (p *Provisioner) forgetContact(ctx context.Context, by directory.Actor, use
 	if err != nil {
 		return
 	}
-	for _, u := range p.directory.Users() {
-		if _, has := u.Contact(address); !has {
-			continue
+	left := func(where, name string, err error) {
+		if err != nil && !errors.Is(err, directory.ErrNotFound) {
+			p.log.Info("Left a deleted user where it was declared", "username", username, "kind", where, "name", name, "reason", err.Error())
 		}
-		if err := p.deleteContact(ctx, by, u.Username, address); err != nil && !errors.Is(err, directory.ErrNotFound) {
-			p.log.Info("Left a deleted user in a declared roster", "chatUser", u.Ref.Name, "reason", err.Error())
+	}
+	for _, u := range p.directory.Users() {
+		if _, has := u.Contact(address); has {
+			left(kindUser, u.Ref.Name, p.deleteContact(ctx, by, u.Username, address))
+		}
+	}
+	gone := []jid.JID{address}
+	for _, g := range p.directory.Groups() {
+		if slices.Contains(g.Members, address) || slices.Contains(g.Admins, address) {
+			left(kindGroup, g.Ref.Name, p.updateGroup(ctx, by, g.GroupName, directory.GroupUpdate{RemoveMembers: gone, RemoveAdmins: gone}))
+		}
+	}
+	for _, r := range p.directory.Rooms() {
+		if slices.ContainsFunc(r.Affiliations, func(a directory.Affiliation) bool { return a.JID == address }) {
+			left(kindRoom, r.Ref.Name, p.updateRoom(ctx, by, r.Identity(), directory.RoomUpdate{Affiliations: []directory.Affiliation{{JID: address}}}))
 		}
 	}
 }
@@ -438,22 +414,8 @@ func (p *Provisioner) forgetContact(ctx context.Context, by directory.Actor, use
 // userResource finds the resource that declares a user: in the directory, else,
 // in case the projection lags, at the API server under the name it would have.
 func (p *Provisioner) userResource(ctx context.Context, username string) (string, error) {
-	if holder, ok := p.directory.Holder(directory.KindUser, username); ok {
-		return holder.Name, nil
-	}
-	missing := fmt.Errorf("user %q: %w", username, directory.ErrNotFound)
-	if !p.lookups.allow() {
-		return "", missing
-	}
-	var user v1alpha1.ChatUser
-	name := v1alpha1.EncodeName(username)
-	if err := p.get(ctx, name, &user); err != nil {
-		return "", explain(err, "user", username)
-	}
-	if err := declares(&user, username); err != nil {
-		return "", err
-	}
-	return name, nil
+	return locate(ctx, p, directory.KindUser, username, v1alpha1.EncodeName(username), &v1alpha1.ChatUser{},
+		func(u *v1alpha1.ChatUser) error { return declares(u, username) })
 }
 
 // declares fails when a resource is that of another user: between the look at the directory and the look at

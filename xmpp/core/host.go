@@ -102,6 +102,14 @@ func (sb *Switchboard) Hand(to jid.JID, stanzas []byte, ends []int) bool {
 	return true
 }
 
+// RemoteAddr gives the network address of a session's client, as far as it is known.
+func (sb *Switchboard) RemoteAddr(full jid.JID) string {
+	if s := sb.table.find(full.Local(), full.Resource()); s != nil && full.Domain() == sb.domain {
+		return s.Info().RemoteAddr
+	}
+	return ""
+}
+
 // NewID gives a fresh stanza id (XEP-0359): later ones are greater, as text too.
 func (sb *Switchboard) NewID() string { return string(appendStanzaID(nil, sb.nextID(sb.now()))) }
 

@@ -26,10 +26,13 @@ type Directory struct {
 	members    *memberships
 	secrets    *index[storedSecret]
 	settings   *settings
+	passwords  Passwords
 
 	mu sync.Mutex
 	// secretUsers has the users in force that name a Secret, whether it is there or not.
-	secretUsers map[string][]string
+	secretUsers secretNames
+	// secretRooms has the rooms in force that name one.
+	secretRooms secretNames
 	waiters     map[waitKey][]*waiter
 	watchers    watchers
 }
@@ -52,7 +55,8 @@ func New(domain string) *Directory {
 		members:     newMemberships(),
 		secrets:     newIndex[storedSecret](),
 		settings:    newSettings(),
-		secretUsers: map[string][]string{},
+		secretUsers: secretNames{},
+		secretRooms: secretNames{},
 		waiters:     map[waitKey][]*waiter{},
 	}
 }
@@ -93,37 +97,18 @@ func (d *Directory) userChanged(old, next *User) {
 	credential := false
 	switch {
 	case old == nil:
-		d.linkSecret(after, next.Username)
+		d.secretUsers.link(after, next.Username)
 	case next == nil:
-		d.unlinkSecret(before, old.Username)
+		d.secretUsers.unlink(before, old.Username)
 	case before != after:
-		d.unlinkSecret(before, old.Username)
-		d.linkSecret(after, next.Username)
+		d.secretUsers.unlink(before, old.Username)
+		d.secretUsers.link(after, next.Username)
 		was, _ := d.Secret(before)
 		is, _ := d.Secret(after)
 		credential = !sameSecret(was, is)
 	}
 	d.watchers.tell(event(KindUser, old, next, credential))
 	d.reselect(old, next)
-}
-
-func (d *Directory) linkSecret(name, username string) {
-	if name != "" {
-		d.secretUsers[name] = append(d.secretUsers[name], username)
-	}
-}
-
-func (d *Directory) unlinkSecret(name, username string) {
-	list := d.secretUsers[name]
-	i := slices.Index(list, username)
-	if i < 0 {
-		return
-	}
-	if list = slices.Delete(list, i, i+1); len(list) == 0 {
-		delete(d.secretUsers, name)
-		return
-	}
-	d.secretUsers[name] = list
 }
 
 // PutSecret takes a credential in. A Secret with the same content as before only moves the
@@ -155,11 +140,16 @@ func (d *Directory) DeleteSecret(name string) {
 	d.wake(kindSecret, []string{name})
 }
 
-// credentialChanged tells the watchers of every user in force that names the Secret.
+// credentialChanged tells the watchers of every user and every room in force that names the Secret.
 func (d *Directory) credentialChanged(name string) {
 	for _, username := range d.secretUsers[name] {
 		if u, ok := d.users.holders.get(username); ok {
 			d.watchers.tell(event(KindUser, u, u, true))
+		}
+	}
+	for _, identity := range d.secretRooms[name] {
+		if r, ok := d.rooms.holders.get(identity); ok {
+			d.watchers.tell(event(KindRoom, r, r, true))
 		}
 	}
 }
@@ -190,18 +180,14 @@ func (d *Directory) DeleteGroup(name, uid string) {
 func (d *Directory) PutRoom(r Room) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.wake(KindRoom, d.rooms.put(&r, func(old, next *Room) {
-		d.watchers.tell(event(KindRoom, old, next, false))
-	}))
+	d.wake(KindRoom, d.rooms.put(&r, d.roomChanged))
 }
 
 // DeleteRoom removes the room that a resource declared; see DeleteUser about uid.
 func (d *Directory) DeleteRoom(name, uid string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.wake(KindRoom, d.rooms.delete(name, uid, func(old, next *Room) {
-		d.watchers.tell(event(KindRoom, old, next, false))
-	}))
+	d.wake(KindRoom, d.rooms.delete(name, uid, d.roomChanged))
 }
 
 // PutProperty takes the declared state of a system property in. The error, an

@@ -23,9 +23,10 @@ type Local struct {
 	// a key); its error is returned instead of making the change.
 	Refuse func(method, subject string) error
 
-	dir *Directory
-	mu  sync.Mutex
-	uid int
+	dir       *Directory
+	passwords sync.Map // of rooms: string by SecretKey
+	mu        sync.Mutex
+	uid       int
 }
 
 var _ Proposer = (*Local)(nil)

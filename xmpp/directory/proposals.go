@@ -37,6 +37,40 @@ type UserUpdate struct {
 	Admin       *bool
 }
 
+// RoomUpdate changes what is not nil, and leaves the rest.
+type RoomUpdate struct {
+	DisplayName, Description, Subject *string
+	MaxOccupants                      *int
+	// Password is kept in a Secret of its own; empty: none is needed any more.
+	Password *string
+
+	Listed, Persistent, MembersOnly, Moderated, Archived *bool
+	RegistrationEnabled, NicknameRestricted              *bool
+	CanChangeSubject, CanInvite, CanChangeNickname       *bool
+
+	WhoSeesJIDs       *WhoSeesJIDs
+	PrivateMessages   *PrivateMessages
+	PresenceBroadcast *[]RoomRole
+	// Affiliations are changes: an empty affiliation takes the entry away. Other entries stay.
+	Affiliations      []Affiliation
+	GroupAffiliations []GroupAffiliation
+	// Permit is asked whether the room may be changed as it is at that moment, each time that others were quicker; nil: it may.
+	Permit RoomPermit
+}
+
+// RoomPermit says why somebody may not do to a room with these affiliations what is wished for.
+type RoomPermit func(now []Affiliation, groups []GroupAffiliation) error
+
+// GroupUpdate changes what is not nil, and leaves the rest. Of lists it names what comes and what goes, so that nothing is lost when two
+// change a group at once.
+type GroupUpdate struct {
+	DisplayName, Description  *string
+	AddMembers, RemoveMembers []jid.JID
+	AddAdmins, RemoveAdmins   []jid.JID
+	Properties                *[]Property
+	SharedRoster              *SharedRoster
+}
+
 // Proposer takes wishes to change declarations. Each method returns once the change
 // is in force in this process, or with one of this package's errors. Callers declare the subset
 // they use; the whole is here for those who implement it.
@@ -53,4 +87,13 @@ type Proposer interface {
 	// PutProperty sets a system property, which has to be there already if mustExist is set.
 	PutProperty(ctx context.Context, by Actor, key, value string, mustExist bool) error
 	DeleteProperty(ctx context.Context, by Actor, key string) error
+	// CreateRoom declares a room. What the update leaves nil has its default.
+	CreateRoom(ctx context.Context, by Actor, roomName, service string, u RoomUpdate) error
+	// UpdateRoom changes the room in force of an identity (see [RoomIdentity]).
+	UpdateRoom(ctx context.Context, by Actor, identity string, u RoomUpdate) error
+	DeleteRoom(ctx context.Context, by Actor, identity string, permit RoomPermit) error
+	// CreateGroup declares a group. What the update takes away is ignored.
+	CreateGroup(ctx context.Context, by Actor, name string, u GroupUpdate) error
+	UpdateGroup(ctx context.Context, by Actor, name string, u GroupUpdate) error
+	DeleteGroup(ctx context.Context, by Actor, name string) error
 }

@@ -16,8 +16,8 @@ type Event struct {
 	// *SystemProperty), or nil when there is none. Both are there when one life of
 	// the holder changed; then their UID is the same.
 	Old, New any
-	// CredentialChanged tells that the content of the user's Secret changed: other
-	// content, or gone, or there for the first time. A user's coming and going alone doesn't set it.
+	// CredentialChanged tells that the content of the user's or the room's Secret changed: other
+	// content, or gone, or there for the first time. Their coming and going alone doesn't set it.
 	// When only the Secret changed, Old and New are the same entry.
 	CredentialChanged bool
 	// Joined and Left say who came into a group and who left it, sorted and not to be changed: all of a new group, and of one that went.

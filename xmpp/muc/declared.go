@@ -1,7 +1,7 @@
 package muc
 
 import (
-	"crypto/rand"
+	"encoding/base64"
 	"iter"
 	"slices"
 	"strings"
@@ -135,7 +135,7 @@ func (s *Service) redeclare(e *entry, r *room.Room) []room.Output {
 	old := e.declared
 	next, ok := s.dir.Room(s.identity(e.addr))
 	switch {
-	case !ok && old == nil, next == old:
+	case !ok && old == nil:
 		return nil
 	case !ok, old != nil && old.UID != next.UID:
 		return r.Destroyed(room.Destruction{Reason: "The room was removed."}, nil)
@@ -144,6 +144,7 @@ func (s *Service) redeclare(e *entry, r *room.Room) []room.Output {
 		s.mu.Lock()
 		s.unmake(e)
 		s.mu.Unlock()
+		r.Rekey(s.occupantKey(e.addr, next.UID)) // that it will have after a restart as well
 	}
 	e.declared = next
 	out := r.Reconfigured(s.config(next), nil)
@@ -153,30 +154,31 @@ func (s *Service) redeclare(e *entry, r *room.Room) []room.Output {
 	return out
 }
 
-// config makes a room's configuration of its declaration. No room is archived, so none says that it is; and nobody becomes a member of a declared room
-// by registering with it.
+// config makes a room's configuration of its declaration. No room is archived, so none says that it is.
 func (s *Service) config(d *directory.Room) *room.Config {
 	cfg := &room.Config{
 		Name: d.DisplayName, Description: d.Description, MaxOccupants: d.MaxOccupants,
-		Listed: d.Listed, Persistent: true, MembersOnly: d.MembersOnly, Moderated: d.Moderated,
-		NicknameRestricted: d.NicknameRestricted, CanChangeSubject: d.CanChangeSubject, CanInvite: d.CanInvite,
+		Listed: d.Listed, Persistent: d.Persistent, MembersOnly: d.MembersOnly, Moderated: d.Moderated,
+		RegistrationEnabled: d.RegistrationEnabled, NicknameRestricted: d.NicknameRestricted,
+		CanChangeSubject: d.CanChangeSubject, CanInvite: d.CanInvite,
 		CanChangeNickname: d.CanChangeNickname, WhoSeesJIDs: d.WhoSeesJIDs, PrivateMessages: d.PrivateMessages,
-		PresenceBroadcast: d.PresenceBroadcast, History: maxHistory, Affiliations: s.affiliations(d),
+		PresenceBroadcast: d.PresenceBroadcast, History: maxHistory, Affiliations: s.affiliations(d.Affiliations, d.GroupAffiliations),
 	}
-	if d.PasswordSecret != nil {
-		// The password is in a Secret that this server does not read. A room that is meant to be closed is not left open.
-		cfg.Password = rand.Text()
+	var ok bool
+	if cfg.Password, ok = s.dir.RoomPassword(d); !ok {
+		// There is to be a password, and it is not known. A room that is meant to be closed is not left open.
+		cfg.Password = base64.RawURLEncoding.EncodeToString(s.derive("closed", d.Identity(), d.UID))
 	}
 	return cfg
 }
 
-func (s *Service) affiliations(d *directory.Room) *room.Affiliations {
-	entries := make([]room.Entry, 0, len(d.Affiliations))
-	for _, a := range d.Affiliations {
+func (s *Service) affiliations(declared []directory.Affiliation, byGroup []directory.GroupAffiliation) *room.Affiliations {
+	entries := make([]room.Entry, 0, len(declared))
+	for _, a := range declared {
 		entries = append(entries, room.Entry{JID: a.JID, Affiliation: affiliation(a.Affiliation)})
 	}
-	groups := make([]room.GroupEntry, 0, len(d.GroupAffiliations))
-	for _, a := range d.GroupAffiliations {
+	groups := make([]room.GroupEntry, 0, len(byGroup))
+	for _, a := range byGroup {
 		groups = append(groups, room.GroupEntry{Group: a.Group, Affiliation: affiliation(a.Affiliation), Members: members{s.dir, a.Group}})
 	}
 	return room.NewAffiliations(entries, groups)

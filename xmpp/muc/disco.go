@@ -171,4 +171,6 @@ func (s *Service) visible(domain string, who jid.JID) []listed {
 }
 
 // belongs reports whether somebody has an affiliation with a declared room, other than being banned.
-func (s *Service) belongs(d *directory.Room, who jid.JID) bool { return s.affiliations(d).Of(who) > 0 }
+func (s *Service) belongs(d *directory.Room, who jid.JID) bool {
+	return s.affiliations(d.Affiliations, d.GroupAffiliations).Of(who) > 0
+}

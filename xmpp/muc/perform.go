@@ -8,8 +8,19 @@ import (
 
 // with has a room deal with an event, and does what comes of it. It is false when the room is over: there may be another by now.
 func (s *Service) with(e *entry, event func(*room.Room) []room.Output) bool {
-	later, ok := s.locked(e, event)
-	for _, b := range later {
+	later, ok := s.locked(e, event, false)
+	s.route(e, later)
+	return ok
+}
+
+// finish is with for what is due to somebody even if the room is over.
+func (s *Service) finish(e *entry, event func(*room.Room) []room.Output) {
+	later, _ := s.locked(e, event, true)
+	s.route(e, later)
+}
+
+func (s *Service) route(e *entry, stanzas [][]byte) {
+	for _, b := range stanzas {
 		st, err := core.ReadBack(b)
 		if err != nil {
 			s.log.Error("a stanza of a room cannot be read and is dropped", "room", e.addr.String(), "error", err.Error())
@@ -17,14 +28,13 @@ func (s *Service) with(e *entry, event func(*room.Room) []room.Output) bool {
 		}
 		s.sb.Route(st)
 	}
-	return ok
 }
 
 // locked is with under the room's lock. later are whole stanzas that are to be routed without it.
-func (s *Service) locked(e *entry, event func(*room.Room) []room.Output) (later [][]byte, ok bool) {
+func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOver bool) (later [][]byte, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.gone {
+	if e.gone && !evenOver {
 		return nil, false
 	}
 	outputs, ended := event(e.room), false
@@ -38,11 +48,14 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output) (later 
 			outputs = s.grant(e, o, outputs)
 		case *room.Ended:
 			ended = true
+			if e.declared != nil && !o.Destroyed && !e.declared.Persistent {
+				s.abandoned.add(e)
+			}
 		case *room.Archive, *room.Tombstone, *room.Remember:
 			// Rooms are configured as not archived, and keep what they remember in memory.
 		}
 	}
-	if ended {
+	if ended && !e.gone {
 		s.remove(e)
 	}
 	return later, true
@@ -65,22 +78,20 @@ func (s *Service) send(o *room.Send, later [][]byte) [][]byte {
 	return later
 }
 
-// grant makes a client's wish come true, or says why not. The room's lock is held.
+// grant makes a client's wish come true, or says why not, or has it proposed. The room's lock is held.
 func (s *Service) grant(e *entry, w *room.Wish, out []room.Output) []room.Output {
-	if e.declared != nil {
-		return e.room.WishDone(w.ID, stanza.NewError(stanza.ConditionNotAllowed,
-			"This room is declared by the ChatRoom "+e.declared.Name+": change it there."), out)
-	}
 	cfg := e.room.Config()
 	if fault := w.Permitted(cfg, s.admin(w.By)); fault != nil {
 		return e.room.WishDone(w.ID, fault, out)
 	}
+	lasting := w.Change != nil && w.Change.Persistent != nil && *w.Change.Persistent
 	switch {
+	case e.declared != nil, lasting, e.proposing:
+		// What comes after a wish that is under way may be meant for the room as it is then.
+		s.propose(e, w)
+		return out
 	case w.Destroy:
 		out = e.room.Destroyed(room.Destruction{}, out)
-	case w.Change != nil && w.Change.Persistent != nil && *w.Change.Persistent:
-		return e.room.WishDone(w.ID, stanza.NewError(stanza.ConditionNotAllowed,
-			"A lasting room is declared as a ChatRoom. Ask whoever runs this server for one."), out)
 	case w.Change != nil && w.Change.Archived != nil && *w.Change.Archived:
 		return e.room.WishDone(w.ID, stanza.NewError(stanza.ConditionNotAllowed, "What is said in a temporary room is not archived."), out)
 	default:

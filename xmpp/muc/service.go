@@ -28,6 +28,7 @@ import (
 type Config struct {
 	Switchboard *core.Switchboard
 	Directory   *directory.Directory
+	Proposer    Proposer
 	// Key is the installation's: occupant ids (XEP-0421) are made with keys derived from it.
 	Key []byte
 	Log *slog.Logger
@@ -36,14 +37,18 @@ type Config struct {
 
 // Service has all rooms of all chat services. It implements core.Hosts.
 type Service struct {
-	sb  *core.Switchboard
-	dir *directory.Directory
-	key []byte
-	log *slog.Logger
-	now func() time.Time
+	sb       *core.Switchboard
+	dir      *directory.Directory
+	proposer Proposer
+	key      []byte
+	log      *slog.Logger
+	now      func() time.Time
 
-	hosts atomic.Pointer[map[string]core.HostItem] // by domain
-	dirty dirty
+	hosts     atomic.Pointer[map[string]core.HostItem] // by domain
+	dirty     dirty
+	proposals proposals
+	// abandoned has rooms that everybody has left and that are not persistent.
+	abandoned proposals
 
 	mu    sync.Mutex
 	rooms map[jid.JID]*entry
@@ -56,10 +61,12 @@ type entry struct {
 	addr  jid.JID
 	maker jid.JID // of a room that a client made, as long as it is temporary
 
-	mu       sync.Mutex
-	room     *room.Room
-	declared *directory.Room // what the room was last configured by; nil while it is temporary
-	gone     bool            // not in the table any more
+	mu        sync.Mutex
+	room      *room.Room
+	declared  *directory.Room // what the room was last configured by; nil while it is temporary
+	wishes    []*room.Wish    // to be proposed
+	proposing bool            // somebody does, or is about to
+	gone      bool            // not in the table any more
 }
 
 var _ core.Hosts = (*Service)(nil)
@@ -67,7 +74,7 @@ var _ core.Hosts = (*Service)(nil)
 // New makes the service. With Watch and Run, changed declarations reach rooms that are in memory.
 func New(cfg Config) *Service {
 	s := &Service{
-		sb: cfg.Switchboard, dir: cfg.Directory, key: cfg.Key, log: cfg.Log, now: cfg.Now,
+		sb: cfg.Switchboard, dir: cfg.Directory, proposer: cfg.Proposer, key: cfg.Key, log: cfg.Log, now: cfg.Now,
 		rooms: make(map[jid.JID]*entry), made: make(map[jid.JID]int),
 	}
 	if s.log == nil {
@@ -76,7 +83,9 @@ func New(cfg Config) *Service {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.dirty.signal = make(chan struct{}, 1)
+	for _, signal := range []*chan struct{}{&s.dirty.signal, &s.proposals.signal, &s.abandoned.signal} {
+		*signal = make(chan struct{}, 1)
+	}
 	s.readHosts()
 	return s
 }
@@ -178,7 +187,12 @@ func (s *Service) enter(st *stanza.Stanza) (*entry, *stanza.Error) {
 
 // identity is a room's in the directory.
 func (s *Service) identity(addr jid.JID) string {
-	return directory.RoomIdentity(addr.Local(), strings.TrimSuffix(addr.Domain(), "."+s.sb.Domain()))
+	return directory.RoomIdentity(addr.Local(), s.service(addr))
+}
+
+// service is the name of a room's service in the directory.
+func (s *Service) service(addr jid.JID) string {
+	return strings.TrimSuffix(addr.Domain(), "."+s.sb.Domain())
 }
 
 // load takes a declared room into memory, where it stays: what was said last in it, its subject and its reserved nicknames are nowhere else.
@@ -259,8 +273,13 @@ func (s *Service) unmake(e *entry) {
 // occupantKey makes the key of a room's occupant ids (XEP-0421 §5): another one for each room and each of its lives, and no secret that the
 // destruction of a room could touch.
 func (s *Service) occupantKey(addr jid.JID, life string) []byte {
+	return s.derive("occupant ids", addr.String(), life)
+}
+
+// derive makes a secret of the installation's for one purpose.
+func (s *Service) derive(purpose, of, life string) []byte {
 	mac := hmac.New(sha256.New, s.key)
-	mac.Write([]byte("occupant ids\x00" + addr.String() + "\x00" + life))
+	mac.Write([]byte(purpose + "\x00" + of + "\x00" + life))
 	return mac.Sum(nil)
 }
 
@@ -296,14 +315,24 @@ func (s *Service) Counts() (rooms, occupants int) {
 	return len(list), occupants
 }
 
-// Run carries changed declarations into rooms until ctx ends.
+// Run carries changed declarations into rooms, and the wishes of their clients to the proposer, until ctx ends.
 func (s *Service) Run(ctx context.Context) {
+	var workers sync.WaitGroup
+	defer workers.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.dirty.signal:
 			s.apply()
+		case <-s.proposals.signal:
+			for _, e := range s.proposals.take() {
+				workers.Go(func() { s.carryOut(ctx, e) })
+			}
+		case <-s.abandoned.signal:
+			for _, e := range s.abandoned.take() {
+				workers.Go(func() { s.left(ctx, e.addr) })
+			}
 		}
 	}
 }

@@ -57,6 +57,9 @@ func New(o Options) *Room {
 	return r
 }
 
+// Rekey gives the room another key for occupant ids, as when it becomes a lasting one: the old ids mean nobody any more.
+func (r *Room) Rekey(key []byte) { r.key = key }
+
 // Stanza takes what a session, or somebody else, sent to the room or to an occupant of it. The stanza need not stay valid.
 func (r *Room) Stanza(by Sender, s *stanza.Stanza, out []Output) []Output {
 	if r.ended {
