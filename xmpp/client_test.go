@@ -35,16 +35,19 @@ type peer struct {
 	lines []string
 }
 
-// dial logs in; the error is the client's.
-func (h *host) dial(name, password string, mode stream.Mode, mechanism sasl.Mechanism) (*peer, error) {
+// connect logs in; the error is the client's.
+func (h *host) connect(addr jid.JID, password string, mode stream.Mode, mechanism sasl.Mechanism) (*mellium.Session, error) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
 	roots := x509.NewCertPool()
 	roots.AddCert(h.certificate.Leaf)
 	cfg := &tls.Config{RootCAs: roots, ServerName: domain, NextProtos: []string{"xmpp-client"}}
-	addr := jid.MustParse(name + "@" + domain)
-	features := []mellium.StreamFeature{mellium.SASL("", password, mechanism), roster.Versioning(), mellium.BindResource()}
+	bind := mellium.BindResource()
+	if addr.Resourcepart() != "" {
+		bind.Negotiate = bindAs(addr) // the library's own asks for an empty resource
+	}
+	features := []mellium.StreamFeature{mellium.SASL("", password, mechanism), roster.Versioning(), bind}
 	var conn net.Conn
 	var err error
 	var state mellium.SessionState
@@ -60,9 +63,46 @@ func (h *host) dial(name, password string, mode stream.Mode, mechanism sasl.Mech
 		return nil, err
 	}
 	h.t.Cleanup(func() { conn.Close() })
-	s, err := mellium.NewSession(ctx, addr.Domain(), addr, conn, state, mellium.NewNegotiator(func(*mellium.Session, *mellium.StreamConfig) mellium.StreamConfig {
+	return mellium.NewSession(ctx, addr.Domain(), addr, conn, state, mellium.NewNegotiator(func(*mellium.Session, *mellium.StreamConfig) mellium.StreamConfig {
 		return mellium.StreamConfig{Features: features}
 	}))
+}
+
+// bindAs binds the resource of an address (RFC 6120 §7.7).
+func bindAs(addr jid.JID) func(context.Context, *mellium.Session, any) (mellium.SessionState, io.ReadWriter, error) {
+	return func(_ context.Context, s *mellium.Session, _ any) (mellium.SessionState, io.ReadWriter, error) {
+		w := s.TokenWriter()
+		defer w.Close()
+		payload := xmlstream.Wrap(xmlstream.Wrap(xmlstream.Token(xml.CharData(addr.Resourcepart())), xml.StartElement{Name: xml.Name{Local: "resource"}}),
+			xml.StartElement{Name: xml.Name{Space: "urn:ietf:params:xml:ns:xmpp-bind", Local: "bind"}})
+		request := stanza.IQ{XMLName: xml.Name{Space: stanza.NSClient, Local: "iq"}, ID: "bind", Type: stanza.SetIQ}.Wrap(payload)
+		if _, err := xmlstream.Copy(w, request); err != nil {
+			return 0, nil, err
+		}
+		if err := w.Flush(); err != nil {
+			return 0, nil, err
+		}
+		r := s.TokenReader()
+		defer r.Close()
+		answer := struct {
+			stanza.IQ
+			JID jid.JID `xml:"urn:ietf:params:xml:ns:xmpp-bind bind>jid"`
+		}{}
+		if err := xml.NewTokenDecoder(r).Decode(&answer); err != nil {
+			return 0, nil, err
+		}
+		if !answer.JID.Equal(addr) {
+			return 0, nil, errors.New("bound as " + answer.JID.String())
+		}
+		s.UpdateAddr(answer.JID)
+		return mellium.Ready, nil, nil
+	}
+}
+
+// dial is connect for a peer.
+func (h *host) dial(name, password string, mode stream.Mode, mechanism sasl.Mechanism) (*peer, error) {
+	h.t.Helper()
+	s, err := h.connect(jid.MustParse(name+"@"+domain), password, mode, mechanism)
 	if err != nil {
 		return nil, err
 	}
