@@ -130,14 +130,7 @@ func (s *Service) Receive(_ *core.Session, st *stanza.Stanza) {
 			return
 		}
 		by := room.Sender{From: st.From, Admin: s.admin(st.From), Time: s.now(), ID: s.sb.NewID()}
-		handled := s.with(e, func(r *room.Room) []room.Output {
-			// A session that ends tells the room itself, whatever its nickname was (RFC 6121 §4.6.3).
-			if st.Kind == stanza.Presence && st.Type == stanza.PresenceUnavailable && st.To.IsBare() {
-				return r.Gone(st.From, nil)
-			}
-			return r.Stanza(by, st, nil)
-		})
-		if handled {
+		if s.with(e, func(r *room.Room) []room.Output { return r.Stanza(by, st, nil) }) {
 			return
 		}
 	}
