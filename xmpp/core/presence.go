@@ -62,6 +62,12 @@ func (sb *Switchboard) presenceToHost(s *Session, h Hosts, p *stanza.Stanza) {
 	if !h.Holds(note.From, note.To) {
 		note.Type = stanza.PresenceUnavailable
 		sb.presences.Directed(s, &note)
+		return
+	}
+	if s.ended.Load() {
+		// Somebody ended the session meanwhile, and the service may have been told before it knew of the session.
+		note.Type, note.ID = stanza.PresenceUnavailable, nil
+		h.Receive(nil, &note)
 	}
 }
 
