@@ -108,6 +108,7 @@ func (r *Room) Reconfigured(c *Config, out []Output) []Output {
 	}
 	before := r.cfg
 	r.cfg = c
+	r.locked = r.locked && !c.Persistent // a room that is to last has been configured
 	r.trim()
 	for _, o := range slices.Clone(r.occupants) {
 		out = r.reconsider(o, before, out)
