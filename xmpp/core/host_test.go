@@ -15,7 +15,9 @@ type rooms struct {
 }
 
 func (r *rooms) Serves(d string) bool { return d == "rooms."+domain }
-func (r *rooms) Items() []HostItem    { return []HostItem{{JID: jid.MustParse("rooms." + domain), Name: "Rooms"}} }
+func (r *rooms) Items() []HostItem {
+	return []HostItem{{JID: jid.MustParse("rooms." + domain), Name: "Rooms"}}
+}
 func (r *rooms) Holds(who, _ jid.JID) bool {
 	return r.present[who]
 }

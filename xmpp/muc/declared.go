@@ -51,6 +51,7 @@ func (s *Service) directoryChanged(e directory.Event) {
 	case directory.KindProperty:
 		if strings.HasPrefix(e.Identity, directory.RoomServicePrefix) {
 			s.readHosts()
+			s.dirty.services()
 		}
 	case directory.KindRoom:
 		s.dirty.room(e.Identity)
@@ -68,19 +69,30 @@ func (s *Service) directoryChanged(e directory.Event) {
 type dirty struct {
 	signal chan struct{}
 
-	mu                   sync.Mutex
-	rooms, groups, users []string
+	mu sync.Mutex
+	news
 }
 
-func (d *dirty) room(identity string) { d.note(&d.rooms, identity) }
-func (d *dirty) group(name string)    { d.note(&d.groups, name) }
-func (d *dirty) user(name string)     { d.note(&d.users, name) }
+// news are the identities of what has changed.
+type news struct {
+	rooms, groups, users []string
+	hosts                bool // services came or went
+}
 
-func (d *dirty) note(list *[]string, name string) {
-	d.mu.Lock()
+func (d *dirty) room(identity string) { d.note(func(n *news) { add(&n.rooms, identity) }) }
+func (d *dirty) group(name string)    { d.note(func(n *news) { add(&n.groups, name) }) }
+func (d *dirty) user(name string)     { d.note(func(n *news) { add(&n.users, name) }) }
+func (d *dirty) services()            { d.note(func(n *news) { n.hosts = true }) }
+
+func add(list *[]string, name string) {
 	if !slices.Contains(*list, name) || len(*list) > 64 { // short lists are kept free of repetitions; long ones are soon over
 		*list = append(*list, name)
 	}
+}
+
+func (d *dirty) note(one func(*news)) {
+	d.mu.Lock()
+	one(&d.news)
 	d.mu.Unlock()
 	select {
 	case d.signal <- struct{}{}:
@@ -88,18 +100,21 @@ func (d *dirty) note(list *[]string, name string) {
 	}
 }
 
-func (d *dirty) take() (rooms, groups, users []string) {
+func (d *dirty) take() news {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	rooms, groups, users = d.rooms, d.groups, d.users
-	d.rooms, d.groups, d.users = nil, nil, nil
-	return rooms, groups, users
+	n := d.news
+	d.news = news{}
+	return n
 }
 
 // apply tells rooms in memory what has changed.
 func (s *Service) apply() {
-	rooms, groups, users := s.dirty.take()
-	for _, identity := range rooms {
+	n := s.dirty.take()
+	if n.hosts {
+		s.closeUnserved()
+	}
+	for _, identity := range n.rooms {
 		local, service, _ := strings.Cut(identity, "@")
 		addr, err := jid.New(local, service+"."+s.sb.Domain(), "")
 		if err != nil {
@@ -109,24 +124,33 @@ func (s *Service) apply() {
 			s.with(e, func(r *room.Room) []room.Output { return s.redeclare(e, r) })
 		}
 	}
-	if len(groups) == 0 && len(users) == 0 {
+	if len(n.groups) == 0 && len(n.users) == 0 {
 		return
 	}
 	for _, e := range s.all() {
 		s.with(e, func(r *room.Room) (out []room.Output) {
 			for _, g := range r.Config().Affiliations.Groups() {
-				if slices.Contains(groups, g.Group) {
+				if slices.Contains(n.groups, g.Group) {
 					out = r.Reconfigured(r.Config(), out)
 					break
 				}
 			}
-			for _, name := range users {
+			for _, name := range n.users {
 				if j, err := jid.New(name, s.sb.Domain(), ""); err == nil {
 					out = r.AdminChanged(j, s.admin(j), out)
 				}
 			}
 			return out
 		})
+	}
+}
+
+// closeUnserved ends the stay in memory of rooms whose service is gone: nothing can be sent to them any more, not even that a session has ended.
+func (s *Service) closeUnserved() {
+	for _, e := range s.all() {
+		if !s.Serves(e.addr.Domain()) {
+			s.with(e, func(r *room.Room) []room.Output { return r.Shutdown(nil) })
+		}
 	}
 }
 

@@ -79,34 +79,18 @@ type listed struct {
 
 // list gives a page of the rooms that somebody may find, by address (XEP-0045 §6.3, XEP-0059).
 func (s *Service) list(st *stanza.Stanza, request xmlstream.Element) ([]byte, *stanza.Error) {
-	most, after, before, backwards, bad := page(request.Child(stanza.NSRSM, "set"))
+	set := request.Child(stanza.NSRSM, "set")
+	p, bad := readPage(set)
 	if bad != nil {
 		return nil, bad
 	}
 	found := s.visible(st.To.Domain(), st.From)
-	from, to := 0, len(found)
-	byAddress := func(l listed, address string) int { return cmp.Compare(l.addr.String(), address) }
-	if after != "" {
-		i, exact := slices.BinarySearchFunc(found, after, byAddress)
-		if exact {
-			i++
-		}
-		from = i
-	}
-	if before != "" {
-		to, _ = slices.BinarySearchFunc(found, before, byAddress)
-	}
-	from = min(from, to)
-	if backwards {
-		from = max(from, to-most)
-	} else {
-		to = min(to, from+most)
-	}
+	from, to := p.cut(found)
 	b := xmlstream.NewBuilder(nil).Open(stanza.NSDiscoItems, "query")
 	for _, l := range found[from:to] {
 		b.Open(stanza.NSDiscoItems, "item").Attr("jid", l.addr.String()).Attr("name", l.name).Close()
 	}
-	if request.Child(stanza.NSRSM, "set").Valid() || len(found) > to-from {
+	if set.Valid() || len(found) > to-from {
 		b.Open(stanza.NSRSM, "set")
 		if from < to {
 			b.Open(stanza.NSRSM, "first").Attr("index", strconv.Itoa(from)).Text(found[from].addr.String()).Close()
@@ -117,24 +101,55 @@ func (s *Service) list(st *stanza.Stanza, request xmlstream.Element) ([]byte, *s
 	return b.Close().Bytes(), nil
 }
 
-// page reads what part of the result is asked for (XEP-0059 §2). Without a wish it is the first part.
-func page(set xmlstream.Element) (most int, after, before string, backwards bool, bad *stanza.Error) {
-	most = maxItems
-	if !set.Valid() {
-		return most, "", "", false, nil
-	}
-	if m := set.Child(stanza.NSRSM, "max"); m.Valid() {
-		n, err := strconv.ParseUint(string(bytes.TrimSpace(m.Text())), 10, 31)
-		if err != nil {
-			return 0, "", "", false, stanza.NewError(stanza.ConditionBadRequest, "The greatest number of items has to be a whole number.")
+// page says what part of the rooms is asked for (XEP-0059 §2). Without a wish it is the first part.
+type page struct {
+	most, index   int
+	after, before string
+	backwards     bool
+}
+
+func readPage(set xmlstream.Element) (p page, bad *stanza.Error) {
+	p.most = maxItems
+	number := func(name string, to *int) {
+		c := set.Child(stanza.NSRSM, name)
+		if !c.Valid() {
+			return
 		}
-		most = min(most, int(n))
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(c.Text())), 10, 31)
+		if err != nil {
+			bad = stanza.NewError(stanza.ConditionBadRequest, "The "+name+" of a page has to be a whole number.")
+		}
+		*to = int(n)
 	}
-	after = string(set.Child(stanza.NSRSM, "after").Text())
+	number("max", &p.most)
+	number("index", &p.index)
+	p.most = min(p.most, maxItems)
+	p.after = string(set.Child(stanza.NSRSM, "after").Text())
 	if c := set.Child(stanza.NSRSM, "before"); c.Valid() {
-		backwards, before = true, string(c.Text())
+		p.backwards, p.before = true, string(c.Text())
 	}
-	return most, after, before, backwards, nil
+	return p, bad
+}
+
+// cut gives the bounds of the page. Rooms that the page begins or ends at need not be there any more.
+func (p page) cut(found []listed) (from, to int) {
+	byAddress := func(l listed, address string) int { return cmp.Compare(l.addr.String(), address) }
+	from, to = p.index, len(found)
+	if p.after != "" {
+		i, exact := slices.BinarySearchFunc(found, p.after, byAddress)
+		if exact {
+			i++
+		}
+		from = i
+	}
+	if p.before != "" {
+		to, _ = slices.BinarySearchFunc(found, p.before, byAddress)
+	}
+	from = min(from, to)
+	if p.backwards {
+		return max(from, to-p.most), to
+	}
+	return from, min(to, from+p.most)
 }
 
 // visible gives the rooms of a service that somebody may find, by address.

@@ -48,14 +48,15 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 			outputs = s.grant(e, o, outputs)
 		case *room.Ended:
 			ended = true
-			if e.declared != nil && !o.Destroyed && !e.declared.Persistent {
+			if e.declared != nil && !o.Destroyed && !o.Shutdown && !e.declared.Persistent {
 				s.abandoned.add(e)
 			}
 		case *room.Archive, *room.Tombstone, *room.Remember:
 			// Rooms are configured as not archived, and keep what they remember in memory.
 		}
 	}
-	if ended && !e.gone {
+	// A temporary room is over as well when whoever made it was not let in, because of the nickname for one.
+	if !e.gone && (ended || e.declared == nil && e.room.Len() == 0 && !e.room.Pending()) {
 		s.remove(e)
 	}
 	return later, true
@@ -80,22 +81,32 @@ func (s *Service) send(o *room.Send, later [][]byte) [][]byte {
 
 // grant makes a client's wish come true, or says why not, or has it proposed. The room's lock is held.
 func (s *Service) grant(e *entry, w *room.Wish, out []room.Output) []room.Output {
-	cfg := e.room.Config()
-	if fault := w.Permitted(cfg, s.admin(w.By)); fault != nil {
+	if fault := w.Permitted(e.room.Config(), s.admin(w.By)); fault != nil {
 		return e.room.WishDone(w.ID, fault, out)
 	}
-	lasting := w.Change != nil && w.Change.Persistent != nil && *w.Change.Persistent
-	switch {
-	case e.declared != nil, lasting, e.proposing:
+	if e.declared != nil || e.proposing || lasting(w) {
 		// What comes after a wish that is under way may be meant for the room as it is then.
 		s.propose(e, w)
 		return out
+	}
+	return s.grantHere(e, w, out)
+}
+
+// lasting reports whether a wish is for a room that lasts.
+func lasting(w *room.Wish) bool { return w.Change != nil && w.Change.Persistent != nil && *w.Change.Persistent }
+
+// grantHere makes a wish about a temporary room come true. The room's lock is held.
+func (s *Service) grantHere(e *entry, w *room.Wish, out []room.Output) []room.Output {
+	cfg := e.room.Config()
+	fault := w.Permitted(cfg, s.admin(w.By))
+	switch {
+	case fault != nil:
 	case w.Destroy:
 		out = e.room.Destroyed(room.Destruction{}, out)
 	case w.Change != nil && w.Change.Archived != nil && *w.Change.Archived:
-		return e.room.WishDone(w.ID, stanza.NewError(stanza.ConditionNotAllowed, "What is said in a temporary room is not archived."), out)
+		fault = stanza.NewError(stanza.ConditionNotAllowed, "What is said in a temporary room is not archived.")
 	default:
 		out = e.room.Reconfigured(cfg.With(w.Change, w.Affiliations), out)
 	}
-	return e.room.WishDone(w.ID, nil, out)
+	return e.room.WishDone(w.ID, fault, out)
 }

@@ -65,6 +65,10 @@ func (s *Service) carryOut(ctx context.Context, e *entry) {
 		if w == nil {
 			return
 		}
+		if !state.gone && !state.declared && !lasting(w) {
+			s.finish(e, func(*room.Room) []room.Output { return s.grantHere(e, w, nil) })
+			continue
+		}
 		err := fmt.Errorf("room %s: %w", e.addr, directory.ErrNotFound)
 		if !state.gone {
 			err = s.carryOutOne(ctx, e, w, state)

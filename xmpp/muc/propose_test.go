@@ -15,8 +15,6 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
 
-const domain = "chat.example"
-
 // wire is a connection that takes note of what is sent to it.
 type wire struct {
 	mu   sync.Mutex

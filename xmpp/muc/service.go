@@ -53,7 +53,7 @@ type Service struct {
 	mu    sync.Mutex
 	rooms map[jid.JID]*entry
 	made  map[jid.JID]int // temporary rooms by who made them
-	over  bool            // no room is entered any more
+	over  bool            // no room comes into memory any more
 }
 
 // entry is one room in memory.
@@ -166,13 +166,13 @@ func (s *Service) enter(st *stanza.Stanza) (*entry, *stanza.Error) {
 	if e := s.find(addr); e != nil {
 		return e, nil
 	}
-	if d, ok := s.dir.Room(s.identity(addr)); ok {
-		return s.load(addr, d), nil
-	}
-	switch {
-	case st.Kind == stanza.Presence && st.Type != stanza.PresenceAvailable, st.Type == stanza.TypeError, st.Type == stanza.IQResult:
+	if st.Kind == stanza.Presence && st.Type != stanza.PresenceAvailable || st.Type == stanza.TypeError || st.Type == stanza.IQResult {
 		return nil, nil
-	case st.Kind == stanza.Presence && st.To.IsFull() && st.Child(nsMUC, "x").Valid():
+	}
+	if d, ok := s.dir.Room(s.identity(addr)); ok {
+		return s.load(addr, d)
+	}
+	if st.Kind == stanza.Presence && st.To.IsFull() && st.Child(nsMUC, "x").Valid() {
 		return s.create(addr, st.From)
 	}
 	return nil, stanza.NewError(stanza.ConditionItemNotFound, "There is no such room.")
@@ -189,11 +189,14 @@ func (s *Service) service(addr jid.JID) string {
 }
 
 // load takes a declared room into memory, where it stays: what was said last in it, its subject and its reserved nicknames are nowhere else.
-func (s *Service) load(addr jid.JID, d *directory.Room) *entry {
+func (s *Service) load(addr jid.JID, d *directory.Room) (*entry, *stanza.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.rooms[addr]; e != nil {
-		return e
+	switch e := s.rooms[addr]; {
+	case e != nil:
+		return e, nil
+	case s.over:
+		return nil, closing()
 	}
 	options := room.Options{Address: addr, Config: s.config(d), Key: s.occupantKey(addr, d.UID)}
 	if d.Subject != nil {
@@ -206,7 +209,11 @@ func (s *Service) load(addr jid.JID, d *directory.Room) *entry {
 	if now, ok := s.dir.Room(s.identity(addr)); !ok || now != d {
 		s.dirty.room(s.identity(addr))
 	}
-	return e
+	return e, nil
+}
+
+func closing() *stanza.Error {
+	return stanza.NewError(stanza.ConditionServiceUnavailable, "The server is shutting down.")
 }
 
 // create makes a temporary room for a client, or says why not.
@@ -228,7 +235,7 @@ func (s *Service) create(addr, from jid.JID) (*entry, *stanza.Error) {
 	}
 	switch {
 	case s.over:
-		return nil, stanza.NewError(stanza.ConditionServiceUnavailable, "The server is shutting down.")
+		return nil, closing()
 	case quota > 0 && s.made[maker] >= quota && !s.admin(from):
 		return nil, stanza.NewError(stanza.ConditionResourceConstraint, "You have made too many rooms. Leave one and try again.")
 	}
@@ -238,6 +245,9 @@ func (s *Service) create(addr, from jid.JID) (*entry, *stanza.Error) {
 	})}
 	s.rooms[addr] = e
 	s.made[maker]++
+	if _, declared := s.dir.Room(s.identity(addr)); declared { // since it was looked up
+		s.dirty.room(s.identity(addr))
+	}
 	return e, nil
 }
 
@@ -276,7 +286,7 @@ func (s *Service) derive(purpose, of, life string) []byte {
 	return mac.Sum(nil)
 }
 
-// Shutdown tells all occupants that the service ends (XEP-0045 §11.2). No room is created any more.
+// Shutdown tells all occupants that the service ends (XEP-0045 §11.2). No room comes into memory any more.
 func (s *Service) Shutdown() {
 	s.mu.Lock()
 	s.over = true

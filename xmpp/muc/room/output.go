@@ -116,6 +116,8 @@ type ReservedNick struct {
 // cancelled it (XEP-0045 §10.1.3). It is the last output.
 type Ended struct {
 	Destroyed bool
+	// Shutdown: it ends in this process alone.
+	Shutdown bool
 }
 
 func (*Send) output()      {}

@@ -38,7 +38,7 @@ func (r *Room) owner(by *Sender, s *stanza.Stanza, q xmlstream.Element, set bool
 	case fault != nil:
 		return r.fail(s, fault, out)
 	case f.kind == "cancel" && r.locked: // §10.1.3
-		return r.result(s, nil, r.evict(notice{extra: []byte("<destroy/>")}, true, out))
+		return r.result(s, nil, r.evict(notice{extra: []byte("<destroy/>")}, &Ended{Destroyed: true}, out))
 	case f.kind == "cancel":
 		return r.result(s, nil, out)
 	case f.kind != "submit":

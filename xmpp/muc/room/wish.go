@@ -226,7 +226,7 @@ func (r *Room) Destroyed(d Destruction, out []Output) []Output {
 		b.Open(nsUser, "password").Text(d.Password).Close()
 	}
 	// The element goes where the namespace is that of muc#user already, which does no harm.
-	return r.evict(notice{extra: b.Bytes()}, true, out)
+	return r.evict(notice{extra: b.Bytes()}, &Ended{Destroyed: true}, out)
 }
 
 // Shutdown ends the room's stay in this process (XEP-0045 §11.2).
@@ -234,19 +234,19 @@ func (r *Room) Shutdown(out []Output) []Output {
 	if r.ended {
 		return out
 	}
-	return r.evict(notice{codes: []int{codeShutdown}}, false, out)
+	return r.evict(notice{codes: []int{codeShutdown}}, &Ended{Shutdown: true}, out)
 }
 
 // evict sends everybody out: to each only the occupant's own presence.
-func (r *Room) evict(n notice, destroyed bool, out []Output) []Output {
+func (r *Room) evict(n notice, end *Ended, out []Output) []Output {
 	n.unavailable = true
 	for _, o := range r.occupants {
-		o.affiliation = choose2(destroyed, None, o.affiliation)
+		o.affiliation = choose2(end.Destroyed, None, o.affiliation)
 		out = r.tellSelf(o, &n, out)
 	}
 	r.occupants, r.byNick, r.bySession, r.everybody, r.moderators, r.stale = nil, nil, nil, nil, 0, false
 	r.ended = true
-	return append(out, &Ended{Destroyed: destroyed})
+	return append(out, end)
 }
 
 func choose2(cond bool, yes, no Affiliation) Affiliation {
