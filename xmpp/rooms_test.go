@@ -264,7 +264,20 @@ func tokens(s string) xml.TokenReader {
 	return xmlstream.RemoveAttr(func(_ xml.StartElement, a xml.Attr) bool { return a.Name.Local == "xmlns" })(d)
 }
 
+// send returns when the server has dealt with it, which answers in order.
 func (g *guest) send(stanzas ...string) {
+	g.t.Helper()
+	g.post(stanzas...)
+	g.ping()
+}
+
+func (g *guest) ping() {
+	g.t.Helper()
+	g.ask("<iq type='get' to='" + domain + "'><ping xmlns='urn:xmpp:ping'/></iq>")
+}
+
+// post sends and does not wait.
+func (g *guest) post(stanzas ...string) {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
 	defer cancel()
@@ -307,15 +320,12 @@ func (g *guest) asks(request, want string) {
 	}
 }
 
-// settle returns when everything that guests have sent was dealt with, and everybody has read what came of it. The server deals with a stanza on the
-// goroutine that reads it, and answers in order: so one answer to each who sends, and then one to each who receives, is proof.
+// settle returns when everybody has read what came of what was sent: the answer to a ping comes after it.
 func (p *parlour) settle() {
 	p.t.Helper()
-	for range 2 {
-		for _, g := range p.guests {
-			if !g.over {
-				g.ask("<iq type='get' to='" + domain + "'><ping xmlns='urn:xmpp:ping'/></iq>")
-			}
+	for _, g := range p.guests {
+		if !g.over {
+			g.ping()
 		}
 	}
 }

@@ -44,7 +44,7 @@ func mayChangeRole(actor, target *occupant, to Role) *stanza.Error {
 			continue
 		}
 		switch {
-		case actor.affiliation < c.actor:
+		case actor.affiliation < c.actor && !(to == NoRole && actor.affiliation < target.affiliation): // §8.2: that is not-allowed
 			return stanza.NewError(stanza.ConditionForbidden, "only admins and owners of the room may do this")
 		case actor.affiliation < target.affiliation, c.above && actor.affiliation == target.affiliation, target.affiliation > c.target:
 			return stanza.NewError(stanza.ConditionNotAllowed, "this is not possible with somebody of this affiliation")
