@@ -478,8 +478,7 @@ func affiliations(list ...string) (out []directory.Affiliation) {
 // property sets a SystemProperty.
 func (p *parlour) property(key, value string) {
 	p.t.Helper()
-	_, known := p.dir.Property(key)
-	if err := p.local.PutProperty(p.t.Context(), by, key, value, known); err != nil {
+	if err := p.local.PutProperty(p.t.Context(), by, key, value, false); err != nil {
 		p.t.Fatal(err)
 	}
 }
