@@ -9,7 +9,7 @@ package xmpp
 //	 3 invalid characters             TestAttack03Characters; xmlstream: TestRefusals (2.2, 4.1, 11.6), TestFragmentation
 //	 4 endless input                  TestAttack04Endless; xmlstream: TestEndlessInputStopsAtTheLimit, TestEndlessHeaderStopsAtTheLimit, TestWhiteSpace
 //	 5 depth and numbers              TestAttack05Counts; xmlstream: TestCounts
-//	 6 half-open connections          TestAttack06HalfOpen; stream: TestNegotiationTimeout, TestChurn, TestMaxUnauthenticated, TestConnectionsOfAddress
+//	 6 half-open connections          TestAttack06HalfOpen, TestAttack06TenThousand; stream: TestNegotiationTimeout, TestChurn, TestMaxUnauthenticated, TestConnectionsOfAddress
 //	 7 slow reader                    TestAttack07SlowReader; stream: TestSlowClient, TestSlowClientHearsWhy, TestShutdownWithDeafClients
 //	 8 compression, renegotiation     TestAttack08Compression; stream: TestTLS
 //	 9 fuzzing, panics                xmlstream: FuzzReader, FuzzHeader, FuzzBuilder; jid: FuzzJID, FuzzEscape; stanza: FuzzStanza; auth: FuzzExchange, FuzzParseVerifier; stream: TestPanic

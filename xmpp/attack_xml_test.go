@@ -243,11 +243,8 @@ func TestAttack06HalfOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			all = append(all, conn)
-			switch i % 3 { // nothing, half of a hello, half of a header
-			case 1:
-				io.WriteString(conn, "\x16\x03\x01\x02\x00\x01")
-			case 2:
-				io.WriteString(conn, streamHeader[:60])
+			if i%3 > 0 { // half of a hello or of a header, or nothing
+				io.WriteString(conn, firstHalf(mode))
 			}
 		}
 		for _, conn := range all {
