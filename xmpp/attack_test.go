@@ -7,8 +7,8 @@ package xmpp
 //	 1 DOCTYPE and entities           TestAttack01Doctype; xmlstream: TestRefusals (11.1), TestEntityBombsCostNothing
 //	 2 comments, encodings            TestAttack02Prolog; xmlstream: TestStreamHeader, TestRefusals (11.1)
 //	 3 invalid characters             TestAttack03Characters; xmlstream: TestRefusals (2.2, 4.1, 11.6), TestFragmentation
-//	 4 endless input                  TestAttack04Endless; xmlstream: TestEndlessInputStopsAtTheLimit, TestEndlessHeaderStopsAtTheLimit, TestWhiteSpace
-//	 5 depth and numbers              TestAttack05Counts; xmlstream: TestCounts
+//	 4 endless input                  TestAttack04Endless, TestAttack04Limit; xmlstream: TestEndlessInputStopsAtTheLimit, TestEndlessHeaderStopsAtTheLimit, TestWhiteSpace
+//	 5 depth and numbers              TestAttack05Counts, TestAttack05Million; xmlstream: TestCounts
 //	 6 half-open connections          TestAttack06HalfOpen, TestAttack06TenThousand; stream: TestNegotiationTimeout, TestChurn, TestMaxUnauthenticated, TestConnectionsOfAddress
 //	 7 slow reader                    TestAttack07SlowReader; stream: TestSlowClient, TestSlowClientHearsWhy, TestShutdownWithDeafClients
 //	 8 compression, renegotiation     TestAttack08Compression; stream: TestTLS

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -127,106 +126,6 @@ func TestAttack03Characters(t *testing.T) {
 		mira.expect("id='\U0001F44B'")
 		mira.expect(">")
 	}
-}
-
-// pour writes a start and then the same bytes over and over, until the server has had enough, and says how many it took.
-func (c *raw) pour(start, more string, most int) (taken int) {
-	chunk := strings.Repeat(more, 1+8192/len(more))
-	c.conn.SetWriteDeadline(time.Now().Add(patience))
-	n, err := io.WriteString(c.conn, start)
-	for taken = n; err == nil && taken < most; taken += n {
-		n, err = io.WriteString(c.conn, chunk)
-	}
-	return taken
-}
-
-// TestAttack04Endless: what has no end is refused at the limit. What the server takes after that it throws away unread, up to a bound.
-func TestAttack04Endless(t *testing.T) {
-	h := generous(t)
-	const most = 64 << 20
-	sources := map[string][2]string{
-		"attribute":   {"<message to='", "a"},
-		"tag name":    {"<m", "a"},
-		"text":        {"<message><body>", "a"},
-		"entities":    {"<message><body>", "&amp;"},
-		"CDATA":       {"<message><![CDATA[", "a"},
-		"white space": {"", " "},
-		"children":    {"<message>", "<a/>"},
-	}
-	for _, e := range entrances() {
-		t.Run(e.name, func(t *testing.T) {
-			leaves(t, 8<<20, func() {
-				for name, s := range sources {
-					c := e.open(t, h)
-					if n := c.pour(s[0], s[1], most); n >= most {
-						t.Errorf("%s: %d bytes were taken", name, n)
-					}
-					c.tcp.Close()
-				}
-				if e.auth {
-					return
-				}
-				for name, s := range map[string][2]string{
-					"header": {"<stream:stream xmlns='jabber:client' to='", "a"}, "white space first": {"", " "}, "declarations": {"<stream:stream ", "xmlns:a='b' "},
-				} {
-					c := e.connect(t, h)
-					if n := c.pour(s[0], s[1], most); n >= most {
-						t.Errorf("%s: %d bytes were taken", name, n)
-					}
-					c.tcp.Close()
-				}
-			})
-		})
-	}
-	// One byte less than announced is fine, one more is not (XEP-0478).
-	for size, condition := range map[int]string{16384: "", 16385: "policy-violation"} {
-		c := entrance{mode: stream.DirectTLS, tls: true}.open(t, h)
-		c.send(authHead + strings.Repeat("A", size-len(authHead)-len("</auth>")) + "</auth>")
-		if condition != "" {
-			c.dies("one byte too many", condition)
-		} else {
-			c.expect("<malformed-request/>")
-		}
-	}
-	mira := h.user(t, "mira")
-	frame := "<message to='mira@chat.example/main' type='headline' id='big'><body></body></message>"
-	mira.send(strings.Replace(frame, "></body>", ">"+strings.Repeat("x", 262144-len(frame))+"</body>", 1))
-	mira.expect("x</body>")
-	mira.send(strings.Replace(frame, "></body>", ">"+strings.Repeat("x", 262145-len(frame))+"</body>", 1))
-	mira.dies("one byte too many", "policy-violation")
-}
-
-func TestAttack05Counts(t *testing.T) {
-	h := generous(t)
-	many := func(n int, f string) string {
-		var b strings.Builder
-		for i := range n {
-			b.WriteString(strings.ReplaceAll(f, "#", strconv.Itoa(i)))
-		}
-		return b.String()
-	}
-	leaves(t, 4<<20, func() {
-		everywhere(t, h, map[string]string{
-			many(2000, "<a>"):                                         "policy-violation",
-			"<message " + many(1000, "a#='' ") + "/>":                 "policy-violation",
-			"<message " + many(500, "xmlns:n#='urn:#' ") + "/>":       "policy-violation",
-			many(40, "<a xmlns:n#='urn:#'>"):                          "policy-violation",
-			"<message>" + many(5000, "<a/>") + "</message>":           "policy-violation",
-			"<message to='a' to='b'/>":                                "not-well-formed",
-			"<a xmlns:p='urn:x' xmlns:q='urn:x' p:b='' q:b=''/>":      "not-well-formed",
-			"<a xmlns:p='urn:x' xmlns:q='urn:&#120;' p:b='' q:b=''/>": "not-well-formed",
-		})
-	})
-	// The depth is a property; it holds for whoever logs in from then on.
-	h.set(directory.KeyStanzaDepth, "8")
-	c := h.user(t, "mira")
-	deep := func(n int) string {
-		return "<iq type='get' id='deep' to='" + domain + "'>" + strings.Repeat("<a>", n-1) + strings.Repeat("</a>", n-1) + "</iq>"
-	}
-	c.send(deep(8))
-	c.expect("id='deep'")
-	c.send(deep(9))
-	c.dies("nine levels", "policy-violation")
 }
 
 func TestAttack06HalfOpen(t *testing.T) {
