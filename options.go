@@ -32,7 +32,7 @@ type options struct {
 	xmpp, xmpps, rest             string // addresses
 	probes, metrics, profiles     string
 	host                          string
-	proxies                       []netip.Prefix
+	proxies, xmppProxies          []netip.Prefix
 	leaderElect                   bool
 	logLevel                      slog.Level
 	kubernetes                    *rest.Config
@@ -40,7 +40,7 @@ type options struct {
 
 func parseOptions(args []string) (*options, error) {
 	o := &options{}
-	var proxies string
+	var proxies, xmppProxies string
 	flags := flag.NewFlagSet("chat-operator", flag.ContinueOnError)
 	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "chat"), "namespace whose chat resources make this chat server")
 	flags.StringVar(&o.domain, "domain", "localhost", "XMPP domain: the part of addresses after the @")
@@ -51,6 +51,8 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.keyFile, "tls-key-file", "", "key of the certificate (PEM)")
 	flags.StringVar(&o.xmpp, "xmpp-bind-address", ":5222", "address for XMPP with STARTTLS; 0: off")
 	flags.StringVar(&o.xmpps, "xmpps-bind-address", ":5223", "address for XMPP with direct TLS; 0: off")
+	flags.StringVar(&xmppProxies, "xmpp-trusted-proxies", "", "networks (CIDR, comma list) of load balancers that open each XMPP connection with a PROXY header, version 1 or 2; "+
+		"empty: the protocol is off")
 	flags.StringVar(&o.rest, "rest-bind-address", ":9090", "address of the REST server; 0: off")
 	flags.StringVar(&proxies, "rest-trusted-proxies", "", "networks (CIDR, comma list) whose X-Forwarded-For header the REST server believes")
 	flags.StringVar(&o.probes, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: off")
@@ -75,6 +77,9 @@ func parseOptions(args []string) (*options, error) {
 	o.domain = domain
 	if o.proxies, err = parseNetworks(proxies); err != nil {
 		return nil, fmt.Errorf("--rest-trusted-proxies: %w", err)
+	}
+	if o.xmppProxies, err = parseNetworks(xmppProxies); err != nil {
+		return nil, fmt.Errorf("--xmpp-trusted-proxies: %w", err)
 	}
 	for option, address := range map[string]string{
 		"xmpp-bind-address": o.xmpp, "xmpps-bind-address": o.xmpps, "rest-bind-address": o.rest,
@@ -120,6 +125,7 @@ func (o *options) listeners() (list []xmpp.Listener) {
 		{Addr: o.xmpps, Mode: stream.DirectTLS, Flag: "--xmpps-bind-address"},
 	} {
 		if l.Addr != off {
+			l.ProxiesFrom = o.xmppProxies
 			list = append(list, l)
 		}
 	}

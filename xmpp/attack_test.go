@@ -14,7 +14,7 @@ package xmpp
 //	 8 compression, renegotiation     TestAttack08Compression; stream: TestTLS
 //	 9 fuzzing, panics                xmlstream: FuzzReader, FuzzHeader, FuzzBuilder; jid: FuzzJID, FuzzEscape; stanza: FuzzStanza; auth: FuzzExchange, FuzzParseVerifier; stream: TestPanic
 //	10 unknown namespaces             TestAttack10UnknownNamespaces; xmlstream: TestUnknownNamespacesLeaveNothing
-//	11 rates                          TestAttack11Rates; stream: TestFastClient, TestFlood, TestConnectionsOfAddress; auth: TestGuard*
+//	11 rates                          TestAttack11Rates, TestAttack11Proxies; stream: TestFastClient, TestFlood, TestConnectionsOfAddress, TestProxied, TestProxyHeader*; auth: TestGuard*
 //	12 stanzas before login           TestAttack12BeforeLogin; stream: TestNothingBeforeLogin
 //	13 injection                      TestAttack13Injection; stream: TestInjectionBeforeTLS, TestInjectionBeforeSuccess
 //	14 authzid, odd payloads          TestAttack14Identities; auth: TestPlain, TestMalformedFirst, TestPreparePassword

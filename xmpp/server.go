@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -44,7 +45,9 @@ type Config struct {
 type Listener struct {
 	Addr string
 	Mode stream.Mode
-	Flag string // the option that sets the address, for errors
+	// ProxiesFrom are the networks of load balancers that say where their clients are, by the PROXY protocol.
+	ProxiesFrom []netip.Prefix
+	Flag        string // the option that sets the address, for errors
 }
 
 // Proposer changes what is declared.
@@ -251,7 +254,7 @@ func (s *Server) listen(ctx context.Context) (open []*stream.Listener, err error
 		}
 		one, err := stream.NewListener(ln, stream.Config{
 			Domain: s.cfg.Domain, Mode: l.Mode, TLS: s.cfg.TLS, Auth: s.auth, Backend: backend{s.sb, s.meter}, Features: s.streamFeatures,
-			Limits: s.limits.Load, Gate: s.gate, Meter: s.meter, Log: s.log,
+			ProxiesFrom: l.ProxiesFrom, Limits: s.limits.Load, Gate: s.gate, Meter: s.meter, Log: s.log,
 		})
 		if err != nil {
 			ln.Close()

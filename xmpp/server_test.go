@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,6 +44,7 @@ type host struct {
 	local       *directory.Local
 	path        string
 	certificate tls.Certificate
+	proxies     []netip.Prefix // trusted, from the next start on
 
 	store  *store.Store
 	server *Server
@@ -75,8 +77,8 @@ func (h *host) config() Config {
 	return Config{
 		Domain: domain, TLS: &tls.Config{Certificates: []tls.Certificate{h.certificate}}, InstallationKey: []byte("installation"), Version: "1.2.3",
 		Listeners: []Listener{
-			{Addr: "127.0.0.1:0", Mode: stream.StartTLS, Flag: "--xmpp-bind-address"},
-			{Addr: "127.0.0.1:0", Mode: stream.DirectTLS, Flag: "--xmpps-bind-address"},
+			{Addr: "127.0.0.1:0", Mode: stream.StartTLS, ProxiesFrom: h.proxies, Flag: "--xmpp-bind-address"},
+			{Addr: "127.0.0.1:0", Mode: stream.DirectTLS, ProxiesFrom: h.proxies, Flag: "--xmpps-bind-address"},
 		},
 	}
 }

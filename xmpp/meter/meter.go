@@ -31,6 +31,7 @@ const (
 	RosterEntries                      // too many contacts of a user
 	Output                             // a client that did not take what was sent to it
 	Unacknowledged                     // a client that did not acknowledge what was sent to it
+	ProxyHeader                        // a trusted proxy that did not say where its client is
 	Hibernating                        // too many sessions of a user that wait for their clients
 	reasons
 )
@@ -48,7 +49,7 @@ func Reasons() []Reason {
 func (r Reason) String() string {
 	return [...]string{"connections", "connections-of-address", "login-time", "login-tries", "logins-of-account", "logins-of-address",
 		"stanza-shape", "flood", "idle", "sessions", "roster-entries", "output",
-		"unacknowledged", "hibernating"}[r]
+		"unacknowledged", "proxy-header", "hibernating"}[r]
 }
 
 // Result is how an attempt to log in ended.

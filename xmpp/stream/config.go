@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/auth"
@@ -53,6 +54,8 @@ type Config struct {
 	Limits func() *Limits
 	// Gate counts the connections that have not logged in; listeners with one Gate count together. nil stands for one of its own.
 	Gate *Gate
+	// ProxiesFrom are the networks of load balancers whose connections begin with a PROXY header, which says where the client is.
+	ProxiesFrom []netip.Prefix
 	// Meter counts what happens; nil counts nothing.
 	Meter *meter.Meter
 	// Features gives further features for authenticated streams, serialized: what XEP-0115 and RFC 6121 §2.6.1 announce, for example.

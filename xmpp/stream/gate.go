@@ -32,14 +32,30 @@ func (g *Gate) enter(from netip.Addr, l *Limits) (why meter.Reason, ok bool) {
 	if l.MaxUnauthenticated > 0 && g.pending >= l.MaxUnauthenticated {
 		return meter.Connections, false
 	}
-	if from.IsValid() {
-		if l.MaxUnauthenticatedAddress > 0 && g.from[from] >= l.MaxUnauthenticatedAddress {
-			return meter.ConnectionsOfAddress, false
-		}
-		g.from[from]++
+	if !g.count(from, l) {
+		return meter.ConnectionsOfAddress, false
 	}
 	g.pending++
 	return 0, true
+}
+
+// claim has a place count for an address, unless that has too many.
+func (g *Gate) claim(from netip.Addr, l *Limits) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.count(from, l)
+}
+
+// count is claim with g.mu held.
+func (g *Gate) count(from netip.Addr, l *Limits) bool {
+	if !from.IsValid() {
+		return true
+	}
+	if l.MaxUnauthenticatedAddress > 0 && g.from[from] >= l.MaxUnauthenticatedAddress {
+		return false
+	}
+	g.from[from]++
+	return true
 }
 
 // leave gives a place back.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,7 +94,10 @@ func (l *Listener) admit(raw net.Conn) {
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 30 * time.Second, Count: 4})
 	}
 	l.cfg.Meter.Connection()
-	limits, from := l.cfg.Limits(), source(raw)
+	limits, from, proxied := l.cfg.Limits(), source(raw), l.trusts(raw)
+	if proxied {
+		from = netip.Addr{} // all that is known is where the proxy is
+	}
 	if why, ok := l.cfg.Gate.enter(from, limits); !ok {
 		l.turnAway(raw, why)
 		return
@@ -103,7 +107,7 @@ func (l *Listener) admit(raw net.Conn) {
 	l.conns[c] = struct{}{}
 	l.wg.Add(1)
 	l.mu.Unlock()
-	go c.negotiate(from)
+	go c.negotiate(from, proxied)
 }
 
 // turnAway closes a connection that there is no place for.
@@ -116,16 +120,7 @@ func (l *Listener) turnAway(raw net.Conn, why meter.Reason) {
 		_, _ = raw.Write(append(b, endTag...))
 	}
 	raw.Close()
-	l.mu.Lock()
-	warn := time.Since(l.warned) > 10*time.Second
-	if warn {
-		l.warned = time.Now()
-	}
-	l.mu.Unlock()
-	if warn {
-		l.cfg.Log.Warn("too many connections that have not logged in yet; new ones are dropped",
-			"address", l.ln.Addr().String(), "reason", why.String())
-	}
+	l.warnOfMany(why)
 }
 
 // countViolation counts a stream error that says that a stanza had the wrong size or shape.

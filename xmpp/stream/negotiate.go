@@ -30,6 +30,7 @@ type negotiation struct {
 	exchange auth.Exchange // that succeeded
 	username string
 	greeted  bool // the stream header of this stream was sent
+	proxied  bool // a PROXY header comes first
 	mute     bool // a TLS handshake is under way or has failed: nothing can be said
 }
 
@@ -40,10 +41,10 @@ var (
 )
 
 // negotiate runs the negotiation. Where it succeeds, a fresh goroutine goes on, whose stack has not been through a TLS handshake.
-func (c *Conn) negotiate(from netip.Addr) {
-	n := &negotiation{c: c, cfg: &c.ln.cfg, limits: c.ln.cfg.Limits(), from: from}
+func (c *Conn) negotiate(from netip.Addr, proxied bool) {
+	n := &negotiation{c: c, cfg: &c.ln.cfg, limits: c.ln.cfg.Limits(), from: from, proxied: proxied}
 	bound := n.run()
-	n.cfg.Gate.leave(from)
+	n.cfg.Gate.leave(n.from)
 	if bound {
 		go c.serve()
 		return
@@ -71,6 +72,11 @@ func (n *negotiation) run() (bound bool) {
 // streams goes through the streams that make up a negotiation: in the clear, inside TLS, and after SASL (RFC 6120 §4.3.3).
 func (n *negotiation) streams() error {
 	c := n.c
+	if n.proxied {
+		if err := n.proxy(); err != nil {
+			return err
+		}
+	}
 	c.in = xmlstream.NewReader(c.raw, n.limits.Before)
 	if n.cfg.Mode == DirectTLS {
 		if err := n.handshake(); err != nil {
