@@ -91,6 +91,8 @@ type swallow struct {
 
 func (s *swallow) SendParts(head, to, tail []byte) bool { return s.Send(slices.Concat(head, to, tail)) }
 
+func (s *swallow) Lang() []byte { return nil }
+
 func (s *swallow) Send(b []byte) bool {
 	if strings.HasPrefix(string(b[:min(len(b), 8)]), "<message") {
 		s.mu.Lock()

@@ -334,6 +334,8 @@ func (c *client) AwaitWritten() bool {
 	return !c.closed && !c.broken.Load()
 }
 
+func (c *client) Lang() []byte { return nil }
+
 func (c *client) SendParts(head, to, tail []byte) bool {
 	return c.Send(slices.Concat(head, to, tail))
 }

@@ -15,6 +15,8 @@ type Conn interface {
 	SendParts(head, to, tail []byte) bool
 	// Close ends the stream, with a stream error unless it is nil. It does not wait, and only the first call counts.
 	Close(e *stanza.StreamError)
+	// Lang is the language that the client's stream header names (RFC 6120 §4.7.4), nil without one. It must not be changed.
+	Lang() []byte
 	// Info describes the connection.
 	Info() Info
 }

@@ -396,3 +396,46 @@ func TestOrder(t *testing.T) {
 		want(t, "id", string(st.ID), fmt.Sprint(i))
 	}
 }
+
+// TestStreamLanguage: RFC 6120 §8.1.5: a stanza without a language of its own is in that of its client's stream; one that has one keeps it.
+func TestStreamLanguage(t *testing.T) {
+	b := newBoard(t, "juliet", "romeo")
+	juliet, romeo := b.connect("juliet", "balcony"), b.online("romeo", "garden", "0")
+	for _, c := range []struct{ stream, own, want string }{
+		{"de", "", " xml:lang='de'"},
+		{"de", " xml:lang='fr-CA'", " xml:lang='fr-CA'"},
+		{"de", " xml:lang=''", " xml:lang=''"},
+		{"", " xml:lang='fr-CA'", " xml:lang='fr-CA'"},
+		{"", "", ""},
+	} {
+		juliet.lang = nil
+		if c.stream != "" {
+			juliet.lang = []byte(c.stream)
+		}
+		b.rosters.friends["romeo"] = juliet.s.JID().Bare()
+		for kind, inside := range map[string]string{
+			"message":  "<body xml:lang='es'>Hola</body>",
+			"iq":       "<query xmlns='urn:example:unknown'/>",
+			"presence": "<status>here</status>",
+		} {
+			attrs := " id='x'" + c.own
+			switch kind {
+			case "message":
+				attrs += " type='chat' to='romeo@chat.example/garden'"
+			case "iq":
+				attrs += " type='get' to='romeo@chat.example/garden'"
+			}
+			juliet.send("<" + kind + attrs + ">" + inside + "</" + kind + ">")
+			var got string
+			if kind == "presence" {
+				got = string(juliet.s.Presence().Stanza.Append(nil))
+			} else if list := romeo.take(); len(list) == 1 {
+				got = list[0]
+			}
+			head, _, _ := strings.Cut(got, ">")
+			if strings.Count(head, "xml:lang") != strings.Count(c.want, "xml:lang") || !strings.Contains(head, c.want) || !strings.Contains(got, inside) {
+				t.Errorf("stream %q, %s%s: %q", c.stream, kind, c.own, got)
+			}
+		}
+	}
+}

@@ -26,6 +26,7 @@ type wire struct {
 	sent   []string
 	full   bool // takes nothing more
 	closed bool
+	lang   []byte // of its stream
 	cause  *stanza.StreamError
 }
 
@@ -48,6 +49,8 @@ func (w *wire) Close(e *stanza.StreamError) {
 		w.closed, w.cause = true, e
 	}
 }
+
+func (w *wire) Lang() []byte { return w.lang }
 
 func (w *wire) Info() Info { return Info{RemoteAddr: "192.0.2.44:1234", Secure: true} }
 
@@ -255,4 +258,5 @@ type discard struct{}
 func (discard) Send([]byte) bool              { return true }
 func (discard) SendParts(_, _, _ []byte) bool { return true }
 func (discard) Close(*stanza.StreamError)     {}
+func (discard) Lang() []byte                  { return nil }
 func (discard) Info() Info                    { return Info{} }

@@ -138,8 +138,11 @@ func TestMessageAllocations(t *testing.T) {
 	s.SetPresence(&Presence{})
 	for _, to := range []string{"romeo@chat.example", "romeo@chat.example/garden"} {
 		e := parsedElement(t, "<message type='chat' id='m1' to='"+to+"'><body>"+strings.Repeat("x", 300)+"</body></message>")
-		if n := testing.AllocsPerRun(200, func() { juliet.s.Receive(e) }); n > 0 {
-			t.Errorf("a message to %s allocates %.0f times", to, n)
+		for _, lang := range []string{"", "de"} {
+			juliet.lang = []byte(lang)
+			if n := testing.AllocsPerRun(200, func() { juliet.s.Receive(e) }); n > 0 {
+				t.Errorf("a message to %s in the language %q allocates %.0f times", to, lang, n)
+			}
 		}
 	}
 }

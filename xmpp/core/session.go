@@ -178,6 +178,9 @@ func (s *Session) receive(e xmlstream.Element) *stanza.StreamError {
 	s.st, bad = stanza.Parse(e, &s.cache)
 	st := &s.st
 	st.From = s.jid
+	if st.Lang == nil { // RFC 6120 §8.1.5: an empty one is one
+		st.Lang = s.conn.Lang()
+	}
 	if bad != nil {
 		s.SendStanza(stanza.ErrorReply(st, bad))
 		return nil

@@ -24,6 +24,7 @@ type Conn struct {
 	in        *xmlstream.Reader
 	session   Session
 	mechanism string
+	lang      []byte       // of the stream header; set during negotiation
 	created   int64        // Unix nanoseconds, as is last
 	last      atomic.Int64 // when an element arrived last
 	received  atomic.Uint64

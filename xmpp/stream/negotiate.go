@@ -133,6 +133,7 @@ func (n *negotiation) header() error {
 	if err != nil {
 		return n.readError(err)
 	}
+	n.c.lang = language(e.AttrNS(xmlstream.NSXML, "lang"))
 	reply := n.greeting(e.Attr("from"))
 	if failure := n.checkHeader(e); failure != nil {
 		if err := n.write(reply); err != nil {
