@@ -413,6 +413,7 @@ func TestAccountChangesBeforeBind(t *testing.T) {
 			if strings.Contains(got, "<jid>") || strings.Contains(got, "for-somebody-else") || !strings.Contains(got, "<not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>") {
 				t.Errorf("got %q", got)
 			}
+			c.Conn.Close() // the server waits for that, or for CloseTimeout
 			waitClosed(t, <-made)
 		})
 	}
