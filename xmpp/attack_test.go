@@ -12,7 +12,7 @@ package xmpp
 //	 6 half-open connections          TestAttack06HalfOpen, TestAttack06TenThousand; stream: TestNegotiationTimeout, TestChurn, TestMaxUnauthenticated, TestConnectionsOfAddress
 //	 7 slow reader                    TestAttack07SlowReader; stream: TestSlowClient, TestSlowClientHearsWhy, TestShutdownWithDeafClients
 //	 8 compression, renegotiation     TestAttack08Compression; stream: TestTLS
-//	 9 fuzzing, panics                xmlstream: FuzzReader, FuzzHeader, FuzzBuilder; jid: FuzzJID, FuzzEscape; stanza: FuzzStanza; auth: FuzzExchange, FuzzParseVerifier; stream: TestPanic
+//	 9 fuzzing, panics                xmlstream: FuzzReader, FuzzHeader, FuzzBuilder; jid: FuzzJID, FuzzEscape; stanza: FuzzStanza; auth: FuzzExchange, FuzzParseVerifier; stream: TestPanic*, FuzzProxyHeader
 //	10 unknown namespaces             TestAttack10UnknownNamespaces; xmlstream: TestUnknownNamespacesLeaveNothing
 //	11 rates                          TestAttack11Rates, TestAttack11Proxies; stream: TestFastClient, TestFlood, TestConnectionsOfAddress, TestProxied, TestProxyHeader*; auth: TestGuard*
 //	12 stanzas before login           TestAttack12BeforeLogin; stream: TestNothingBeforeLogin

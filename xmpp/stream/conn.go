@@ -90,7 +90,25 @@ func (c *Conn) Info() Info {
 func (c *Conn) serve() {
 	defer c.ln.wg.Done()
 	defer c.finish()
-	c.read()
+	if !c.guarded(c.read) {
+		return
+	}
+	c.ended = true
+	c.Close(stanza.NewStreamError(stanza.StreamInternalServerError, ""))
+	<-c.written
+	c.guarded(c.drain)
+}
+
+// guarded runs a part of a connection's work. A panic there ends the connection and nothing else: true says that there was one.
+func (c *Conn) guarded(f func()) (panicked bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			_ = c.panicked()
+			panicked = true
+		}
+	}()
+	f()
+	return false
 }
 
 // read hands elements to the session until the client closes the stream, the connection breaks, or this side has closed and the
@@ -200,14 +218,7 @@ func (c *Conn) finish() {
 	c.mu.Unlock()
 	c.conn.Close()
 	if c.session != nil {
-		func() {
-			defer func() {
-				if r := recover(); r != nil {
-					_ = c.panicked()
-				}
-			}()
-			c.session.Closed(!c.ended)
-		}()
+		c.guarded(func() { c.session.Closed(!c.ended) })
 	}
 	c.ln.remove(c)
 }

@@ -267,41 +267,6 @@ func TestReceiveEndsTheStream(t *testing.T) {
 	}
 }
 
-// A fault in a handler ends its stream, not the process, and what the client sent does not get into the log.
-func TestPanic(t *testing.T) {
-	s := newServer(t, DirectTLS)
-	s.backend.receive = func(sess *session, e xmlstream.Element) *stanza.StreamError {
-		if e.Is(stanza.NSClient, "presence") {
-			panic("a secret of the client: " + string(e.Append(nil)))
-		}
-		sess.c.Send(e.Append(nil))
-		return nil
-	}
-	s.backend.onBind = func(_ *Conn, sess *session) *stanza.Error {
-		if sess.jid.Resource() == "boom" {
-			panic("another secret")
-		}
-		return nil
-	}
-	bystander := s.connect(t)
-	bystander.bind("romeo", "x")
-	c := s.connect(t)
-	c.bind(username, "x")
-	session := s.backend.session(t, "juliet@example.org/x")
-	c.send("<presence><status>confidential</status></presence>")
-	c.dies("internal-server-error")
-	waitClosed(t, session)
-	c = s.connect(t)
-	c.login(username)
-	c.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>boom</resource></bind></iq>")
-	c.dies("internal-server-error")
-	bystander.send("<message id='alive'/>")
-	bystander.expect("<message id='alive'/>")
-	if log := s.log.String(); strings.Contains(log, "confidential") || strings.Contains(log, "secret") || strings.Count(log, "a fault in the server") != 2 {
-		t.Fatalf("the log says %s", log)
-	}
-}
-
 // Whoever does not log in in time goes, in every phase (RFC 6120 §4.9.3.4).
 func TestNegotiationTimeout(t *testing.T) {
 	both(t, func(t *testing.T, mode Mode) {

@@ -139,9 +139,17 @@ func (c *Conn) wake() {
 	}
 }
 
-// flush writes until nothing waits any more, all that waits at once.
+// flush writes until nothing waits any more, all that waits at once. The goroutine that does so is nobody else's, so that a panic on it has to
+// end here.
 func (c *Conn) flush() {
 	defer c.ln.wg.Done()
+	if c.guarded(c.write) {
+		c.abandon()
+	}
+}
+
+// write is flush but for what is done about a panic.
+func (c *Conn) write() {
 	for {
 		c.mu.Lock()
 		buf := c.out
@@ -162,8 +170,9 @@ func (c *Conn) flush() {
 			more, _ = c.session.(Flusher)
 		}
 		c.mu.Unlock()
-		if more != nil {
-			buf.b = more.Flushing(buf.b)
+		if more != nil && c.guarded(func() { buf.b = more.Flushing(buf.b) }) {
+			// What was to be written is as it was, and is; the fault is not the client's, whose session may be resumed (XEP-0198 §5).
+			c.Close(stanza.NewStreamError(stanza.StreamInternalServerError, ""))
 		}
 		err := c.writeOut(buf.b)
 		c.ln.giveBack(buf)
@@ -234,7 +243,11 @@ func (c *Conn) abandon() {
 	}
 	c.state = closing
 	c.wakeReader()
-	close(c.written)
+	select {
+	case <-c.written:
+	default:
+		close(c.written)
+	}
 	c.mu.Unlock()
 	c.raw.Close()
 }
