@@ -120,6 +120,7 @@ func (c *Conn) bound(session Session, reply []byte) {
 	}
 	c.state = open
 	c.raw.metered = c
+	c.raw.shallow()
 	c.raw.by(time.Time{})
 	c.wake()
 	if c.ending {

@@ -30,7 +30,9 @@ type Conn struct {
 	received  atomic.Uint64
 	// ended is set by the reading goroutine when the stream is over for good, not only its connection (XEP-0198 §7).
 	ended bool
-	pace  pace
+	// settling says that the read deadline is await's, late that it has run out for good. Both are the reading goroutine's.
+	settling, late bool
+	pace           pace
 
 	mu       sync.Mutex
 	state    state
@@ -86,17 +88,70 @@ func (c *Conn) Info() Info {
 	return info
 }
 
-// serve reads a bound stream until it is over.
-func (c *Conn) serve() {
-	defer c.ln.wg.Done()
-	defer c.finish()
-	if !c.guarded(c.read) {
+// serve reads a bound stream until it is over, or until a fresh goroutine does so.
+// Settled says that there is nothing to read at the moment.
+func (c *Conn) serve(settled bool) {
+	panicked := c.guarded(func() { settled = c.run(settled) })
+	if settled && !panicked {
+		go c.serve(true)
 		return
 	}
-	c.ended = true
-	c.Close(stanza.NewStreamError(stanza.StreamInternalServerError, ""))
-	<-c.written
-	c.guarded(c.drain)
+	defer c.ln.wg.Done()
+	defer c.finish()
+	if panicked {
+		c.ended = true
+		c.Close(stanza.NewStreamError(stanza.StreamInternalServerError, ""))
+		<-c.written
+		c.guarded(c.drain)
+	}
+}
+
+// run reads, and waits where there is nothing to read, until the stream is over. True says that it is not, and that it has been silent for a moment.
+func (c *Conn) run(settled bool) bool {
+	var err error
+	if settled { // the stack is still as small as it can be
+		_, err = c.await(false)
+	}
+	for c.read(err) {
+		if settled, err = c.await(true); settled {
+			return true
+		}
+	}
+	return false
+}
+
+// await waits between elements until something arrives, at the top of the goroutine's stack; where that is deep, for a moment at first.
+func (c *Conn) await(deep bool) (settled bool, err error) {
+	idle := c.ln.cfg.Limits().IdleTimeout
+	c.settling = false
+	if deep && (idle <= 0 || idle > settleTime) {
+		c.mu.Lock()
+		if c.settling = c.state == open; c.settling {
+			c.raw.readBy(time.Now().Add(settleTime))
+		}
+		c.mu.Unlock()
+	}
+	err = c.raw.fill()
+	if c.settling && errors.Is(err, os.ErrDeadlineExceeded) && c.settle(idle-settleTime) {
+		return true, nil
+	}
+	return false, err
+}
+
+// settle puts the read deadline that await has changed to what it is to be; false when closing has set another.
+func (c *Conn) settle(left time.Duration) bool {
+	c.settling = false
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != open {
+		return false
+	}
+	var at time.Time
+	if left > 0 {
+		at = time.Now().Add(left)
+	}
+	c.raw.readBy(at)
+	return true
 }
 
 // guarded runs a part of a connection's work. A panic there ends the connection and nothing else: true says that there was one.
@@ -111,39 +166,45 @@ func (c *Conn) guarded(f func()) (panicked bool) {
 	return false
 }
 
-// read hands elements to the session until the client closes the stream, the connection breaks, or this side has closed and the
-// client has answered or taken too long.
-func (c *Conn) read() {
+// read hands elements to the session until there is nothing to read, which is true, or the client closes the stream, the connection breaks, or this
+// side has closed and the client has answered or taken too long. It begins with the error of having waited, if there was one.
+func (c *Conn) read(err error) (more bool) {
 	idle := c.ln.cfg.Limits().IdleTimeout
-	late := false
-	for {
-		c.extend(idle)
-		e, err := c.in.Next()
+	for ; ; err = nil {
+		var e xmlstream.Element
+		if err == nil {
+			c.extend(idle)
+			e, err = c.in.Next()
+		}
 		switch {
 		case err == nil:
+		case err == errNothing: //nolint:errorlint // comes as it is, and often
+			return true
 		case errors.Is(err, xmlstream.ErrClosed):
 			// The answer to a closing tag of this side's is not the client's own wish.
 			c.ended = c.ended || !c.over()
 			c.Close(nil)
 			<-c.written
-			return
+			return false
 		case stanza.StreamErrorOf(err) != nil:
 			c.ended = true
 			c.ln.countViolation(stanza.StreamErrorOf(err))
 			c.Close(stanza.StreamErrorOf(err))
 			<-c.written
 			c.drain()
-			return
-		case errors.Is(err, os.ErrDeadlineExceeded) && !late:
+			return false
+		case errors.Is(err, os.ErrDeadlineExceeded) && c.settling && c.settle(0):
+			continue // it ran out in the middle of an element
+		case errors.Is(err, os.ErrDeadlineExceeded) && !c.late:
 			// Silence, or an old deadline that ran out while the stream is being closed. Either way the client gets its moment to answer.
-			late = true
+			c.late = true
 			if c.end(stanza.NewStreamError(stanza.StreamConnectionTimeout, "Nothing arrived for too long.")) {
 				c.ln.cfg.Meter.Refuse(meter.Idle)
 			}
 			<-c.written
 			continue
 		default:
-			return
+			return false
 		}
 		if c.over() {
 			continue // RFC 6120 §4.4: what arrives after the closing tag was sent may be ignored
@@ -170,6 +231,7 @@ func (c *Conn) extend(idle time.Duration) {
 	if idle <= 0 {
 		return
 	}
+	c.settling = false
 	c.mu.Lock()
 	if c.state == open {
 		c.raw.readBy(time.Now().Add(idle))
@@ -200,6 +262,7 @@ const maxDrained = 1 << 20
 // drain reads on, without looking, so that closing the connection does not take away what the client has not read yet. It ends with the
 // client's end of the connection, at the read deadline that closing has set, or when too much arrives.
 func (c *Conn) drain() {
+	c.raw.waiting()
 	buf := make([]byte, 1024)
 	for total := 0; total < maxDrained; {
 		n, err := c.conn.Read(buf)

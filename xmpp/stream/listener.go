@@ -14,6 +14,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // Listener accepts the connections of one port and owns them.
@@ -24,6 +25,8 @@ type Listener struct {
 
 	endPoint atomic.Pointer[endPoint]
 	buffers  sync.Pool // of *buffer
+	inputs   sync.Pool // of *input
+	readers  xmlstream.Buffers
 
 	wg sync.WaitGroup // one for each goroutine of a connection
 
@@ -44,6 +47,7 @@ func NewListener(ln net.Listener, cfg Config) (*Listener, error) {
 		// XEP-0368: a client that offers protocols has to offer this one; one that offers none is welcome.
 		l.tls.NextProtos = []string{"xmpp-client"}
 	}
+	l.inputs.New = func() any { return new(input) }
 	l.buffers.New = func() any { return new(buffer) }
 	return l, nil
 }
@@ -156,35 +160,6 @@ func (l *Listener) drain() {
 	}
 	l.wg.Wait()
 }
-
-// transport is the TCP connection under the TLS one. It remembers the certificate that was presented on it, which crypto/tls does not tell.
-type transport struct {
-	net.Conn
-	cert *tls.Certificate
-	// metered is the connection once it has a session: then it may be told to read more slowly.
-	metered *Conn
-}
-
-func (t *transport) Read(b []byte) (int, error) {
-	n, err := t.Conn.Read(b)
-	if t.metered != nil && n > 0 {
-		t.metered.arrived(n)
-	}
-	return n, err
-}
-
-// closeWrite tells the client that nothing more will come.
-func (t *transport) closeWrite() {
-	if half, ok := t.Conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
-}
-
-// The deadlines of a connection. Setting one fails only where the connection is closed already, and then reads and writes fail as well.
-
-func (t *transport) by(at time.Time)      { _ = t.SetDeadline(at) }
-func (t *transport) readBy(at time.Time)  { _ = t.SetReadDeadline(at) }
-func (t *transport) writeBy(at time.Time) { _ = t.SetWriteDeadline(at) }
 
 // serverTLS turns what the caller configured into what a listener uses.
 func serverTLS(base *tls.Config) *tls.Config {

@@ -46,7 +46,7 @@ func (c *Conn) negotiate(from netip.Addr, proxied bool) {
 	bound := n.run()
 	n.cfg.Gate.leave(n.from)
 	if bound {
-		go c.serve()
+		go c.serve(false)
 		return
 	}
 	c.finish()
@@ -78,6 +78,7 @@ func (n *negotiation) streams() error {
 		}
 	}
 	c.in = xmlstream.NewReader(c.raw, n.limits.Before)
+	c.in.Borrow(&c.ln.readers)
 	if n.cfg.Mode == DirectTLS {
 		if err := n.handshake(); err != nil {
 			return err

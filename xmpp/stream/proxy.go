@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/meter"
@@ -118,6 +119,13 @@ type proxied struct {
 }
 
 func (p *proxied) RemoteAddr() net.Addr { return p.from }
+
+func (p *proxied) SyscallConn() (syscall.RawConn, error) {
+	if socket, ok := p.Conn.(syscall.Conn); ok {
+		return socket.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}
 
 func (p *proxied) CloseWrite() error {
 	if half, ok := p.Conn.(interface{ CloseWrite() error }); ok {

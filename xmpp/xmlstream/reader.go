@@ -3,6 +3,7 @@ package xmlstream
 import (
 	"errors"
 	"io"
+	"sync"
 )
 
 const (
@@ -26,9 +27,11 @@ const (
 type Reader struct {
 	p      parser
 	small  []byte // the idle buffer
-	size   int    // length of the element given out last: it goes when the next one is asked for
-	blank  int    // white space since the last element
+	lender *Buffers
+	size   int // length of the element given out last: it goes when the next one is asked for
+	blank  int // white space since the last element
 	opened bool
+	waits  bool   // a read between elements is under way
 	root   []byte // the stream's qualified name, which its end tag has to repeat
 	err    error
 }
@@ -40,6 +43,39 @@ func NewReader(src io.Reader, lim Limits) *Reader {
 	r.Reset(src)
 	return r
 }
+
+// Buffers are shared by readers that are rarely busy at the same time: who waits has given its buffer back.
+type Buffers struct{ pool sync.Pool } // of *[idleBuffer]byte
+
+// Borrow has the reader take the buffer that it waits with from b, and give it back whenever a read between elements fails. Without, it keeps one of
+// its own.
+func (r *Reader) Borrow(b *Buffers) { r.lender = b }
+
+// take makes sure that there is an idle buffer.
+func (r *Reader) take() {
+	if r.small != nil {
+		return
+	}
+	if r.lender != nil {
+		if b, ok := r.lender.pool.Get().(*[idleBuffer]byte); ok {
+			r.small = b[:]
+			return
+		}
+	}
+	r.small = make([]byte, idleBuffer)
+}
+
+// giveBack returns a borrowed idle buffer. Nothing is in it.
+func (r *Reader) giveBack() {
+	if r.lender != nil {
+		r.lender.pool.Put((*[idleBuffer]byte)(r.small))
+		r.small, r.p.buf = nil, nil
+	}
+}
+
+// Waits is for the source, to be asked from within Read: the reader waits for the next element, of which nothing has arrived yet. A read that fails
+// then costs nothing: the next try begins where this one did.
+func (r *Reader) Waits() bool { return r.waits }
 
 // SetLimits changes the limits for what is read from now on.
 func (r *Reader) SetLimits(lim Limits) { r.p.lim = lim.withDefaults() }
@@ -210,7 +246,11 @@ func (r *Reader) blanks() error {
 			return nil
 		}
 		r.idle()
-		if err := p.read(p.buf); err != nil {
+		r.waits = true
+		err := p.read(p.buf)
+		r.waits = false
+		if err != nil {
+			r.giveBack()
 			return err
 		}
 		fresh = p.end
@@ -221,9 +261,7 @@ func (r *Reader) blanks() error {
 func (r *Reader) idle() {
 	p := &r.p
 	p.start, p.end = 0, 0
-	if r.small == nil {
-		r.small = make([]byte, idleBuffer)
-	}
+	r.take()
 	p.buf = r.small
 	d := &p.doc
 	d.raw = nil
