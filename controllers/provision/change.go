@@ -66,7 +66,10 @@ func change[T client.Object](ctx context.Context, p *Provisioner, w wish[T]) (T,
 			// A test that fails and a value that is refused have one status: who
 			// moved the resource on caused the first.
 			again := w.obj()
-			if getErr := p.get(ctx, w.name, again); getErr == nil && again.GetResourceVersion() != obj.GetResourceVersion() {
+			if err := p.get(ctx, w.name, again); err != nil {
+				return none, explain(err, w.kind, w.name)
+			}
+			if again.GetResourceVersion() != obj.GetResourceVersion() {
 				continue
 			}
 		}

@@ -31,6 +31,7 @@ func (w *wire) Send(b []byte) bool {
 func (w *wire) SendParts(head, to, tail []byte) bool {
 	return w.Send(append(append(append([]byte{}, head...), to...), tail...))
 }
+func (w *wire) Lang() []byte              { return nil }
 func (w *wire) Close(*stanza.StreamError) {}
 func (w *wire) Info() core.Info           { return core.Info{RemoteAddr: "192.0.2.7:4711"} }
 
