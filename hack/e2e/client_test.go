@@ -33,7 +33,24 @@ type incoming struct {
 	Type    string `xml:"type,attr"`
 	ID      string `xml:"id,attr"`
 	Body    string `xml:"body"`
-	Roster  struct {
+	Subject string `xml:"subject"`
+	Error   struct {
+		Text       string `xml:"text"`
+		Conditions []struct {
+			XMLName xml.Name
+		} `xml:",any"`
+	} `xml:"error"`
+	Room struct {
+		Destroy *struct{} `xml:"destroy"`
+		Item    struct {
+			Affiliation string `xml:"affiliation,attr"`
+			Role        string `xml:"role,attr"`
+		} `xml:"item"`
+		Status []struct {
+			Code string `xml:"code,attr"`
+		} `xml:"status"`
+	} `xml:"http://jabber.org/protocol/muc#user x"`
+	Roster struct {
 		Items []struct {
 			JID          string   `xml:"jid,attr"`
 			Name         string   `xml:"name,attr"`
