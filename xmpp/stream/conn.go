@@ -30,9 +30,11 @@ type Conn struct {
 	received  atomic.Uint64
 	// ended is set by the reading goroutine when the stream is over for good, not only its connection (XEP-0198 §7).
 	ended bool
-	// settling says that the read deadline is await's, late that it has run out for good. Both are the reading goroutine's.
-	settling, late bool
-	pace           pace
+	late  bool // the read deadline has run out for good
+	pace  pace
+	// arrival is when something was read last, and deadline when reading stops, both in Unix nanoseconds; no deadline is 0. They and what stands
+	// above belong to the reading goroutine.
+	arrival, deadline int64
 
 	mu       sync.Mutex
 	state    state
@@ -122,35 +124,56 @@ func (c *Conn) run(settled bool) bool {
 
 // await waits between elements until something arrives, at the top of the goroutine's stack; where that is deep, for a moment at first.
 func (c *Conn) await(deep bool) (settled bool, err error) {
-	idle := c.ln.cfg.Limits().IdleTimeout
-	c.settling = false
-	if deep && (idle <= 0 || idle > settleTime) {
-		c.mu.Lock()
-		if c.settling = c.state == open; c.settling {
-			c.raw.readBy(time.Now().Add(settleTime))
+	for {
+		c.arm(deep)
+		if err = c.raw.fill(); !errors.Is(err, os.ErrDeadlineExceeded) || !c.early() {
+			return false, err
 		}
-		c.mu.Unlock()
+		if deep && time.Now().UnixNano()-c.arrival >= int64(settleTime) {
+			return true, nil
+		}
 	}
-	err = c.raw.fill()
-	if c.settling && errors.Is(err, os.ErrDeadlineExceeded) && c.settle(idle-settleTime) {
-		return true, nil
-	}
-	return false, err
 }
 
-// settle puts the read deadline that await has changed to what it is to be; false when closing has set another.
-func (c *Conn) settle(left time.Duration) bool {
-	c.settling = false
+// expired stands for a read deadline that has run out, and has to be replaced.
+const expired = -1
+
+// arm makes sure that reading stops when the client has been silent for too long, or, where a deep stack waits, for a moment. Moving a deadline costs
+// more than looking at the clock when an old one has run out, so one that is earlier is left alone.
+func (c *Conn) arm(deep bool) {
+	at := int64(0)
+	if idle := c.ln.cfg.Limits().IdleTimeout; idle > 0 {
+		at = c.arrival + int64(idle)
+	}
+	if settled := c.arrival + int64(settleTime); deep && (at == 0 || settled < at) {
+		at = settled
+	}
+	if c.deadline == at || c.deadline > 0 && (at == 0 || c.deadline < at) {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != open {
+	if c.state != open { // closing sets a deadline of its own
+		return
+	}
+	c.deadline = at
+	if at == 0 {
+		c.raw.readBy(time.Time{})
+	} else {
+		c.raw.readBy(time.Unix(0, at))
+	}
+}
+
+// early says that a deadline has run out which does not end the stream: it was about something else, or something has arrived meanwhile.
+func (c *Conn) early() bool {
+	idle := c.ln.cfg.Limits().IdleTimeout
+	if c.over() || idle > 0 && time.Now().UnixNano()-c.arrival >= int64(idle) {
 		return false
 	}
-	var at time.Time
-	if left > 0 {
-		at = time.Now().Add(left)
+	if c.deadline == 0 {
+		return false
 	}
-	c.raw.readBy(at)
+	c.deadline = expired
 	return true
 }
 
@@ -169,11 +192,10 @@ func (c *Conn) guarded(f func()) (panicked bool) {
 // read hands elements to the session until there is nothing to read, which is true, or the client closes the stream, the connection breaks, or this
 // side has closed and the client has answered or taken too long. It begins with the error of having waited, if there was one.
 func (c *Conn) read(err error) (more bool) {
-	idle := c.ln.cfg.Limits().IdleTimeout
 	for ; ; err = nil {
 		var e xmlstream.Element
 		if err == nil {
-			c.extend(idle)
+			c.arm(false)
 			e, err = c.in.Next()
 		}
 		switch {
@@ -193,8 +215,8 @@ func (c *Conn) read(err error) (more bool) {
 			<-c.written
 			c.drain()
 			return false
-		case errors.Is(err, os.ErrDeadlineExceeded) && c.settling && c.settle(0):
-			continue // it ran out in the middle of an element
+		case errors.Is(err, os.ErrDeadlineExceeded) && c.early():
+			continue // in the middle of an element
 		case errors.Is(err, os.ErrDeadlineExceeded) && !c.late:
 			// Silence, or an old deadline that ran out while the stream is being closed. Either way the client gets its moment to answer.
 			c.late = true
@@ -224,19 +246,6 @@ func (c *Conn) read(err error) (more bool) {
 			c.Close(failure)
 		}
 	}
-}
-
-// extend moves the read deadline of a stream with an idle timeout, unless closing has set another.
-func (c *Conn) extend(idle time.Duration) {
-	if idle <= 0 {
-		return
-	}
-	c.settling = false
-	c.mu.Lock()
-	if c.state == open {
-		c.raw.readBy(time.Now().Add(idle))
-	}
-	c.mu.Unlock()
 }
 
 // receive hands an element to the session. A panic there ends this stream and nothing else.

@@ -32,11 +32,12 @@ type pace struct {
 // arrived takes note of bytes on the network and waits for as long as they came too fast: what the client sends meanwhile waits in the network's
 // buffers, and then in its own.
 func (c *Conn) arrived(n int) {
+	now := time.Now().UnixNano()
+	c.arrival = now
 	rate := c.ln.cfg.Limits().ByteRate
 	if rate <= 0 {
 		return
 	}
-	now := time.Now().UnixNano()
 	c.slowDown(c.pace.bytes.take(now, n, rate), now)
 }
 

@@ -219,6 +219,9 @@ func (p *parser) childBegins() error {
 
 // fail remembers errors that end the stream.
 func (r *Reader) fail(err error) error {
+	if _, ok := err.(interface{ Timeout() bool }); ok { // of the source, which may be tried again
+		return err
+	}
 	var e *Error
 	if errors.As(err, &e) || errors.Is(err, ErrClosed) {
 		r.err = err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -473,5 +474,47 @@ func TestSelfClosedStream(t *testing.T) {
 	}
 	if _, err := r.Next(); err != ErrClosed {
 		t.Errorf("Next: %v; want ErrClosed", err)
+	}
+}
+
+// TestBorrow: a reader that waits between elements says so to its source, and holds no buffer once the source has said that nothing is there.
+func TestBorrow(t *testing.T) {
+	var lender Buffers
+	var r *Reader
+	later := errors.New("nothing is there")
+	pieces := []string{header, " ", "<a>", "b</a><c/>", ""}
+	asked := 0
+	r = NewReader(readerFunc(func(b []byte) (int, error) {
+		asked++
+		if asked%2 == 1 && r.Waits() {
+			return 0, later
+		}
+		if len(pieces) == 0 {
+			return 0, io.EOF
+		}
+		n := copy(b, pieces[0])
+		pieces = pieces[1:]
+		return n, nil
+	}), DefaultLimits())
+	r.Borrow(&lender)
+	var got []string
+	for read := r.Open; ; read = r.Next {
+		e, err := read()
+		for tries := 0; err == later; tries++ {
+			if r.p.buf != nil || r.small != nil || tries > 3 {
+				t.Fatalf("a reader that waits holds %d bytes", cap(r.p.buf))
+			}
+			e, err = read()
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(e.Local()))
+	}
+	if want := []string{"stream", "a", "c"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
