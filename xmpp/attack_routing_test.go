@@ -200,6 +200,27 @@ func TestAttack34OfflineAndUnknownAlike(t *testing.T) {
 	}
 }
 
+// TestUnknownAccountsReturnMail: RFC 6121 §8.5.1, §8.5.2.2.1: what would be kept for an account comes back from a name without one. That is the one
+// answer that tells the two apart; see also TestAttack34OfflineAndUnknownAlike.
+func TestUnknownAccountsReturnMail(t *testing.T) {
+	h := generous(t, "away")
+	mira := h.user(t, "mira").online()
+	for _, head := range []string{"", "type='chat' ", "type='normal' "} {
+		mira.send("<message " + head + "to='away@chat.example'><body>x</body></message>")
+		mira.quiet("a message that is kept")
+		mira.send("<message " + head + "to='nobody@chat.example'><body>x</body></message>")
+		if got := mira.expect("</message>"); !strings.Contains(got, " from='nobody@chat.example' ") || !strings.Contains(got, "<service-unavailable ") {
+			t.Errorf("%smessage to nobody: %s", head, got)
+		}
+	}
+	for _, typ := range []string{"subscribe", "unsubscribe", "subscribed", "unsubscribed"} {
+		for _, name := range []string{"away", "nobody"} {
+			mira.send("<presence type='" + typ + "' to='" + name + "@chat.example'/>")
+			mira.quiet(typ + " to " + name)
+		}
+	}
+}
+
 // TestAttack36Disco: strangers learn nothing about an account.
 func TestAttack36Disco(t *testing.T) {
 	h := generous(t, "tobias")

@@ -119,7 +119,7 @@ func (c *Conn) bound(session Session, reply []byte) {
 		c.ln.giveBack(waiting)
 	}
 	c.state = open
-	c.arrival = time.Now().UnixNano()
+	c.arrival, c.idle = time.Now().UnixNano(), c.ln.cfg.Limits().IdleTimeout
 	c.raw.metered = c
 	c.raw.shallow()
 	c.raw.by(time.Time{})

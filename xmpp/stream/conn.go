@@ -35,6 +35,7 @@ type Conn struct {
 	// arrival is when something was read last, and deadline when reading stops, both in Unix nanoseconds; no deadline is 0. They and what stands
 	// above belong to the reading goroutine.
 	arrival, deadline int64
+	idle              time.Duration // how long the client may be silent, as when it logged in; 0: for ever
 
 	mu       sync.Mutex
 	state    state
@@ -142,8 +143,8 @@ const expired = -1
 // more than looking at the clock when an old one has run out, so one that is earlier is left alone.
 func (c *Conn) arm(deep bool) {
 	at := int64(0)
-	if idle := c.ln.cfg.Limits().IdleTimeout; idle > 0 {
-		at = c.arrival + int64(idle)
+	if c.idle > 0 {
+		at = c.arrival + int64(c.idle)
 	}
 	if settled := c.arrival + int64(settleTime); deep && (at == 0 || settled < at) {
 		at = settled
@@ -166,8 +167,7 @@ func (c *Conn) arm(deep bool) {
 
 // early says that a deadline has run out which does not end the stream: it was about something else, or something has arrived meanwhile.
 func (c *Conn) early() bool {
-	idle := c.ln.cfg.Limits().IdleTimeout
-	if c.over() || idle > 0 && time.Now().UnixNano()-c.arrival >= int64(idle) {
+	if c.over() || c.idle > 0 && time.Now().UnixNano()-c.arrival >= int64(c.idle) {
 		return false
 	}
 	if c.deadline == 0 {
