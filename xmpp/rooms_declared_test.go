@@ -170,6 +170,7 @@ func TestDeclaredRoomGroups(t *testing.T) {
 	guest.awaits("presence $heath/guest unavailable outcast none jid=~hag66/pda 110 301")
 	owner.awaits("presence $heath/member unavailable none none jid=~wiccarocks/laptop 321", "presence $heath/guest unavailable outcast none jid=~hag66/pda 301")
 	p.dir.DeleteGroup("goblins", "goblins")
+	p.forget()
 	eventually(t, "the member to get in again", func() bool {
 		guest.enter("$heath/guest")
 		return guest.take()[0].attr("type") != "error"

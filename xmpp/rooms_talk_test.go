@@ -187,6 +187,7 @@ func TestXEP0410SelfPing(t *testing.T) {
 	second.asks(ping("secondwitch"), "result")
 	second.asks(ping("nobody"), "cancel item-not-found")
 	third.asks(ping("thirdwitch"), "modify not-acceptable")
+	third.asks("<iq type='get' to='$cave/thirdwitch'><ping xmlns='urn:xmpp:ping'/></iq>", "modify not-acceptable") // a room that is not there any more
 	// Another occupant is asked itself, under the nickname: this client's library answers what it does not know with an error (RFC 6120 §8.4).
 	second.asks(ping("firstwitch"), "cancel service-unavailable")
 	if n := first.take(); len(n) != 1 || n[0].describe() != "iq $coven/secondwitch get {urn:xmpp:ping}ping" {

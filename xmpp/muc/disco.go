@@ -187,5 +187,10 @@ func (s *Service) visible(domain string, who jid.JID) []listed {
 
 // belongs reports whether somebody has an affiliation with a declared room, other than being banned.
 func (s *Service) belongs(d *directory.Room, who jid.JID) bool {
-	return s.affiliations(d.Affiliations, d.GroupAffiliations).Of(who) > 0
+	named := func(j jid.JID) bool {
+		_, found := slices.BinarySearchFunc(d.Affiliations, j, func(a directory.Affiliation, j jid.JID) int { return a.JID.Compare(j) })
+		return found
+	}
+	// Most people belong to few of the rooms that are not listed: for the others, no lists are made.
+	return (len(d.GroupAffiliations) > 0 || named(who.Bare()) || named(who.Host())) && s.affiliations(d.Affiliations, d.GroupAffiliations).Of(who) > 0
 }

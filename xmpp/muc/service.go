@@ -172,8 +172,12 @@ func (s *Service) enter(st *stanza.Stanza) (*entry, *stanza.Error) {
 	if d, ok := s.dir.Room(s.identity(addr)); ok {
 		return s.load(addr, d)
 	}
-	if st.Kind == stanza.Presence && st.To.IsFull() && st.Child(nsMUC, "x").Valid() {
+	switch {
+	case st.Kind == stanza.Presence && st.To.IsFull() && st.Child(nsMUC, "x").Valid():
 		return s.create(addr, st.From)
+	case st.Kind == stanza.IQ && st.To.IsFull():
+		// To a client that asks whether it is still in the room, item-not-found says that it is (XEP-0410 §3.2).
+		return nil, stanza.NewError(stanza.ConditionNotAcceptable, "You are not in this room: there is none.")
 	}
 	return nil, stanza.NewError(stanza.ConditionItemNotFound, "There is no such room.")
 }
@@ -190,20 +194,20 @@ func (s *Service) service(addr jid.JID) string {
 
 // load takes a declared room into memory, where it stays: what was said last in it, its subject and its reserved nicknames are nowhere else.
 func (s *Service) load(addr jid.JID, d *directory.Room) (*entry, *stanza.Error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch e := s.rooms[addr]; {
-	case e != nil:
-		return e, nil
-	case s.over:
-		return nil, closing()
-	}
 	options := room.Options{Address: addr, Config: s.config(d), Key: s.occupantKey(addr, d.UID)}
 	if d.Subject != nil {
 		declared := room.Declared{Subject: *d.Subject, Time: s.now(), ID: s.sb.NewID()}
 		options.Memory.Subject = declaredSubject(declared, addr)
 	}
 	e := &entry{addr: addr, room: room.New(options), declared: d}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch there := s.rooms[addr]; {
+	case there != nil:
+		return there, nil
+	case s.over:
+		return nil, closing()
+	}
 	s.rooms[addr] = e
 	// A change that came since was told before the room was there to hear it.
 	if now, ok := s.dir.Room(s.identity(addr)); !ok || now != d {

@@ -132,6 +132,49 @@ func TestLongListsArePages(t *testing.T) {
 	}
 }
 
+// Rooms that are not listed are for those who belong there (XEP-0045 §6.3).
+func TestHiddenRooms(t *testing.T) {
+	s := newService()
+	s.dir.PutUser(directory.User{Ref: directory.Ref{Name: "root", UID: "root"}, Username: "root", Admin: true})
+	s.dir.PutGroup(directory.Group{Ref: directory.Ref{Name: "staff", UID: "staff"}, GroupName: "staff", Members: []jid.JID{jid.MustParse("nora@" + domain)}})
+	d := declared("lobby")
+	d.Listed = false
+	d.Affiliations = []directory.Affiliation{
+		{JID: jid.MustParse("mira@" + domain), Affiliation: directory.AffiliationMember},
+		{JID: jid.MustParse("tobias@" + domain), Affiliation: directory.AffiliationOutcast},
+		{JID: jid.MustParse("partner.example"), Affiliation: directory.AffiliationMember},
+	}
+	slices.SortFunc(d.Affiliations, func(a, b directory.Affiliation) int { return a.JID.Compare(b.JID) })
+	look := func(who string, want bool) {
+		t.Helper()
+		if got := len(s.visible("conference."+domain, jid.MustParse(who+"/x"))) > 0; got != want {
+			t.Errorf("%s sees it: %v", who, got)
+		}
+	}
+	for _, loaded := range []bool{false, true} {
+		put := func(groups []directory.GroupAffiliation) {
+			d.GroupAffiliations = groups
+			s.dir.PutRoom(d)
+			s.dirty.room(d.Identity())
+			s.apply()
+		}
+		if loaded {
+			enter(t, s, "mira@"+domain+"/y", "lobby@conference."+domain+"/mira")
+		}
+		put(nil)
+		look("mira@"+domain, true)
+		look("tobias@"+domain, false)
+		look("nora@"+domain, false)
+		look("paul@"+domain, false)
+		look("paul@partner.example", true)
+		look("root@"+domain, true)
+		put([]directory.GroupAffiliation{{Group: "staff", Affiliation: directory.AffiliationAdmin}})
+		look("nora@"+domain, true)
+		look("paul@"+domain, false)
+		look("tobias@"+domain, false)
+	}
+}
+
 // What has changed is taken note of without repetitions, and signalled at least once after the last note.
 func TestDirtyList(t *testing.T) {
 	d := dirty{signal: make(chan struct{}, 1)}
