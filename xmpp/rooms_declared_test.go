@@ -177,6 +177,30 @@ func TestDeclaredRoomGroups(t *testing.T) {
 	})
 }
 
+// A group may pick its members by their labels.
+func TestDeclaredRoomGroupBySelector(t *testing.T) {
+	p, owner, _, guest := lobby(t)
+	p.dir.PutGroup(directory.Group{Ref: directory.Ref{Name: "night", UID: "night"}, GroupName: "night", Selector: &directory.Selector{MatchLabels: map[string]string{"shift": "night"}}})
+	p.declare("lobby", func(r *directory.Room) {
+		r.Affiliations = affiliations("owner crone1", "member wiccarocks")
+		r.GroupAffiliations = []directory.GroupAffiliation{{Group: "night", Affiliation: directory.AffiliationAdmin}}
+	})
+	label := func(labels map[string]string) {
+		u, ok := p.dir.User("hag66")
+		if !ok {
+			t.Fatal("no user")
+		}
+		next := *u
+		next.Labels = labels
+		p.dir.PutUser(next)
+	}
+	label(map[string]string{"shift": "night"})
+	guest.awaits("presence $lobby/guest admin moderator jid=~hag66/pda 110")
+	owner.awaits("presence $lobby/guest admin moderator jid=~hag66/pda")
+	label(nil)
+	guest.awaits("presence $lobby/guest none participant jid=~hag66/pda 110")
+}
+
 // An administrator of the service is an owner of every room, for as long as he is one.
 func TestServiceAdministratorsOwnRooms(t *testing.T) {
 	p, owner, _, guest := lobby(t)
