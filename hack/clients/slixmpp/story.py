@@ -8,6 +8,7 @@ import sys
 import urllib.request
 
 import slixmpp
+from slixmpp.exceptions import PresenceError
 
 DOMAIN = os.environ["XMPP_DOMAIN"]
 HOST, PORT = os.environ["XMPP_ADDR"].rsplit(":", 1)
@@ -25,6 +26,7 @@ class Client(slixmpp.ClientXMPP):
         self.enable_direct_tls = False
         self.ca_certs = os.environ["XMPP_CA"]
         self.register_plugin("xep_0198")
+        self.register_plugin("xep_0045")
         self.arrived = asyncio.Queue()
         self.started = asyncio.Event()
         self.refused = asyncio.Event()
@@ -37,6 +39,9 @@ class Client(slixmpp.ClientXMPP):
         self.add_event_handler("disconnected", lambda _: self.ended.set())
         self.add_event_handler("session_resumed", lambda _: self.resumed.set())
         self.add_event_handler("message", self.arrived.put_nowait)
+        self.add_event_handler("groupchat_presence", self.arrived.put_nowait)
+        self.add_event_handler("groupchat_subject", self.arrived.put_nowait)
+        self.add_event_handler("groupchat_message_error", self.arrived.put_nowait)
         for kind in ("subscribe", "subscribed", "available"):
             self.add_event_handler(f"presence_{kind}", self.arrived.put_nowait)
 
@@ -70,6 +75,10 @@ class Client(slixmpp.ClientXMPP):
     def hear(self, text):
         return self.next(f"message {text!r}", lambda s: s.name == "message" and s["body"] == text)
 
+    def occupant(self, nick, role, code=None):
+        return self.next(f"presence of {nick} as {role} with {code}", lambda s: s.name == "presence" and s["from"].resource == nick
+                         and s["muc"]["role"] == role and (code is None or code in s["muc"]["status_codes"]))
+
     async def come_back(self):
         """Reconnect after the connection broke, to the session that was there (XEP-0198)."""
         await asyncio.wait_for(self.ended.wait(), LIMIT)
@@ -101,6 +110,58 @@ def declare(name, password):
     ]
     kubectl("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
     kubectl("wait", "--for=condition=Ready", "--timeout=10s", f"chatuser/{name}")
+
+
+async def rooms(mira, tobias):
+    """Mira makes a room, configures and moderates it, and leaves it to Tobias."""
+    room, hers, his = f"slix@conference.{DOMAIN}", mira["xep_0045"], tobias["xep_0045"]
+    services = await mira["xep_0030"].get_items(jid=DOMAIN)
+    assert f"conference.{DOMAIN}" in [str(jid) for jid, _, _ in services["disco_items"]["items"]], f"no rooms among {services}"
+    here, *_ = await hers.join_muc_wait(room, "mira", timeout=LIMIT)
+    assert {110, 201} <= set(here["muc"]["status_codes"]), f"not a new room: {here}"
+    form = await hers.get_room_config(room)
+    form["values"] = {**form["values"], "muc#roomconfig_roomname": "Slix", "muc#roomconfig_moderatedroom": True}
+    await hers.set_room_config(room, form)
+    listed = await tobias["xep_0030"].get_items(jid=f"conference.{DOMAIN}")
+    assert (room, "Slix") in [(str(jid), name) for jid, _, name in listed["disco_items"]["items"]], f"the room is not listed: {listed}"
+
+    mira.send_message(mto=room, mbody="before you came", mtype="groupchat")
+    await mira.hear("before you came")
+    hers.set_subject(room, "Slices")
+    await mira.next("subject", lambda s: s["subject"] == "Slices")
+    there, subject, occupants, history = await his.join_muc_wait(room, "tobias", timeout=LIMIT)
+    assert there["muc"]["role"] == "visitor" and subject["subject"] == "Slices", f"{there} {subject}"
+    assert [m["body"] for m in history] == ["before you came"], f"the history is {history}"
+    assert "mira" in [o["from"].resource for o in occupants], f"with {occupants}"
+    await mira.occupant("tobias", "visitor")
+
+    tobias.send_message(mto=room, mbody="may I?", mtype="groupchat")
+    await tobias.next("refusal", lambda s: s.name == "message" and s["error"]["condition"] == "forbidden")
+    await hers.set_role(room, "tobias", "participant")
+    await tobias.occupant("tobias", "participant")
+    tobias.send_message(mto=room, mbody="thank you <&> 👋", mtype="groupchat")
+    await mira.hear("thank you <&> 👋")
+    mira.send_message(mto=f"{room}/tobias", mbody="between us", mtype="chat")
+    await tobias.hear("between us")
+
+    await hers.set_role(room, "tobias", "none", reason="enough")
+    await tobias.occupant("tobias", "none", 307)
+    await his.join_muc_wait(room, "tobias", timeout=LIMIT)
+    await hers.set_affiliation(room, "outcast", jid=f"slix-tobias@{DOMAIN}")
+    await tobias.occupant("tobias", "none", 301)
+    assert [str(jid) for jid in await hers.get_affiliation_list(room, "outcast")] == [f"slix-tobias@{DOMAIN}"]
+    try:
+        await his.join_muc_wait(room, "tobias", timeout=LIMIT)
+        raise AssertionError("who is banned got in")
+    except PresenceError as error:
+        assert error.condition == "forbidden", f"banned, and told {error}"
+    await hers.set_affiliation(room, "member", jid=f"slix-tobias@{DOMAIN}")
+    there, *_ = await his.join_muc_wait(room, "tobias", timeout=LIMIT)
+    assert (there["muc"]["affiliation"], there["muc"]["role"]) == ("member", "participant"), f"a member came in as {there}"
+    hers.leave_muc(room, "mira")
+    await tobias.occupant("mira", "none")
+    his.leave_muc(room, "tobias")
+    await tobias.occupant("tobias", "none", 110)
 
 
 async def before():
@@ -139,6 +200,8 @@ async def before():
     await mira.hear("there you are")
     assert heard[mira] == [f"number {number}" for number in range(5)] + ["there you are"], f"after the cut mira heard {heard[mira]}"
     assert heard[tobias] == ["into the tunnel", "out of it"], f"after the cut tobias heard {heard[tobias]}"
+
+    await rooms(mira, tobias)
 
     wrong = Client("slix-mira", "another word")
     wrong.connect(HOST, int(PORT))

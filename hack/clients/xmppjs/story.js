@@ -5,6 +5,7 @@ import { client, xml } from "@xmpp/client";
 
 const { XMPP_DOMAIN: domain, XMPP_ADDR: address, REST_URL, REST_SECRET, KUBECTL } = process.env;
 const limit = 15_000;
+const muc = "http://jabber.org/protocol/muc";
 
 // A logged-in client that remembers what arrives.
 class Client {
@@ -51,8 +52,30 @@ class Client {
     return this.next(`message ${text}`, (s) => s.is("message") && s.getChildText("body") === text);
   }
 
+  // What one occupant of a room is, with a status code or without.
+  occupant(address, role, code) {
+    return this.next(`presence of ${address} as ${role} with ${code}`, (s) => {
+      const x = s.getChild("x", `${muc}#user`);
+      return s.is("presence") && s.attrs.from === address && x?.getChild("item")?.attrs.role === role &&
+        (!code || x.getChildren("status").some((status) => status.attrs.code === code));
+    });
+  }
+
+  failure(from, condition) {
+    return this.next(`${condition} from ${from}`, (s) =>
+      s.attrs.from === from && s.attrs.type === "error" && s.getChild("error").getChild(condition));
+  }
+
   send(stanza) {
     return this.xmpp.send(stanza);
+  }
+
+  set(address, payload) {
+    return within(this.xmpp.iqCaller.set(payload, address), `${this.jid} got no answer from ${address}`);
+  }
+
+  get(address, payload) {
+    return within(this.xmpp.iqCaller.get(payload, address), `${this.jid} got no answer from ${address}`);
   }
 
   async roster() {
@@ -82,6 +105,61 @@ async function rest(method, path, body) {
 const to = (name) => name.replace(/(?=\/|$)/, `@${domain}`);
 const subscription = (type, name) => xml("presence", { type, to: to(name) });
 const message = (name, body) => xml("message", { type: "chat", to: to(name) }, xml("body", {}, body));
+
+// Mira makes a room, configures and moderates it, and leaves it to Tobias.
+async function rooms(mira, tobias) {
+  const service = `conference.${domain}`, room = `node@${service}`;
+  const items = "http://jabber.org/protocol/disco#items";
+  const enter = (nick) => xml("presence", { to: `${room}/${nick}` }, xml("x", muc));
+  const leave = (nick) => xml("presence", { to: `${room}/${nick}`, type: "unavailable" });
+  const say = (body) => xml("message", { to: room, type: "groupchat" }, xml("body", {}, body));
+  const item = (attrs) => xml("query", `${muc}#admin`, xml("item", attrs));
+  const field = (name, value) => xml("field", { var: name }, xml("value", {}, value));
+
+  const services = await mira.get(domain, xml("query", items));
+  assert.ok(services.getChildren("item").some((i) => i.attrs.jid === service), `no rooms among ${services}`);
+  await mira.send(enter("mira"));
+  await mira.occupant(`${room}/mira`, "moderator", "201");
+  await mira.set(room, xml("query", `${muc}#owner`, xml("x", { xmlns: "jabber:x:data", type: "submit" },
+    field("FORM_TYPE", `${muc}#roomconfig`), field("muc#roomconfig_roomname", "Node"), field("muc#roomconfig_moderatedroom", "1"))));
+  const listed = await tobias.get(service, xml("query", items));
+  assert.ok(listed.getChildren("item").some((i) => i.attrs.jid === room && i.attrs.name === "Node"), `the room is not listed: ${listed}`);
+
+  await mira.send(say("before you came"));
+  await mira.hear("before you came");
+  await tobias.send(enter("tobias"));
+  await tobias.occupant(`${room}/mira`, "moderator");
+  await tobias.occupant(`${room}/tobias`, "visitor", "110");
+  await tobias.hear("before you came");
+  await tobias.next("subject", (s) => s.is("message") && s.getChild("subject"));
+
+  await tobias.send(say("may I?"));
+  await tobias.failure(room, "forbidden");
+  await mira.set(room, item({ nick: "tobias", role: "participant" }));
+  await tobias.occupant(`${room}/tobias`, "participant");
+  await tobias.send(say("thank you <&> 👋"));
+  await mira.hear("thank you <&> 👋");
+  await mira.send(xml("message", { to: `${room}/tobias`, type: "chat" }, xml("body", {}, "between us")));
+  await tobias.hear("between us");
+
+  await mira.set(room, item({ nick: "tobias", role: "none" }));
+  await tobias.occupant(`${room}/tobias`, "none", "307");
+  await tobias.send(enter("tobias"));
+  await tobias.occupant(`${room}/tobias`, "visitor", "110");
+  await mira.set(room, item({ jid: tobias.jid, affiliation: "outcast" }));
+  await tobias.occupant(`${room}/tobias`, "none", "301");
+  await tobias.send(enter("tobias"));
+  await tobias.failure(`${room}/tobias`, "forbidden");
+  const outcasts = await mira.get(room, item({ affiliation: "outcast" }));
+  assert.deepEqual(outcasts.getChildren("item").map((i) => i.attrs.jid), [tobias.jid]);
+  await mira.set(room, item({ jid: tobias.jid, affiliation: "member" }));
+  await tobias.send(enter("tobias"));
+  await tobias.occupant(`${room}/tobias`, "participant", "110");
+  await mira.send(leave("mira"));
+  await tobias.occupant(`${room}/mira`, "none");
+  await tobias.send(leave("tobias"));
+  await tobias.occupant(`${room}/tobias`, "none", "110");
+}
 
 async function before() {
   kubectl(["apply", "--filename=-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: [
@@ -128,6 +206,8 @@ async function before() {
   await tobias.hear("out of it");
   await mira.hear("there you are");
   assert.deepEqual(heard, [[0, 1, 2, 3, 4].map((i) => `number ${i}`).concat("there you are"), ["into the tunnel", "out of it"]]);
+
+  await rooms(mira, tobias);
 
   const wrong = new Client("node-mira", "another word");
   await assert.rejects(within(wrong.xmpp.start(), "no answer to a wrong password"), { condition: "not-authorized" });
