@@ -46,10 +46,56 @@ type Item struct {
 
 	// Declared says that name, subscription and groups come from the directory. Never set on what a RosterStore holds.
 	Declared bool
+
+	// Shared has the roster groups, sorted and among Groups, that the contact is in through groups of the directory whose members the user
+	// sees. Never set on what a RosterStore holds.
+	Shared []string
 }
 
 // pending reports whether the item carries something that a declaration does not.
 func (it *Item) pending() bool { return it.Ask || it.Approved || it.PendingIn }
+
+// overtake forgets what was asked for and is so anyway, by a declaration or a shared group.
+func (it *Item) overtake() {
+	it.Ask = it.Ask && !it.Subscription.SeesContact()
+	it.Approved = it.Approved && !it.Subscription.SeenByContact()
+	if it.PendingIn && it.Subscription.SeenByContact() {
+		it.PendingIn, it.Request = false, nil
+	}
+}
+
+// share adds what shared groups make of the contact: the stronger subscription, all groups, and a name where the user gave none.
+func (it *Item) share(r relation) {
+	if r.subscription == SubscriptionNone {
+		return
+	}
+	it.Subscription |= r.subscription
+	it.overtake()
+	if len(r.headings) == 0 {
+		return // the contact sees the user, and that is all
+	}
+	it.Hidden, it.Shared = false, r.headings
+	if it.Name == "" {
+		it.Name = r.name
+	}
+	if len(it.Groups) == 0 {
+		it.Groups = r.headings
+		return
+	}
+	groups := slices.Concat(it.Groups, r.headings)
+	slices.Sort(groups)
+	it.Groups = slices.Compact(groups)
+}
+
+// personal takes out of a wish what shared groups say anyway, so that it stays true when they say something else.
+func (it *Item) personal(r relation) {
+	if it.Name == r.name {
+		it.Name = ""
+	}
+	if len(r.headings) > 0 {
+		it.Groups = slices.DeleteFunc(slices.Clone(it.Groups), func(g string) bool { return slices.Contains(r.headings, g) })
+	}
+}
 
 // same reports whether clients see no difference between two items.
 func (it *Item) same(o *Item) bool {

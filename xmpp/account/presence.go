@@ -46,9 +46,20 @@ func (r *Rosters) Broadcast(s *core.Session, p *stanza.Stanza, next *core.Presen
 
 // broadcast sends presence to all contacts who may see it, then to the user's own available resources, the sender's included.
 func (r *Rosters) broadcast(u *user, p *stanza.Stanza) {
-	for contact, e := range u.entries {
-		if it := e.item(contact); it.Subscription.SeenByContact() {
+	for contact := range u.entries {
+		if u.seenBy(contact) {
 			r.send(p, contact)
+		}
+	}
+	list, everybody := u.sight.audience(u.lists)
+	for _, contact := range list {
+		r.send(p, contact)
+	}
+	if everybody {
+		for s := range r.sb.Firsts() {
+			if contact := s.JID().Bare(); contact != u.jid && !u.lists(contact) {
+				r.send(p, contact)
+			}
 		}
 	}
 	r.send(p, u.jid)
@@ -62,8 +73,11 @@ func (r *Rosters) arrive(u *user, s *core.Session) {
 			r.send(p.Stanza, s.JID())
 		}
 	}
-	for contact, e := range u.entries {
-		it := e.item(contact)
+	for _, contact := range u.sight.contacts(u.lists) {
+		r.fetchPresence(u, contact, s)
+	}
+	for contact := range u.entries {
+		it := u.item(contact)
 		if it.Subscription.SeesContact() {
 			r.fetchPresence(u, contact, s) // §4.3
 		}
@@ -87,7 +101,7 @@ func (r *Rosters) askAgain(username string, contact jid.JID) {
 	defer r.pairs.lock(own, contact)()
 	u := r.lock(username)
 	defer r.unlock(u)
-	if it := u.item(contact); it.Ask {
+	if it := u.own(contact); it.Ask && !u.sight.relation(contact).subscription.SeesContact() {
 		r.sendSubscription(u, stanza.PresenceSubscribe, contact)
 	}
 }
@@ -121,8 +135,8 @@ func (r *Rosters) unavailable(u *user, res *resource, p *stanza.Stanza) {
 
 // seenBy reports whether a contact may see the user's presence.
 func (u *user) seenBy(contact jid.JID) bool {
-	it := u.item(contact)
-	return it.Subscription.SeenByContact()
+	it := u.own(contact)
+	return it.Subscription.SeenByContact() || u.sight.relation(contact).subscription.SeenByContact()
 }
 
 // Directed implements core.Presences (RFC 6121 §4.6.3).
@@ -151,13 +165,14 @@ func (r *Rosters) Directed(s *core.Session, p *stanza.Stanza) *stanza.Error {
 func (r *Rosters) Gone(s *core.Session) {
 	u := r.lock(s.Username())
 	defer r.unlock(u)
-	res := u.takeResource(s)
-	if res == nil {
+	if !u.knows(s) {
 		return
 	}
+	// Those who may not see the user any more hear of it by this, so the session has still to be there.
 	if err := r.ensure(u); err != nil {
 		r.logStore(u, err) // what is declared, and who got directed presence, is known all the same
 	}
+	res := u.takeResource(s)
 	r.unavailable(u, res, &stanza.Stanza{Kind: stanza.Presence, Type: stanza.PresenceUnavailable, From: s.JID()})
 }
 

@@ -82,10 +82,13 @@ func (r *Rosters) refusal(username string, err error) *stanza.Error {
 		unavailable *directory.UnavailableError
 		invalid     *directory.InvalidError
 		limit       *directory.LimitError
+		shared      *SharedError
 	)
 	switch {
 	case errors.As(err, &managed):
 		return stanza.NewError(stanza.ConditionNotAllowed, "This contact is managed elsewhere. "+managed.Error()+".")
+	case errors.As(err, &shared):
+		return stanza.NewError(stanza.ConditionNotAllowed, shared.Error()+".")
 	case errors.As(err, &invalid):
 		return stanza.NewError(stanza.ConditionNotAcceptable, invalid.Error())
 	case errors.As(err, &limit):

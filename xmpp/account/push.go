@@ -29,10 +29,15 @@ func (r *Rosters) changed(u *user, old *Item, fetch bool) {
 		u.later(func() { r.showPresence(u.username, contact) })
 	}
 	if fetch && !was.SeesContact() && is.SeesContact() {
-		for _, res := range u.resources {
-			if res.session.Available() {
-				r.fetchPresence(u, old.JID, res.session)
-			}
+		r.fetchForAll(u, old.JID)
+	}
+}
+
+// fetchForAll asks for a contact's presence on behalf of all available resources.
+func (r *Rosters) fetchForAll(u *user, contact jid.JID) {
+	for _, res := range u.resources {
+		if res.session.Available() {
+			r.fetchPresence(u, contact, res.session)
 		}
 	}
 }

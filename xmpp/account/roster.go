@@ -173,10 +173,12 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 	if err := r.ensure(u); err != nil {
 		return false, err
 	}
-	old := u.item(wish.JID)
-	if old.Declared {
+	old, own := u.item(wish.JID), u.own(wish.JID)
+	mine := *wish
+	mine.personal(u.sight.relation(wish.JID))
+	if own.Declared {
 		// The proposal comes back as an event of the directory, which takes the lock.
-		declared := directory.Contact{JID: wish.JID, Name: wish.Name, Subscription: old.Subscription, Groups: wish.Groups}
+		declared := directory.Contact{JID: wish.JID, Name: mine.Name, Subscription: own.Subscription, Groups: mine.Groups}
 		if mode == asAdmin {
 			declared.Subscription = wish.Subscription
 		}
@@ -190,8 +192,8 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 		}
 		return false, err
 	}
-	next := old
-	next.Name, next.Groups, next.Hidden = wish.Name, wish.Groups, false
+	next := own
+	next.Name, next.Groups, next.Hidden = mine.Name, mine.Groups, false
 	switch {
 	case mode == asAdmin && old.Hidden:
 		return false, directory.ErrNotFound
@@ -203,7 +205,8 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 		if next.Subscription.SeenByContact() {
 			next.PendingIn, next.Request = false, nil
 		}
-	case old.Hidden:
+	}
+	if own.Hidden {
 		if full := r.full(u); full != nil {
 			return false, full
 		}
@@ -215,7 +218,8 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 	if mode == asAdmin {
 		r.changed(u, &old, true)
 	} else {
-		r.push(u, &next, false)
+		now := u.item(wish.JID)
+		r.push(u, &now, false)
 	}
 	return false, nil
 }
@@ -252,10 +256,13 @@ func (r *Rosters) tryRemove(ctx context.Context, by directory.Actor, username st
 	if err := r.ensure(u); err != nil {
 		return false, err
 	}
-	old := u.item(contact)
-	if old.Hidden {
+	if it := u.item(contact); it.Hidden {
 		return false, directory.ErrNotFound
 	}
+	if shared := u.shared(contact); shared != nil {
+		return false, shared
+	}
+	old := u.own(contact)
 	if old.Declared {
 		err := r.unlocked(u, func() error { return r.proposer.DeleteContact(ctx, by, username, contact) })
 		if isGone(err) {

@@ -46,16 +46,18 @@ type Rosters struct {
 	log      *slog.Logger
 	pushes   atomic.Uint64 // numbers the ids of roster pushes
 
-	pairs pairs // subscriptions
+	shares *shares // groups
+	pairs  pairs   // subscriptions
 
 	mu        sync.Mutex
 	histories map[string]history // of users who are not in users
 	users     map[string]*user   // those who are online, and those whom an operation is under way for
 
-	// Declared contacts changed for these users, who are online.
+	// Declared contacts changed for these users, who are online; or groups did, which may concern everybody who is.
 	dirty struct {
 		mu     sync.Mutex
 		names  map[string]struct{}
+		groups bool
 		signal chan struct{}
 	}
 	// Changes of declared contacts that no client waits for.
@@ -75,6 +77,7 @@ func New(cfg Config) *Rosters {
 	r := &Rosters{
 		sb: cfg.Switchboard, dir: cfg.Directory, store: cfg.Store, proposer: cfg.Proposer, meter: cfg.Meter, log: cfg.Log,
 		offline: cfg.Offline, last: cfg.Last,
+		shares:    newShares(cfg.Directory),
 		users:     make(map[string]*user),
 		histories: make(map[string]history),
 		proposals: make(chan proposal, maxProposals),
@@ -100,7 +103,17 @@ func (r *Rosters) Run(ctx context.Context) {
 
 // directoryChanged notes down who has to look at the directory again; it must not wait for a user's lock.
 func (r *Rosters) directoryChanged(e directory.Event) {
-	if e.Kind != directory.KindUser || e.New == nil || e.Old == e.New {
+	switch e.Kind {
+	case directory.KindGroup:
+		r.shares.note(e.Identity)
+		r.groupsChanged()
+		return
+	case directory.KindUser:
+		r.memberChanged(e)
+	default:
+		return
+	}
+	if e.New == nil || e.Old == e.New {
 		return
 	}
 	r.mu.Lock()
@@ -112,9 +125,36 @@ func (r *Rosters) directoryChanged(e directory.Event) {
 	r.dirty.mu.Lock()
 	r.dirty.names[e.Identity] = struct{}{}
 	r.dirty.mu.Unlock()
+	r.wake()
+}
+
+// memberChanged notes down the groups of a user who came or went, or has another name: rosters show members who exist, by name.
+func (r *Rosters) memberChanged(e directory.Event) {
+	old, next := e.Users()
+	if old != nil && next != nil && old.DisplayName == next.DisplayName {
+		return
+	}
+	own, err := jid.New(e.Identity, r.sb.Domain(), "")
+	if err != nil {
+		return
+	}
+	if groups := r.dir.GroupsOf(own); len(groups) > 0 {
+		r.shares.note(groups...)
+		r.groupsChanged()
+	}
+}
+
+func (r *Rosters) groupsChanged() {
+	r.dirty.mu.Lock()
+	r.dirty.groups = true
+	r.dirty.mu.Unlock()
+	r.wake()
+}
+
+func (r *Rosters) wake() {
 	select {
 	case r.dirty.signal <- struct{}{}:
-	default: // one signal covers all names
+	default: // one signal covers everything
 	}
 }
 
@@ -126,9 +166,17 @@ func (r *Rosters) applyDeclared(ctx context.Context) {
 		case <-r.dirty.signal:
 		}
 		r.dirty.mu.Lock()
-		names := r.dirty.names
-		r.dirty.names = make(map[string]struct{})
+		names, groups := r.dirty.names, r.dirty.groups
+		r.dirty.names, r.dirty.groups = make(map[string]struct{}), false
 		r.dirty.mu.Unlock()
+		if groups {
+			// Whom it concerns is found out at each of them; with nobody there, nothing is made of the groups at all.
+			r.mu.Lock()
+			for name := range r.users {
+				names[name] = struct{}{}
+			}
+			r.mu.Unlock()
+		}
 		for name := range names {
 			u := r.lock(name)
 			// Whoever has not asked for anything yet has nothing to hear, and loads what is declared when they do.
@@ -185,6 +233,9 @@ func (r *Rosters) ensure(u *user) error {
 		u.forget() // another account of the same name
 	}
 	if !u.loaded {
+		if exists {
+			r.look(u)
+		}
 		// Names without an account are asked for like others: how long an answer takes must not tell them apart.
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
@@ -212,8 +263,12 @@ func (r *Rosters) ensure(u *user) error {
 // sync takes over what is declared now, and tells those who have to know. The user is locked and loaded.
 func (r *Rosters) sync(u *user) {
 	declared, exists := r.dir.User(u.username)
-	if !exists || declared == u.source || u.source != nil && u.source.UID != declared.UID {
+	if !exists || u.source != nil && u.source.UID != declared.UID {
 		return // gone or another account: the sessions are being closed
+	}
+	r.look(u)
+	if declared == u.source {
+		return
 	}
 	var before []directory.Contact
 	if u.source != nil {

@@ -36,15 +36,18 @@ func (r *Rosters) outbound(s *core.Session, p *stanza.Stanza) *stanza.Error {
 	if err := r.ensure(u); err != nil {
 		return r.storeFailed(u, err)
 	}
-	old := u.item(contact)
-	next := old
+	if settled, bad := r.outboundShared(u, s, p); settled {
+		return bad
+	}
+	old, own := u.item(contact), u.own(contact)
+	next := own
 	route := outbound(&next, p.Type)
-	if old.Hidden && !next.Hidden {
+	if own.Hidden && !next.Hidden {
 		if full := r.full(u); full != nil {
 			return r.refusal(u.username, full)
 		}
 	}
-	if old.Declared && next.Subscription != old.Subscription {
+	if own.Declared && next.Subscription != old.Subscription {
 		if err := r.declare(ctx, u, xmppActor(s, u.username), &next); err != nil {
 			return r.refusal(u.username, err)
 		}
@@ -73,7 +76,7 @@ func (r *Rosters) declare(ctx context.Context, u *user, by directory.Actor, next
 
 // settle stores what an item has become, unless that is what it is.
 func (r *Rosters) settle(ctx context.Context, u *user, next *Item) error {
-	now := u.item(next.JID)
+	now := u.own(next.JID)
 	if now.Declared || next.Declared {
 		// What the declaration says stands, also when it came or went while the lock was away; the rest is remembered. The row is
 		// compared, not the item: a declaration hides what it overtakes.
@@ -117,17 +120,18 @@ func (r *Rosters) receive(p *stanza.Stanza) {
 // nobody waits for the API server because of someone else's stanza; there mayPropose is set. The user is locked and loaded.
 func (r *Rosters) inbound(ctx context.Context, u *user, p *stanza.Stanza, mayPropose bool) {
 	contact := p.From.Bare()
-	old := u.item(contact)
-	next := old
+	old, own := u.item(contact), u.own(contact)
+	next := own
 	outcome := inbound(&next, p.Type, boundedRequest(p))
+	silent := inboundShared(&outcome, &next, own, p.Type, u.sight.relation(contact).subscription)
 	if !outcome.deliver && !outcome.approve {
 		return
 	}
-	if next.Hidden && next.PendingIn && !old.PendingIn && u.waiting >= MaxPending {
+	if next.Hidden && next.PendingIn && !own.PendingIn && u.waiting >= MaxPending {
 		r.log.Warn("a subscription request was dropped: too many of them await an answer", "user", u.username)
 		return
 	}
-	if old.Declared && next.Subscription != old.Subscription {
+	if own.Declared && next.Subscription != own.Subscription {
 		if !mayPropose {
 			r.enqueue(proposal{username: u.username, stanza: detached(p)})
 			return
@@ -136,7 +140,7 @@ func (r *Rosters) inbound(ctx context.Context, u *user, p *stanza.Stanza, mayPro
 			r.log.Info("a declared contact keeps its subscription", "user", u.username, "contact", contact.String(), "reason", err.Error())
 			// The question was answered, so it is not asked again at the next login.
 			outcome = inboundOutcome{}
-			next.Subscription = old.Subscription
+			next.Subscription = own.Subscription
 		}
 		old = u.item(contact)
 	}
@@ -144,7 +148,7 @@ func (r *Rosters) inbound(ctx context.Context, u *user, p *stanza.Stanza, mayPro
 		r.logStore(u, err)
 		return
 	}
-	if outcome.deliver {
+	if outcome.deliver && !silent {
 		r.deliver(u, p)
 	}
 	if outcome.approve {

@@ -26,6 +26,9 @@ type user struct {
 	listed    int         // rows that clients see as contacts
 	waiting   int         // hidden rows
 	digest    [2]uint64   // of all that clients see; see version
+	sight     *sight      // what groups add to the entries
+	// sharedDigest is the part of the digest that stands for sight.
+	sharedDigest [2]uint64
 	changes   []change    // the last ones of that
 	resources []*resource // sessions that asked for the roster or sent presence
 	rest      []func()    // what is to be done once the lock is given back
@@ -52,21 +55,29 @@ func newUser(username, domain string) *user {
 		// Names come prepared, from addresses; what is not a name has no roster either.
 		bare = jid.JID{}
 	}
-	return &user{username: username, jid: bare, entries: make(map[jid.JID]*entry)}
+	return &user{username: username, jid: bare, entries: make(map[jid.JID]*entry), sight: nothing}
 }
 
 // forget drops all contacts, as if they had never been loaded.
 func (u *user) forget() {
 	u.entries, u.source, u.loaded = make(map[jid.JID]*entry), nil, false
 	u.listed, u.waiting, u.digest, u.changes = 0, 0, [2]uint64{}, nil
+	u.sight, u.sharedDigest = nothing, [2]uint64{}
 }
 
 // later has something done right after this user's lock is given back, in order.
 func (u *user) later(f func()) { u.rest = append(u.rest, f) }
 
-// item gives a contact as one: declared name, subscription and groups win over remembered ones. A contact that there is nothing of is
-// a hidden item.
+// item gives a contact as one, as clients see it: the user's own, and what shared groups add to it.
 func (u *user) item(contact jid.JID) Item {
+	it := u.own(contact)
+	it.share(u.sight.relation(contact))
+	return it
+}
+
+// own gives a contact as it is without groups: declared name, subscription and groups win over remembered ones. A contact that there is
+// nothing of is a hidden item.
+func (u *user) own(contact jid.JID) Item {
 	if e := u.entries[contact]; e != nil {
 		return e.item(contact)
 	}
@@ -81,15 +92,13 @@ func (e *entry) item(contact jid.JID) Item {
 	if d := e.declared; d != nil {
 		it.Name, it.Subscription, it.Groups = d.Name, d.Subscription, d.Groups
 		it.Declared, it.Hidden = true, false
-		// A declaration overtakes what was asked for.
-		it.Ask = it.Ask && !d.Subscription.SeesContact()
-		it.Approved = it.Approved && !d.Subscription.SeenByContact()
-		if it.PendingIn && d.Subscription.SeenByContact() {
-			it.PendingIn, it.Request = false, nil
-		}
+		it.overtake()
 	}
 	return it
 }
+
+// lists reports whether there is anything of a contact besides shared groups.
+func (u *user) lists(contact jid.JID) bool { return u.entries[contact] != nil }
 
 // row gives what is remembered of a contact.
 func (u *user) row(contact jid.JID) (Item, bool) {
@@ -100,7 +109,7 @@ func (u *user) row(contact jid.JID) (Item, bool) {
 }
 
 func (u *user) setRow(row Item) {
-	row.Declared = false
+	row.Declared, row.Shared = false, nil
 	e := u.entry(row.JID)
 	u.count(e.row, -1)
 	e.row = &row
@@ -147,7 +156,8 @@ func (u *user) refresh(contact jid.JID, e *entry) {
 	u.digest[0] ^= e.digest[0]
 	u.digest[1] ^= e.digest[1]
 	e.digest = [2]uint64{}
-	if it := e.item(contact); !it.Hidden {
+	// What is asked for shows where a shared group shows the contact.
+	if it := e.item(contact); !it.Hidden || it.Ask || it.Approved {
 		e.digest = it.sum()
 	}
 	u.digest[0] ^= e.digest[0]
@@ -182,8 +192,7 @@ func (it *Item) sum() [2]uint64 {
 	for _, g := range it.Groups {
 		field(g)
 	}
-	sum := h.Sum(nil)
-	return [2]uint64{binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:])}
+	return halves(h.Sum(nil))
 }
 
 // version names the state of the roster (RFC 6121 §2.6): equal states have equal versions, also after a restart and on another
@@ -193,10 +202,13 @@ func (u *user) version() string { return versionOf(u.digest) }
 // items lists what clients see, by address.
 func (u *user) items() []Item {
 	out := make([]Item, 0, len(u.entries))
-	for contact, e := range u.entries {
-		if it := e.item(contact); !it.Hidden {
+	for contact := range u.entries {
+		if it := u.item(contact); !it.Hidden {
 			out = append(out, it)
 		}
+	}
+	for _, contact := range u.sight.contacts(u.lists) {
+		out = append(out, u.item(contact))
 	}
 	slices.SortFunc(out, func(a, b Item) int { return a.JID.Compare(b.JID) })
 	return out
@@ -215,6 +227,11 @@ func (u *user) resource(s *core.Session) *resource {
 	r := &resource{session: s}
 	u.resources = append(u.resources, r)
 	return r
+}
+
+// knows reports whether anything is known of a session.
+func (u *user) knows(s *core.Session) bool {
+	return slices.ContainsFunc(u.resources, func(r *resource) bool { return r.session == s })
 }
 
 // takeResource gives what is known of a session for the last time.

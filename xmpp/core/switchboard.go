@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"iter"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"strings"
@@ -308,6 +309,9 @@ func reason(err error) string {
 
 // Sessions gives a user's sessions, oldest first. The slice must not be changed.
 func (sb *Switchboard) Sessions(username string) []*Session { return sb.table.sessions(username) }
+
+// Firsts gives the oldest session of each user who has one, in no order.
+func (sb *Switchboard) Firsts() iter.Seq[*Session] { return sb.table.firsts }
 
 // All gives every session, ordered by address.
 func (sb *Switchboard) All() []*Session { return sb.table.all() }

@@ -119,6 +119,25 @@ func (t *table) remove(s *Session) bool {
 	return true
 }
 
+// firsts gives one session of each user, in no order. The locks are not held while the caller looks at one.
+func (t *table) firsts(yield func(*Session) bool) {
+	var list []*Session
+	for i := range t.shards {
+		sh := &t.shards[i]
+		list = list[:0]
+		sh.mu.RLock()
+		for _, sessions := range sh.users {
+			list = append(list, sessions[0])
+		}
+		sh.mu.RUnlock()
+		for _, s := range list {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
 // all lists every session, by address.
 func (t *table) all() []*Session {
 	out := make([]*Session, 0, t.total.Load())
