@@ -35,6 +35,10 @@ func (r *Rosters) Broadcast(s *core.Session, p *stanza.Stanza, next *core.Presen
 		r.offline.hold(s)
 	}
 	s.SetPresence(next)
+	if initial && !u.anonymous {
+		// Those who showed their presence before this session could get it did so because of groups that it has to know, to ask them.
+		r.look(u)
+	}
 	if arrives && !r.offline.nothing(s) {
 		u.later(func() { r.offline.giveBack(s) })
 	}

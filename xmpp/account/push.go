@@ -29,15 +29,10 @@ func (r *Rosters) changed(u *user, old *Item, fetch bool) {
 		u.later(func() { r.showPresence(u.username, contact) })
 	}
 	if fetch && !was.SeesContact() && is.SeesContact() {
-		r.fetchForAll(u, old.JID)
-	}
-}
-
-// fetchForAll asks for a contact's presence on behalf of all available resources.
-func (r *Rosters) fetchForAll(u *user, contact jid.JID) {
-	for _, res := range u.resources {
-		if res.session.Available() {
-			r.fetchPresence(u, contact, res.session)
+		for _, res := range u.resources {
+			if res.session.Available() {
+				r.fetchPresence(u, old.JID, res.session)
+			}
 		}
 	}
 }
@@ -99,7 +94,7 @@ func appendItem(b *xmlstream.Builder, it *Item, removed bool) {
 func (r *Rosters) showPresence(username string, contact jid.JID) {
 	u := r.lock(username)
 	defer r.unlock(u)
-	if it := u.item(contact); !it.Subscription.SeenByContact() {
+	if !u.seenBy(contact) {
 		return
 	}
 	for _, res := range u.resources {

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,8 @@ type Rosters struct {
 		names  map[string]struct{}
 		groups bool
 		signal chan struct{}
+
+		introductions []introduction
 	}
 	// Changes of declared contacts that no client waits for.
 	proposals chan proposal
@@ -184,6 +187,14 @@ func (r *Rosters) applyDeclared(ctx context.Context) {
 				r.sync(u)
 			}
 			r.unlock(u)
+		}
+		r.dirty.mu.Lock()
+		introductions := r.dirty.introductions
+		r.dirty.introductions = nil
+		r.dirty.mu.Unlock()
+		slices.SortFunc(introductions, introduction.compare)
+		for _, i := range slices.Compact(introductions) {
+			r.showPresence(i.username, i.contact)
 		}
 	}
 }

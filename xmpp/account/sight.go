@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
@@ -34,17 +35,15 @@ type relation struct {
 	headings     []string // shared: copy to change
 }
 
-// newSight looks at a sharing for the first time.
-func (r *Rosters) newSight(own jid.JID, in *sharing) *sight {
+// newSight looks at a sharing for the first time. It does not ask the directory, which may be ahead.
+func newSight(own jid.JID, in *sharing) *sight {
 	var member []*circle
-	if len(in.circles) > 0 {
-		for _, name := range r.dir.GroupsOf(own) {
-			// The directory may be ahead of the sharing, which says what everybody is told.
-			if c := in.circles[name]; c != nil && c.has(own) {
-				member = append(member, c)
-			}
+	for _, c := range in.circles {
+		if c.has(own) {
+			member = append(member, c)
 		}
 	}
+	slices.SortFunc(member, byName)
 	return makeSight(own, in, member)
 }
 
@@ -209,7 +208,7 @@ func (r *Rosters) look(u *user) {
 	switch {
 	case before.in == in:
 	case before.in == nil, !u.loaded: // nobody has been told anything yet
-		u.setSight(r.newSight(u.jid, in))
+		u.setSight(newSight(u.jid, in))
 	default:
 		r.follow(u, before, before.next(in))
 	}
@@ -229,8 +228,7 @@ func (u *user) setSharedDigest(d [2]uint64) {
 }
 
 // follow does what follows from groups that have changed: roster pushes (RFC 6121 §2.1.6), unavailable presence to those who may not
-// see the user any more, and the presence of contacts whom the user sees from now on. Theirs is asked for by those who see,
-// so it comes once, and after the push. The user is locked and loaded.
+// see the user any more, and presence for those who may see somebody now. The user is locked and loaded.
 func (r *Rosters) follow(u *user, before, after *sight) {
 	list := r.affected(u, before, after)
 	olds := make([]Item, len(list))
@@ -255,15 +253,42 @@ func (r *Rosters) follow(u *user, before, after *sight) {
 		r.push(u, &shown[i], shown[i].Hidden)
 	}
 	u.setSharedDigest(after.digest)
+	there := r.online(u.username)
 	for i, contact := range list {
 		now := u.item(contact)
-		if olds[i].Subscription.SeenByContact() && !now.Subscription.SeenByContact() {
+		was, is := olds[i].Subscription, now.Subscription
+		if was.SeenByContact() && !is.SeenByContact() {
 			r.hidePresence(u, contact)
 		}
-		if after.relation(contact).subscription.SeesContact() && !before.relation(contact).subscription.SeesContact() {
-			r.fetchForAll(u, contact)
+		if !there || contact.Domain() != r.sb.Domain() || !r.online(contact.Local()) {
+			continue // who comes later asks
+		}
+		// Both sides see to it. One of them may have gone a longer way at once than the other, and then finds nothing new.
+		if !was.SeenByContact() && is.SeenByContact() {
+			r.showSoon(u.username, contact)
+		}
+		if !was.SeesContact() && is.SeesContact() {
+			r.showSoon(contact.Local(), u.jid)
 		}
 	}
+}
+
+// introduction is the presence of a user that a contact has yet to get.
+type introduction struct {
+	username string
+	contact  jid.JID
+}
+
+func (i introduction) compare(o introduction) int {
+	return cmp.Or(strings.Compare(i.username, o.username), i.contact.Compare(o.contact))
+}
+
+// showSoon has a user's presence sent to a contact once all rosters have followed the groups, so that clients know of whom they hear.
+func (r *Rosters) showSoon(username string, contact jid.JID) {
+	r.dirty.mu.Lock()
+	r.dirty.introductions = append(r.dirty.introductions, introduction{username, contact})
+	r.dirty.mu.Unlock()
+	r.wake()
 }
 
 // affected lists, in order, all contacts that may be to the user something else than before.
