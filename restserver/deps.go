@@ -75,6 +75,8 @@ type Proposer interface {
 // Rosters has every user's contacts, declared ones and those that clients made.
 type Rosters interface {
 	Roster(ctx context.Context, username string) ([]account.Item, error)
+	// Headings lists the roster groups that a user sees because groups are shared.
+	Headings(ctx context.Context, username string) ([]string, error)
 	// Set gives a contact another name, subscription and groups, wherever it lives; it has to be there.
 	Set(ctx context.Context, by directory.Actor, username string, c directory.Contact) error
 	// Remove takes a contact away wherever it lives.

@@ -19,6 +19,7 @@ const (
 	userAlreadyExists  = "UserAlreadyExistsException"
 	userNotFound       = "UserNotFoundException"
 	rosterItemNotFound = "RosterItemNotFound"
+	sharedGroup        = "SharedGroupException"
 	propertyNotFound   = "PropertyNotFoundException"
 	notAuthorised      = "RequestNotAuthorised"
 	serviceDisabled    = "UserServiceDisabled"

@@ -2,6 +2,7 @@ package restserver
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -15,6 +16,7 @@ const (
 	couldNotCreateItem = "Could not create roster item"
 	couldNotUpdate     = "Could not update the roster"
 	couldNotDelete     = "Roster Item could not deleted" // as the original words it
+	couldNotDeleteItem = "Could not delete the roster item"
 )
 
 // subscriptionRemove is the subscriptionType that takes a contact away.
@@ -42,8 +44,25 @@ func getRoster(c *call) (answer, error) {
 	})
 }
 
+// rosterEntity shows the groups that are the contact's own, and not those that come from shared groups.
 func rosterEntity(i *account.Item) entity.RosterItem {
-	return entity.RosterItem{JID: i.JID.String(), Nickname: &i.Name, Subscription: int(i.Subscription), Groups: i.Groups}
+	groups := filter(i.Groups, func(g string) bool { return !slices.Contains(i.Shared, g) })
+	return entity.RosterItem{JID: i.JID.String(), Nickname: &i.Name, Subscription: int(i.Subscription), Groups: groups}
+}
+
+// checkGroups holds the groups of a contact to what groups of the server say: a contact cannot be put into the roster group of a shared one,
+// nor taken out of it.
+func (c *call) checkGroups(username string, wish []string, shared []string, refused *failure) error {
+	headings, err := c.server.Rosters.Headings(c.ctx, username)
+	if err != nil {
+		return err
+	}
+	for _, heading := range headings {
+		if slices.Contains(wish, heading) != slices.Contains(shared, heading) {
+			return refused
+		}
+	}
+	return nil
 }
 
 // contact finds one contact of a user.
@@ -129,6 +148,9 @@ func addContact(c *call) (answer, error) {
 	case r.address.Local() == r.user.Username && r.address.Domain() == c.server.Domain:
 		return answer{}, badRequest("an account cannot be its own contact", r.address.String())
 	}
+	if err := c.checkGroups(r.user.Username, r.wish.Groups, nil, problem(http.StatusBadRequest, sharedGroup, couldNotCreateItem, "")); err != nil {
+		return answer{}, err
+	}
 	err = c.putContact("added roster item for ", r.user.Username, directory.Contact{
 		JID: r.address, Name: text(r.wish.Nickname), Subscription: directory.Subscription(r.wish.Subscription), Groups: sorted(r.wish.Groups),
 	}, func(contact directory.Contact) error {
@@ -170,6 +192,10 @@ func updateContact(c *call) (answer, error) {
 		contact.Name = text(r.wish.Nickname)
 	}
 	if r.wish.HasGroups {
+		refused := problem(http.StatusBadRequest, sharedGroup, couldNotUpdate, r.address.String())
+		if err := c.checkGroups(r.user.Username, r.wish.Groups, r.have.Shared, refused); err != nil {
+			return answer{}, err
+		}
 		contact.Groups = sorted(r.wish.Groups)
 	}
 	err = c.putContact("updated roster item for ", r.user.Username, contact, func(contact directory.Contact) error {
@@ -221,6 +247,9 @@ func noContact(address jid.JID) *failure {
 
 func (c *call) dropContact(username string, address jid.JID) error {
 	err := c.server.Rosters.Remove(c.ctx, c.actor(), username, address)
+	if _, shared := errors.AsType[*account.SharedError](err); shared {
+		return problem(http.StatusBadRequest, sharedGroup, couldNotDeleteItem, address.String())
+	}
 	if took(err) {
 		c.record("deleted roster item from "+username, detail("jid", address.String()))
 	}

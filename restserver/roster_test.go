@@ -94,6 +94,31 @@ func TestRosterClientMade(t *testing.T) {
 	w.want(201, "", "POST", "/users/mira/roster", `{"jid":"asks@chat.example","subscriptionType":3}`)
 }
 
+// Contacts that are there through shared groups are shown without those groups, which cannot be given or taken.
+func TestRosterShared(t *testing.T) {
+	const refused = "SharedGroupException"
+	w := newWorld(t)
+	w.create("mira", "x")
+	w.rosters.headings = []string{"Night Shift", "Staff"}
+	w.rosters.made["mira"] = []account.Item{
+		{JID: jid.MustParse("ann@chat.example"), Subscription: account.SubscriptionBoth, Groups: []string{"Staff"}, Shared: []string{"Staff"}},
+		{JID: jid.MustParse("zed@chat.example"), Name: "Zed", Subscription: account.SubscriptionTo, Groups: []string{"Friends", "Staff"}, Shared: []string{"Staff"}},
+	}
+	shown := `{"rosterItem":[{"jid":"ann@chat.example","subscriptionType":3,"groups":[]},{"jid":"zed@chat.example","nickname":"Zed","subscriptionType":1,"groups":["Friends"]}]}`
+	w.want(200, shown, "GET", "/users/mira/roster", "", accept(formatJSON))
+	w.wantError(409, "UserAlreadyExistsException", "Could not create roster item", "", "POST", "/users/mira/roster", `{"jid":"ann"}`)
+	w.wantError(400, refused, "Could not create roster item", "", "POST", "/users/mira/roster", `{"jid":"new","groups":["Friends","Night Shift"]}`)
+	w.wantError(400, refused, "Could not update the roster", "zed@chat.example", "PUT", "/users/mira/roster/zed", `{"subscriptionType":1,"groups":["Friends"]}`)
+	w.wantError(400, refused, "Could not update the roster", "zed@chat.example", "PUT", "/users/mira/roster/zed", `{"subscriptionType":1,"groups":["Staff","Night Shift"]}`)
+	w.wantError(400, refused, "Could not delete the roster item", "zed@chat.example", "DELETE", "/users/mira/roster/zed", "")
+	w.wantError(400, refused, "Could not delete the roster item", "zed@chat.example", "PUT", "/users/mira/roster/zed", `{"subscriptionType":-1}`)
+	w.want(200, shown, "GET", "/users/mira/roster", "", accept(formatJSON))
+	w.want(200, "", "PUT", "/users/mira/roster/zed", `{"nickname":"Z","subscriptionType":3,"groups":["Staff","Work"]}`)
+	w.want(200, "", "PUT", "/users/mira/roster/zed", `{"subscriptionType":1}`)
+	w.want(201, "", "POST", "/users/mira/roster", `{"jid":"new","groups":["Friends"]}`)
+	w.wantAudit("updated roster item for mira", "updated roster item for mira", "added roster item for mira")
+}
+
 func TestRosterRefusals(t *testing.T) {
 	const illegal = "IllegalArgumentException"
 	w := newWorld(t)

@@ -84,7 +84,10 @@ type rosters struct {
 	directory *directory.Directory
 	local     *directory.Local
 	made      map[string][]account.Item
+	headings  []string
 }
+
+func (r *rosters) Headings(context.Context, string) ([]string, error) { return r.headings, nil }
 
 func (r *rosters) Roster(_ context.Context, username string) ([]account.Item, error) {
 	var items []account.Item
@@ -112,6 +115,11 @@ func (r *rosters) Set(ctx context.Context, by directory.Actor, username string, 
 }
 
 func (r *rosters) Remove(ctx context.Context, by directory.Actor, username string, contact jid.JID) error {
+	for _, i := range r.made[username] {
+		if i.JID == contact && i.Shared != nil {
+			return fmt.Errorf("removing: %w", &account.SharedError{Contact: contact, Group: i.Shared[0]})
+		}
+	}
 	before := len(r.made[username])
 	r.made[username] = slices.DeleteFunc(r.made[username], func(i account.Item) bool { return i.JID == contact })
 	if before > len(r.made[username]) {

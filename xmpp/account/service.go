@@ -23,8 +23,27 @@ func (r *Rosters) Roster(_ context.Context, username string) ([]Item, error) {
 	return u.items(), nil
 }
 
+// Headings gives the roster groups, sorted, that a user sees because groups are shared: who is in one of them is in it by the group's membership.
+// directory.ErrNotFound: there is no such user.
+func (r *Rosters) Headings(_ context.Context, username string) ([]string, error) {
+	if _, ok := r.dir.User(username); !ok {
+		return nil, fmt.Errorf("the user %q was %w", username, directory.ErrNotFound)
+	}
+	u := r.lock(username)
+	defer r.unlock(u)
+	if err := r.ensure(u); err != nil {
+		return nil, fmt.Errorf("reading the roster of %q: %w", username, err)
+	}
+	var list []string
+	for _, c := range u.sight.sees {
+		list = append(list, c.headings...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
 // Remove takes a contact out of a user's roster, wherever it lives: subscriptions end on both sides (RFC 6121 §2.5.2), clients are told.
-// directory.ErrNotFound: no such user or contact.
+// directory.ErrNotFound: no such user or contact. *SharedError: the contact is there through a group.
 func (r *Rosters) Remove(ctx context.Context, by directory.Actor, username string, contact jid.JID) error {
 	if _, ok := r.dir.User(username); !ok {
 		return fmt.Errorf("the user %q was %w", username, directory.ErrNotFound)

@@ -23,15 +23,15 @@ type user struct {
 	anonymous bool            // there is no account (any more) to remember anything of
 	source    *directory.User // whose contacts are in entries; nil when there is no declared account
 	entries   map[jid.JID]*entry
-	listed    int         // rows that clients see as contacts
-	waiting   int         // hidden rows
-	digest    [2]uint64   // of all that clients see; see version
-	sight     *sight      // what groups add to the entries
+	listed    int       // rows that clients see as contacts
+	waiting   int       // hidden rows
+	digest    [2]uint64 // of all that clients see; see version
+	sight     *sight    // what groups add to the entries
 	// sharedDigest is the part of the digest that stands for sight.
 	sharedDigest [2]uint64
-	changes   []change    // the last ones of that
-	resources []*resource // sessions that asked for the roster or sent presence
-	rest      []func()    // what is to be done once the lock is given back
+	changes      []change    // the last ones of that
+	resources    []*resource // sessions that asked for the roster or sent presence
+	rest         []func()    // what is to be done once the lock is given back
 }
 
 // entry is one contact: what is declared, and what is remembered.
