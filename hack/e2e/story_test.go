@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -116,6 +117,41 @@ var _ = Describe("Declare a user, chat as that user", Ordered, ContinueOnFailure
 		mira.next("roster push of ines's removal", func(in incoming) bool {
 			return len(in.Roster.Items) == 1 && in.Roster.Items[0].JID == "ines@elsewhere.example" && in.Roster.Items[0].Subscription == "remove"
 		})
+	})
+
+	It("makes the members of a ChatGroup each other's contacts the moment it is applied, and strangers when they leave", func() {
+		s.applyUser("anna", "anna's word")
+		s.applyUser("otto", "otto's word")
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "chatuser/anna", "chatuser/otto")
+		anna, otto := s.login("anna", "anna's word"), s.login("otto", "otto's word")
+		Expect(anna.roster()).To(BeEmpty())
+		Expect(otto.roster()).To(BeEmpty())
+		group := func(members string) string {
+			return "apiVersion: chat-operator.io/v1alpha1\nkind: ChatGroup\nmetadata: {name: night-shift}\n" +
+				"spec: {groupName: Night Shift · 夜勤, members: [" + members + "], sharedRoster: {mode: OnlyGroup}}\n"
+		}
+		push := func(c *chatClient, who, subscription string, groups ...string) {
+			c.next("roster push of "+who+" "+subscription, func(in incoming) bool {
+				return len(in.Roster.Items) == 1 && in.Roster.Items[0].JID == who+"@"+domain && in.Roster.Items[0].Subscription == subscription &&
+					slices.Equal(in.Roster.Items[0].Groups, groups)
+			})
+		}
+		s.apply(group("anna, otto"))
+		push(anna, "otto", "both", "Night Shift · 夜勤")
+		anna.see("", "otto")
+		push(otto, "anna", "both", "Night Shift · 夜勤")
+		otto.see("", "anna")
+		s.apply(group("anna"))
+		push(anna, "otto", "remove")
+		push(otto, "anna", "remove")
+		Expect(otto.roster()).To(BeEmpty())
+
+		By("following a label")
+		s.kubectl("patch", "chatgroup", "night-shift", "--type=merge", "--patch", `{"spec":{"selector":{"matchLabels":{"shift":"night"}}}}`)
+		s.kubectl("label", "chatuser", "otto", "shift=night")
+		push(anna, "otto", "both", "Night Shift · 夜勤")
+		s.kubectl("label", "chatuser", "otto", "shift-")
+		push(anna, "otto", "remove")
 	})
 
 	It("takes up a changed password at once, and the old one no longer", func() {
