@@ -3,6 +3,7 @@ package account
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -184,9 +185,13 @@ func (s *sharing) shows(c *circle, to jid.JID) bool {
 	return false
 }
 
+// maxPeople bounds the members of one group that rosters show: a roster is one stanza, which a client has to take as a whole.
+const maxPeople = 5000
+
 // shares makes a sharing of the directory whenever somebody needs one and groups have changed since.
 type shares struct {
 	dir *directory.Directory
+	log *slog.Logger
 
 	// building is held while a sharing is made, which reads the directory and so must not be done under mu: the directory's watchers take that.
 	building sync.Mutex
@@ -199,8 +204,8 @@ type shares struct {
 	dirty map[string]struct{}
 }
 
-func newShares(dir *directory.Directory) *shares {
-	s := &shares{dir: dir, all: true, dirty: make(map[string]struct{})}
+func newShares(dir *directory.Directory, log *slog.Logger) *shares {
+	s := &shares{dir: dir, log: log, all: true, dirty: make(map[string]struct{})}
 	s.now.Store(&sharing{domain: dir.Domain(), circles: map[string]*circle{}})
 	s.stale.Store(true)
 	return s
@@ -320,8 +325,15 @@ func (s *shares) circle(name string, g *directory.Group, old *circle) *circle {
 		c.mode, c.visibleTo = g.SharedRoster.Mode, seers(g)
 	}
 	members := s.dir.Members(name)
-	c.people = make([]person, 0, len(members))
+	c.people = make([]person, 0, min(len(members), maxPeople))
 	for _, j := range members {
+		if len(c.people) == maxPeople {
+			if old == nil || len(old.people) < maxPeople {
+				s.log.Warn("a shared group has too many members for contact lists, which show only the first of them by address",
+					"group", name, "members", len(members), "shown", maxPeople)
+			}
+			break
+		}
 		if j.Domain() != s.dir.Domain() {
 			c.people = append(c.people, person{jid: j})
 		} else if u, ok := s.dir.User(j.Local()); ok { // others may come, and nobody could reach them now

@@ -481,8 +481,9 @@ func itemLine(e xmlstream.Element) string {
 func (c *client) roster() (items []string, ver string) {
 	c.t.Helper()
 	c.send("<iq type='get' id='get'><query xmlns='jabber:iq:roster' ver=''/></iq>")
+	limits := xmlstream.Limits{MaxBytes: 4 << 20, MaxDepth: 8, MaxAttributes: 8, MaxElements: 1 << 16, MaxNamespaces: 8}
 	for _, xml := range c.raw() {
-		e, err := xmlstream.Parse([]byte(xml), xmlstream.DefaultLimits())
+		e, err := xmlstream.Parse([]byte(xml), limits)
 		if err != nil {
 			c.t.Fatal(err)
 		}

@@ -63,6 +63,7 @@ type Rosters struct {
 
 		introductions []introduction
 	}
+	debtors debtors
 	// Changes of declared contacts that no client waits for.
 	proposals chan proposal
 }
@@ -80,7 +81,6 @@ func New(cfg Config) *Rosters {
 	r := &Rosters{
 		sb: cfg.Switchboard, dir: cfg.Directory, store: cfg.Store, proposer: cfg.Proposer, meter: cfg.Meter, log: cfg.Log,
 		offline: cfg.Offline, last: cfg.Last,
-		shares:    newShares(cfg.Directory),
 		users:     make(map[string]*user),
 		histories: make(map[string]history),
 		proposals: make(chan proposal, maxProposals),
@@ -88,8 +88,10 @@ func New(cfg Config) *Rosters {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
+	r.shares = newShares(cfg.Directory, r.log)
 	r.dirty.names = make(map[string]struct{})
 	r.dirty.signal = make(chan struct{}, 1)
+	r.debtors.signal = make(chan struct{}, 1)
 	return r
 }
 
@@ -98,10 +100,11 @@ func (r *Rosters) Watch() (cancel func()) { return r.dir.Watch(r.directoryChange
 
 // Run carries changed declarations to the clients, and other people's answers into declarations, until ctx ends.
 func (r *Rosters) Run(ctx context.Context) {
-	var both sync.WaitGroup
-	both.Go(func() { r.propose(ctx) })
-	both.Go(func() { r.applyDeclared(ctx) })
-	both.Wait()
+	var workers sync.WaitGroup
+	workers.Go(func() { r.propose(ctx) })
+	workers.Go(func() { r.applyDeclared(ctx) })
+	workers.Go(func() { r.pay(ctx) })
+	workers.Wait()
 }
 
 // directoryChanged notes down who has to look at the directory again; it must not wait for a user's lock.

@@ -104,17 +104,6 @@ func halves(sum []byte) [2]uint64 {
 	return [2]uint64{binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:])}
 }
 
-// step is a state between two sights, of which the roster has so many changes yet to be told. It is no state that a roster ever stays in, so a
-// client that got no further has all of it sent again.
-func step(from, to [2]uint64, left int) [2]uint64 {
-	var b [40]byte
-	for i, n := range [5]uint64{from[0], from[1], to[0], to[1], uint64(left)} { //nolint:gosec // a length
-		binary.BigEndian.PutUint64(b[8*i:], n)
-	}
-	sum := sha256.Sum256(b[:])
-	return halves(sum[:])
-}
-
 // relation looks a contact up.
 func (s *sight) relation(contact jid.JID) (r relation) {
 	if s.in == nil || contact == s.own {
@@ -236,23 +225,7 @@ func (r *Rosters) follow(u *user, before, after *sight) {
 		olds[i] = u.item(contact)
 	}
 	u.sight = after
-	var shown []Item // what clients have to hear of
-	for i, contact := range list {
-		if now := u.item(contact); !(now.Hidden && olds[i].Hidden) && (now.Hidden != olds[i].Hidden || !now.same(&olds[i])) {
-			shown = append(shown, now)
-		}
-	}
-	for i := range shown {
-		was := u.digest
-		if left := len(shown) - 1 - i; left > 0 {
-			u.setSharedDigest(step(before.digest, after.digest, left))
-		} else {
-			u.setSharedDigest(after.digest)
-		}
-		u.note(was, shown[i].JID)
-		r.push(u, &shown[i], shown[i].Hidden)
-	}
-	u.setSharedDigest(after.digest)
+	var told []owed
 	there := r.online(u.username)
 	for i, contact := range list {
 		now := u.item(contact)
@@ -260,17 +233,16 @@ func (r *Rosters) follow(u *user, before, after *sight) {
 		if was.SeenByContact() && !is.SeenByContact() {
 			r.hidePresence(u, contact)
 		}
-		if !there || contact.Domain() != r.sb.Domain() || !r.online(contact.Local()) {
-			continue // who comes later asks
-		}
-		// Both sides see to it. One of them may have gone a longer way at once than the other, and then finds nothing new.
-		if !was.SeenByContact() && is.SeenByContact() {
+		// Both sides see to it that presence is shown. One of them may have gone a longer way at once than the other, and then finds nothing new.
+		// Who comes later asks.
+		if there && !was.SeenByContact() && is.SeenByContact() && contact.Domain() == r.sb.Domain() && r.online(contact.Local()) {
 			r.showSoon(u.username, contact)
 		}
-		if !was.SeesContact() && is.SeesContact() {
-			r.showSoon(contact.Local(), u.jid)
+		if now.Hidden != olds[i].Hidden || !now.Hidden && !now.same(&olds[i]) {
+			told = append(told, owed{contact: contact, seen: !was.SeesContact() && is.SeesContact()})
 		}
 	}
+	r.owe(u, told)
 }
 
 // introduction is the presence of a user that a contact has yet to get.

@@ -29,6 +29,7 @@ type user struct {
 	sight     *sight    // what groups add to the entries
 	// sharedDigest is the part of the digest that stands for sight.
 	sharedDigest [2]uint64
+	owed         []owed      // changes that clients have yet to be told of
 	changes      []change    // the last ones of that
 	resources    []*resource // sessions that asked for the roster or sent presence
 	rest         []func()    // what is to be done once the lock is given back
@@ -62,7 +63,7 @@ func newUser(username, domain string) *user {
 func (u *user) forget() {
 	u.entries, u.source, u.loaded = make(map[jid.JID]*entry), nil, false
 	u.listed, u.waiting, u.digest, u.changes = 0, 0, [2]uint64{}, nil
-	u.sight, u.sharedDigest = nothing, [2]uint64{}
+	u.sight, u.sharedDigest, u.owed = nothing, [2]uint64{}, nil
 }
 
 // later has something done right after this user's lock is given back, in order.
