@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"strconv"
+
+	"github.com/chat-operator/chat-operator/xmpp/archive"
 )
 
 // SetMaxPages makes the disk "full" once the database has that many pages more than it has now.
@@ -42,12 +45,37 @@ func (s *Store) Queued() int { return len(s.writer.queue) }
 // Statements lists every statement that the code runs.
 func Statements() []string {
 	filtered, _ := AuditFilter{Username: "a", From: toTime(1), To: toTime(2), Limit: 1}.statement()
-	return []string{
+	list := []string{
+		archivePut, archiveGet, archiveRecent, archiveEnd, archiveFind, archiveBury, archivePrune, archiveNumber,
+		droppedPut, droppedList, droppedDelete,
+		roomGet, roomNew, roomUID, roomOwner, roomThere, roomOwners, roomSubject, roomApplied, roomVCard, roomDelete,
+		nickList, nickPut, nickDelete, nickPurge,
+	}
+	word := "a"
+	for _, q := range []archive.Query{{}, {Last: true}, {Peer: &word}, {Peer: &word, Last: true}, {Account: &word}, {Account: &word, Last: true}} {
+		page, _ := pageStatement(&q)
+		count, _ := countStatement(&q)
+		list = append(list, page, count)
+	}
+	return append(list,
 		rosterLoad, rosterPut, rosterDelete, rosterHolders, rosterPurge,
 		offlineCount, offlinePut, offlineLoad, offlineDelete, offlinePrune, offlinePurge, lastPut, lastGet, lastPurge,
 		identityList, identityListOf, identityGet, identityPut, identityDelete,
 		auditNextID, auditAppend, filtered, auditPrune,
-	}
+	)
+}
+
+// Plan is how the engine reads what a query picks.
+func (s *Store) Plan(ctx context.Context, q archive.Query) (plan string, err error) {
+	statement, args := pageStatement(&q)
+	err = s.query(ctx, "explaining", func(rows *sql.Rows) error {
+		var id, parent, unused int64
+		var line string
+		err := rows.Scan(&id, &parent, &unused, &line)
+		plan += line + "\n"
+		return err
+	}, "EXPLAIN QUERY PLAN "+statement, args...)
+	return plan, err
 }
 
 // Migrations are the embedded files.
