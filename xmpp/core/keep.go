@@ -68,13 +68,18 @@ type letters struct {
 func (l *letters) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.wait()
+	l.n++
+}
+
+// wait waits until there is room for another one. l.mu is held.
+func (l *letters) wait() {
 	if l.cond.L == nil {
 		l.cond.L = &l.mu
 	}
 	for l.n >= maxLettersUnderWay {
 		l.cond.Wait()
 	}
-	l.n++
 }
 
 func (l *letters) done() {
@@ -89,6 +94,9 @@ func (l *letters) done() {
 func (l *letters) settle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.cond.L == nil {
+		l.cond.L = &l.mu
+	}
 	for l.n > 0 {
 		l.cond.Wait()
 	}
