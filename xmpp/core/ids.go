@@ -28,3 +28,6 @@ func FirstID(t time.Time) int64 {
 	const most = 1<<51 - 1 // microseconds
 	return min(max(t.UnixMicro()-idEpoch, 0), most) << 12
 }
+
+// IDTime is the moment that an id counts.
+func IDTime(id int64) time.Time { return time.UnixMicro(id>>12 + idEpoch).UTC() }

@@ -16,6 +16,9 @@ func TestIDsFollowTime(t *testing.T) {
 	if FirstID(now) > first || FirstID(now.Add(time.Microsecond)) <= first {
 		t.Errorf("the id %d is not between those of its microsecond", first)
 	}
+	if !IDTime(first).Equal(now) {
+		t.Errorf("the id counts %v", IDTime(first))
+	}
 	if FirstID(time.Unix(0, 0)) != 0 || FirstID(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)) <= first {
 		t.Error("moments far away are out of order")
 	}
