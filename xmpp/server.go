@@ -63,6 +63,7 @@ type Deps struct {
 	Roster    account.RosterStore
 	Offline   account.OfflineStore  // nil: no messages are kept for those who are offline
 	Last      account.LastStore     // nil: nobody learns when an account was there last
+	Rooms     muc.Store             // nil: rooms remember nothing, and none is archived
 	Registry  prometheus.Registerer // takes the server's metrics; nil: nobody does
 	Log       *slog.Logger
 }
@@ -147,7 +148,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		Attempts:  s.attempts, Meter: s.meter,
 	})
 	s.sb = core.New(core.Config{Directory: deps.Directory, Log: log, Meter: s.meter})
-	s.rooms = muc.New(muc.Config{Switchboard: s.sb, Directory: deps.Directory, Proposer: deps.Proposer, Key: cfg.InstallationKey, Log: log})
+	s.rooms = muc.New(muc.Config{Switchboard: s.sb, Directory: deps.Directory, Proposer: deps.Proposer, Store: deps.Rooms, Key: cfg.InstallationKey, Log: log})
 	s.sb.UseHosts(s.rooms) // XEP-0045
 	if deps.Offline != nil {
 		s.offline = account.NewOffline(account.OfflineConfig{Directory: deps.Directory, Store: deps.Offline, Log: log})

@@ -92,7 +92,7 @@ func (h *host) start() {
 		h.t.Fatal(err)
 	}
 	h.store = data
-	if h.server, err = New(h.config(), Deps{Directory: h.dir, Proposer: h.local, Roster: data, Offline: data, Last: data, Log: log}); err != nil {
+	if h.server, err = New(h.config(), Deps{Directory: h.dir, Proposer: h.local, Roster: data, Offline: data, Last: data, Rooms: data, Log: log}); err != nil {
 		h.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

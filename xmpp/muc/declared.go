@@ -11,7 +11,6 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/muc/room"
-	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // DefaultService is the chat service that is always there.
@@ -52,6 +51,9 @@ func (s *Service) directoryChanged(e directory.Event) {
 		if strings.HasPrefix(e.Identity, directory.RoomServicePrefix) {
 			s.readHosts()
 			s.dirty.services()
+		}
+		if e.Identity == directory.KeyArchiveRetention {
+			s.retentionChanged()
 		}
 	case directory.KindRoom:
 		s.dirty.room(e.Identity)
@@ -120,7 +122,7 @@ func (s *Service) apply() {
 		if err != nil {
 			continue
 		}
-		if e := s.find(addr); e != nil {
+		if e := s.find(addr); e != nil && s.adopt(e) {
 			s.with(e, func(r *room.Room) []room.Output { return s.redeclare(e, r) })
 		}
 	}
@@ -159,7 +161,7 @@ func (s *Service) redeclare(e *entry, r *room.Room) []room.Output {
 	old := e.declared
 	next, ok := s.dir.Room(s.identity(e.addr))
 	switch {
-	case !ok && old == nil:
+	case !ok && old == nil, old == nil && s.memory != nil && e.keeping.owner == 0: // adopt comes first
 		return nil
 	case !ok, old != nil && old.UID != next.UID:
 		return r.Destroyed(room.Destruction{Reason: "The room was removed."}, nil)
@@ -172,17 +174,23 @@ func (s *Service) redeclare(e *entry, r *room.Room) []room.Output {
 	}
 	e.declared = next
 	out := r.Reconfigured(s.config(next), nil)
+	if old == nil {
+		out = remembered(r, out)
+	}
+	if next.Subject == nil && old != nil && old.Subject != nil {
+		out = append(out, &room.Remember{}) // it has an effect again when it comes back
+	}
 	if next.Subject != nil && (old == nil || old.Subject == nil || *old.Subject != *next.Subject) {
 		out = r.SetSubject(room.Declared{Subject: *next.Subject, Time: s.now(), ID: s.sb.NewID()}, out)
 	}
 	return out
 }
 
-// config makes a room's configuration of its declaration. No room is archived, so none says that it is.
+// config makes a room's configuration of its declaration. Without a store no room is archived, so none says that it is.
 func (s *Service) config(d *directory.Room) *room.Config {
 	cfg := &room.Config{
 		Name: d.DisplayName, Description: d.Description, MaxOccupants: d.MaxOccupants,
-		Listed: d.Listed, Persistent: d.Persistent, MembersOnly: d.MembersOnly, Moderated: d.Moderated,
+		Listed: d.Listed, Persistent: d.Persistent, MembersOnly: d.MembersOnly, Moderated: d.Moderated, Archived: d.Archived && s.memory != nil,
 		RegistrationEnabled: d.RegistrationEnabled, NicknameRestricted: d.NicknameRestricted,
 		CanChangeSubject: d.CanChangeSubject, CanInvite: d.CanInvite,
 		CanChangeNickname: d.CanChangeNickname, WhoSeesJIDs: d.WhoSeesJIDs, PrivateMessages: d.PrivateMessages,
@@ -239,13 +247,5 @@ func temporary(maker jid.JID) *room.Config {
 		PresenceBroadcast: []directory.RoomRole{directory.RoleModerator, directory.RoleParticipant, directory.RoleVisitor},
 		History:           maxHistory,
 		Affiliations:      room.NewAffiliations([]room.Entry{{JID: maker, Affiliation: room.Owner}}, nil),
-	}
-}
-
-// declaredSubject is the subject of a room that has just been taken into memory.
-func declaredSubject(d room.Declared, addr jid.JID) *room.Subject {
-	return &room.Subject{
-		XML:   append(append([]byte("<subject>"), xmlstream.AppendEscapedText(nil, []byte(d.Subject))...), "</subject>"...),
-		Plain: d.Subject, From: addr, Time: d.Time,
 	}
 }

@@ -19,6 +19,7 @@ func (s *Service) finish(e *entry, event func(*room.Room) []room.Output) {
 	s.route(e, later)
 }
 
+// route sends on whole stanzas of a room.
 func (s *Service) route(e *entry, stanzas [][]byte) {
 	for _, b := range stanzas {
 		st, err := core.ReadBack(b)
@@ -37,8 +38,12 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 	if e.gone && !evenOver {
 		return nil, false
 	}
+	e.keeping.begin(e.room)
 	outputs, ended := event(e.room), false
 	for i := 0; i < len(outputs); i++ { // wishes add to the list
+		if s.keep(e, outputs, i) {
+			continue
+		}
 		switch o := outputs[i].(type) {
 		case *room.Send:
 			later = s.send(o, later)
@@ -51,8 +56,6 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 			if e.declared != nil && !o.Destroyed && !o.Shutdown && !e.declared.Persistent {
 				s.abandoned.add(e)
 			}
-		case *room.Archive, *room.Tombstone, *room.Remember:
-			// Rooms are configured as not archived, and keep what they remember in memory.
 		}
 	}
 	// A temporary room is over as well when whoever made it was not let in, because of the nickname for one.

@@ -73,6 +73,9 @@ func (s *Service) carryOut(ctx context.Context, e *entry) {
 		if !state.gone {
 			err = s.carryOutOne(ctx, e, w, state)
 		}
+		if err == nil {
+			s.adopt(e)
+		}
 		s.finish(e, func(r *room.Room) (out []room.Output) {
 			if !e.gone {
 				// What has come true is told before the wish is answered, and not only when the directory's own word arrives.

@@ -29,6 +29,8 @@ type Config struct {
 	Switchboard *core.Switchboard
 	Directory   *directory.Directory
 	Proposer    Proposer
+	// Store remembers declared rooms; nil: they remember nothing, and none is archived.
+	Store Store
 	// Key is the installation's: occupant ids (XEP-0421) are made with keys derived from it.
 	Key []byte
 	Log *slog.Logger
@@ -50,6 +52,10 @@ type Service struct {
 	// abandoned has rooms that everybody has left and that are not persistent.
 	abandoned proposals
 
+	memory    Store         // nil: nothing is remembered
+	flights   flights       // rooms that are storing
+	retention chan struct{} // the property has changed
+
 	mu    sync.Mutex
 	rooms map[jid.JID]*entry
 	made  map[jid.JID]int // temporary rooms by who made them
@@ -67,6 +73,7 @@ type entry struct {
 	wishes    []*room.Wish    // to be proposed
 	proposing bool            // somebody does, or is about to
 	gone      bool            // not in the table any more
+	keeping   keeping
 }
 
 var _ core.Hosts = (*Service)(nil)
@@ -75,6 +82,7 @@ var _ core.Hosts = (*Service)(nil)
 func New(cfg Config) *Service {
 	s := &Service{
 		sb: cfg.Switchboard, dir: cfg.Directory, proposer: cfg.Proposer, key: cfg.Key, log: cfg.Log, now: cfg.Now,
+		memory: cfg.Store, retention: make(chan struct{}, 1),
 		rooms: make(map[jid.JID]*entry), made: make(map[jid.JID]int),
 	}
 	if s.log == nil {
@@ -108,7 +116,7 @@ func (s *Service) Holds(who, at jid.JID) bool {
 }
 
 // Receive implements core.Hosts.
-func (s *Service) Receive(_ *core.Session, st *stanza.Stanza) {
+func (s *Service) Receive(from *core.Session, st *stanza.Stanza) {
 	if st.To.Local() == "" {
 		s.toService(st)
 		return
@@ -129,8 +137,26 @@ func (s *Service) Receive(_ *core.Session, st *stanza.Stanza) {
 		if e == nil {
 			return
 		}
-		by := room.Sender{From: st.From, Admin: s.admin(st.From), Time: s.now(), ID: s.sb.NewID()}
-		if s.with(e, func(r *room.Room) []room.Output { return r.Stanza(by, st, nil) }) {
+		if s.query(from, e, st) {
+			return
+		}
+		if from != nil && st.Kind == stanza.Message {
+			from.AwaitRoom()
+		}
+		by, busy := room.Sender{From: st.From, Admin: s.admin(st.From)}, false
+		handled := s.with(e, func(r *room.Room) []room.Output {
+			if busy = e.keeping.full() && st.Kind != stanza.Presence; busy {
+				return nil
+			}
+			e.keeping.by(from, st)
+			// Under the room's lock, so that ids are in the order of the messages.
+			by.Time, by.ID = s.now(), s.sb.NewID()
+			return r.Stanza(by, st, nil)
+		})
+		if busy {
+			s.refuse(st, notNow())
+		}
+		if handled {
 			return
 		}
 	}
@@ -192,23 +218,27 @@ func (s *Service) service(addr jid.JID) string {
 	return strings.TrimSuffix(addr.Domain(), "."+s.sb.Domain())
 }
 
-// load takes a declared room into memory, where it stays: what was said last in it, its subject and its reserved nicknames are nowhere else.
+// load takes a declared room into memory, where it stays: what was said last in it is nowhere else unless it is archived.
 func (s *Service) load(addr jid.JID, d *directory.Room) (*entry, *stanza.Error) {
-	options := room.Options{Address: addr, Config: s.config(d), Key: s.occupantKey(addr, d.UID)}
-	if d.Subject != nil {
-		declared := room.Declared{Subject: *d.Subject, Time: s.now(), ID: s.sb.NewID()}
-		options.Memory.Subject = declaredSubject(declared, addr)
+	memory, history, err := s.open(d, addr)
+	if err != nil {
+		return nil, s.unreadable(addr, err)
 	}
-	e := &entry{addr: addr, room: room.New(options), declared: d}
+	e := &entry{addr: addr, declared: d, keeping: keeping{owner: memory.Owner}, room: room.New(room.Options{
+		Address: addr, Config: s.config(d), Key: s.occupantKey(addr, d.UID),
+		Memory: room.Memory{Subject: memory.Subject, Nicks: memory.Nicks, VCard: memory.VCard, History: history},
+	})}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch there := s.rooms[addr]; {
-	case there != nil:
+	if there := s.rooms[addr]; there != nil || s.over {
+		s.mu.Unlock()
+		if there == nil {
+			return nil, closing()
+		}
 		return there, nil
-	case s.over:
-		return nil, closing()
 	}
 	s.rooms[addr] = e
+	s.mu.Unlock()
+	s.applyDeclared(e, d, memory.Declared)
 	// A change that came since was told before the room was there to hear it.
 	if now, ok := s.dir.Room(s.identity(addr)); !ok || now != d {
 		s.dirty.room(s.identity(addr))
@@ -298,6 +328,7 @@ func (s *Service) Shutdown() {
 	for _, e := range s.all() {
 		s.with(e, func(r *room.Room) []room.Output { return r.Shutdown(nil) })
 	}
+	s.flights.wait() // what they said last goes out when it is stored
 }
 
 // all gives the rooms in memory.
@@ -322,10 +353,15 @@ func (s *Service) Counts() (rooms, occupants int) {
 	return len(list), occupants
 }
 
-// Run carries changed declarations into rooms, and the wishes of their clients to the proposer, until ctx ends.
+// Run carries changed declarations into rooms, and the wishes of their clients to the proposer, and deletes what archives need not keep any more, until
+// ctx ends. What was accepted by then is still stored.
 func (s *Service) Run(ctx context.Context) {
+	defer s.flights.wait()
 	var workers sync.WaitGroup
 	defer workers.Wait()
+	if s.memory != nil {
+		workers.Go(func() { s.keepArchives(ctx) })
+	}
 	for {
 		select {
 		case <-ctx.Done():

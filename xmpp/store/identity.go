@@ -141,12 +141,5 @@ func (s *Store) PurgeAccount(ctx context.Context, username string) error {
 	})
 }
 
-// PurgeRoom is PurgeAccount for a room, by its identity.
-func (s *Store) PurgeRoom(ctx context.Context, identity string) error {
-	return s.write(ctx, "purging the data of "+identity, func(t *txn) error {
-		return t.exec(identityDelete, directory.KindRoom.String(), identity)
-	})
-}
-
 // purgeAccount lists what belongs to an account. A new table of account data is added here.
 func purgeAccount() []string { return []string{rosterPurge, offlinePurge, lastPurge} }

@@ -70,6 +70,9 @@ func (r *Room) discoInfo(by *Sender, s *stanza.Stanza, q xmlstream.Element, out 
 	}
 	w.boolean("muc#roominfo_subjectmod", "Participants may change the subject", r.cfg.CanChangeSubject)
 	w.boolean("muc#roomconfig_changesubject", "Participants may change the subject", r.cfg.CanChangeSubject)
+	if r.cfg.Archived {
+		w.boolean(fieldArchiving, "What is said is archived", true)
+	}
 	w.field("muc#maxhistoryfetch", "text-single", "Messages of history sent to newcomers", strconv.Itoa(max(r.cfg.History, 0)))
 	if r.cfg.Lang != "" {
 		w.field("muc#roominfo_lang", "text-single", "Language of discussion", r.cfg.Lang)

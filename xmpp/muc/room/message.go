@@ -120,7 +120,7 @@ func (r *Room) spread(m composed, from, real jid.JID, by *Sender, keep storage, 
 	if archive || history {
 		p := Past{ID: by.ID, Time: by.Time, From: from, Real: real, XML: m.whole()}
 		if archive {
-			out = append(out, &Archive{ID: p.ID, Time: p.Time, From: p.From, Real: p.Real, XML: p.XML})
+			out = append(out, &Archive{ID: p.ID, Time: p.Time, From: p.From, Real: p.Real, XML: p.XML, History: keep.history && !subject})
 		}
 		if history {
 			r.history = append(r.history, p)

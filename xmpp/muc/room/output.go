@@ -73,6 +73,8 @@ type Archive struct {
 	Real jid.JID
 	// XML is the whole message element, with from and without to.
 	XML []byte
+	// History says that the message is among those that newcomers are sent.
+	History bool
 }
 
 // Tombstone takes the content of an archived message away (XEP-0424 §5, XEP-0425 §4). The archive keeps the message's

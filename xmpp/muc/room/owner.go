@@ -161,6 +161,7 @@ func (r *Room) readConfig(f *form) (*Change, []Entry, *stanza.Error) {
 	p.flag("muc#roomconfig_changesubject", c.CanChangeSubject, &p.change.CanChangeSubject)
 	p.flag("muc#roomconfig_allowinvites", c.CanInvite, &p.change.CanInvite)
 	p.flag("muc#roomconfig_enablelogging", c.Archived, &p.change.Archived)
+	p.flag(fieldArchiving, c.Archived, &p.change.Archived)
 	p.flag("x-muc#roomconfig_canchangenick", c.CanChangeNickname, &p.change.CanChangeNickname)
 	p.flag("x-muc#roomconfig_reservednick", c.NicknameRestricted, &p.change.NicknameRestricted)
 	p.flag("x-muc#roomconfig_registration", c.RegistrationEnabled, &p.change.RegistrationEnabled)

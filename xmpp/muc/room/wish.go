@@ -81,7 +81,8 @@ func (r *Room) reserve(n ReservedNick, out []Output) []Output {
 	if had == n.Nick && ok || n.Nick == "" && !ok {
 		return out
 	}
-	r.nicks = slices.DeleteFunc(r.nicks, func(o ReservedNick) bool { return o.User == n.User })
+	// What Memory gave out stays as it is.
+	r.nicks = slices.DeleteFunc(slices.Clone(r.nicks), func(o ReservedNick) bool { return o.User == n.User })
 	if n.Nick != "" {
 		r.nicks = append(r.nicks, n)
 	}
