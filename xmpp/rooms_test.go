@@ -320,9 +320,10 @@ func (g *guest) asks(request, want string) {
 	}
 }
 
-// settle returns when everybody has read what came of what was sent: the answer to a ping comes after it.
+// settle returns when everybody has read what came of what was sent: the answer to a ping comes after it, once what has to be stored first is.
 func (p *parlour) settle() {
 	p.t.Helper()
+	p.server.rooms.AwaitStored()
 	for _, g := range p.guests {
 		if !g.over {
 			g.ping()

@@ -328,8 +328,11 @@ func (s *Service) Shutdown() {
 	for _, e := range s.all() {
 		s.with(e, func(r *room.Room) []room.Output { return r.Shutdown(nil) })
 	}
-	s.flights.wait() // what they said last goes out when it is stored
+	s.AwaitStored() // what they said last goes out by then
 }
+
+// AwaitStored waits until there is nothing that a room has decided and that is not stored, and out.
+func (s *Service) AwaitStored() { s.flights.wait() }
 
 // all gives the rooms in memory.
 func (s *Service) all() []*entry {
@@ -356,7 +359,7 @@ func (s *Service) Counts() (rooms, occupants int) {
 // Run carries changed declarations into rooms, and the wishes of their clients to the proposer, and deletes what archives need not keep any more, until
 // ctx ends. What was accepted by then is still stored.
 func (s *Service) Run(ctx context.Context) {
-	defer s.flights.wait()
+	defer s.AwaitStored()
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	if s.memory != nil {
