@@ -1,10 +1,8 @@
 package muc
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/chat-operator/chat-operator/xmpp/core"
@@ -80,76 +78,45 @@ type listed struct {
 // list gives a page of the rooms that somebody may find, by address (XEP-0045 §6.3, XEP-0059).
 func (s *Service) list(st *stanza.Stanza, request xmlstream.Element) ([]byte, *stanza.Error) {
 	set := request.Child(stanza.NSRSM, "set")
-	p, bad := readPage(set)
+	p, bad := stanza.ParsePage(set)
 	if bad != nil {
 		return nil, bad
 	}
+	most := maxItems
+	if p.Max >= 0 {
+		most = min(most, p.Max)
+	}
 	found := s.visible(st.To.Domain(), st.From)
-	from, to := p.cut(found)
-	b := xmlstream.NewBuilder(nil).Open(stanza.NSDiscoItems, "query")
-	for _, l := range found[from:to] {
-		b.Open(stanza.NSDiscoItems, "item").Attr("jid", l.addr.String()).Attr("name", l.name).Close()
-	}
-	if set.Valid() || len(found) > to-from {
-		b.Open(stanza.NSRSM, "set")
-		if from < to {
-			b.Open(stanza.NSRSM, "first").Attr("index", strconv.Itoa(from)).Text(found[from].addr.String()).Close()
-			b.Open(stanza.NSRSM, "last").Text(found[to-1].addr.String()).Close()
-		}
-		b.Open(stanza.NSRSM, "count").Text(strconv.Itoa(len(found))).Close().Close()
-	}
-	return b.Close().Bytes(), nil
-}
-
-// page says what part of the rooms is asked for (XEP-0059 §2). Without a wish it is the first part.
-type page struct {
-	most, index   int
-	after, before string
-	backwards     bool
-}
-
-func readPage(set xmlstream.Element) (p page, bad *stanza.Error) {
-	p.most = maxItems
-	number := func(name string, to *int) {
-		c := set.Child(stanza.NSRSM, name)
-		if !c.Valid() {
-			return
-		}
-		n, err := strconv.ParseUint(string(bytes.TrimSpace(c.Text())), 10, 31)
-		if err != nil {
-			bad = stanza.NewError(stanza.ConditionBadRequest, "The "+name+" of a page has to be a whole number.")
-		}
-		*to = int(n)
-	}
-	number("max", &p.most)
-	number("index", &p.index)
-	p.most = min(p.most, maxItems)
-	p.after = string(set.Child(stanza.NSRSM, "after").Text())
-	if c := set.Child(stanza.NSRSM, "before"); c.Valid() {
-		p.backwards, p.before = true, string(c.Text())
-	}
-	return p, bad
-}
-
-// cut gives the bounds of the page. Rooms that the page begins or ends at need not be there any more.
-func (p page) cut(found []listed) (from, to int) {
+	from, to := min(max(p.Index, 0), len(found)), len(found)
 	byAddress := func(l listed, address string) int { return cmp.Compare(l.addr.String(), address) }
-	from, to = p.index, len(found)
-	if p.after != "" {
-		i, exact := slices.BinarySearchFunc(found, p.after, byAddress)
+	if p.After != "" {
+		i, exact := slices.BinarySearchFunc(found, p.After, byAddress)
 		if exact {
 			i++
 		}
 		from = i
 	}
-	if p.before != "" {
-		to, _ = slices.BinarySearchFunc(found, p.before, byAddress)
+	if p.Before != "" {
+		to, _ = slices.BinarySearchFunc(found, p.Before, byAddress)
 	}
 	from = min(from, to)
-	if p.backwards {
-		return max(from, to-p.most), to
+	if p.Backwards {
+		from = max(from, to-most)
+	} else {
+		to = min(to, from+most)
 	}
-	return from, min(to, from+p.most)
+	b := xmlstream.NewBuilder(nil).Open(stanza.NSDiscoItems, "query")
+	for _, l := range found[from:to] {
+		b.Open(stanza.NSDiscoItems, "item").Attr("jid", l.addr.String()).Attr("name", l.name).Close()
+	}
+	if set.Valid() || len(found) > to-from {
+		page := stanza.Page{Index: from, Count: len(found)}
+		if from < to {
+			page.First, page.Last = found[from].addr.String(), found[to-1].addr.String()
+		}
+		page.Append(b)
+	}
+	return b.Close().Bytes(), nil
 }
 
 // visible gives the rooms of a service that somebody may find, by address.

@@ -96,7 +96,9 @@ func (s *Service) grant(e *entry, w *room.Wish, out []room.Output) []room.Output
 }
 
 // lasting reports whether a wish is for a room that lasts.
-func lasting(w *room.Wish) bool { return w.Change != nil && w.Change.Persistent != nil && *w.Change.Persistent }
+func lasting(w *room.Wish) bool {
+	return w.Change != nil && w.Change.Persistent != nil && *w.Change.Persistent
+}
 
 // grantHere makes a wish about a temporary room come true. The room's lock is held.
 func (s *Service) grantHere(e *entry, w *room.Wish, out []room.Output) []room.Output {

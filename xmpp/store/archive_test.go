@@ -137,13 +137,13 @@ func TestArchiveQueries(t *testing.T) {
 			}
 		}
 		for _, q := range queries {
-			want, matching := []int64{}, 0
+			want := []int64{}
 			for _, m := range list {
 				if m.ID > q.After && (q.Before == 0 || m.ID < q.Before) && (q.Peer == nil || *q.Peer == m.Peer) && (q.Account == nil || *q.Account == m.Account) {
 					want = append(want, m.ID)
 				}
 			}
-			matching = min(len(want), q.Most)
+			matching := min(len(want), q.Most)
 			if q.Last {
 				slices.Reverse(want)
 			}

@@ -58,34 +58,34 @@ func (r *Room) discoInfo(by *Sender, s *stanza.Stanza, q xmlstream.Element, out 
 	for _, f := range r.Features() {
 		b.Open(stanza.NSDiscoInfo, "feature").Attr("var", f).Close()
 	}
-	w := openForm(b, "result", formInfo, "", "")
-	w.field("muc#roominfo_description", "text-single", "Description", r.cfg.Description)
-	w.field("muc#roominfo_occupants", "text-single", "Number of occupants", strconv.Itoa(len(r.occupants)))
+	w := stanza.OpenForm(b, stanza.FormResult, formInfo, "", "")
+	w.Field("muc#roominfo_description", "text-single", "Description", r.cfg.Description)
+	w.Field("muc#roominfo_occupants", "text-single", "Number of occupants", strconv.Itoa(len(r.occupants)))
 	if r.mayLook(by) {
 		subject := ""
 		if r.subject != nil {
 			subject = r.subject.Plain
 		}
-		w.field("muc#roominfo_subject", "text-single", "Current subject", subject)
+		w.Field("muc#roominfo_subject", "text-single", "Current subject", subject)
 	}
-	w.boolean("muc#roominfo_subjectmod", "Participants may change the subject", r.cfg.CanChangeSubject)
-	w.boolean("muc#roomconfig_changesubject", "Participants may change the subject", r.cfg.CanChangeSubject)
+	w.Boolean("muc#roominfo_subjectmod", "Participants may change the subject", r.cfg.CanChangeSubject)
+	w.Boolean("muc#roomconfig_changesubject", "Participants may change the subject", r.cfg.CanChangeSubject)
 	if r.cfg.Archived {
-		w.boolean(fieldArchiving, "What is said is archived", true)
+		w.Boolean(fieldArchiving, "What is said is archived", true)
 	}
-	w.field("muc#maxhistoryfetch", "text-single", "Messages of history sent to newcomers", strconv.Itoa(max(r.cfg.History, 0)))
+	w.Field("muc#maxhistoryfetch", "text-single", "Messages of history sent to newcomers", strconv.Itoa(max(r.cfg.History, 0)))
 	if r.cfg.Lang != "" {
-		w.field("muc#roominfo_lang", "text-single", "Language of discussion", r.cfg.Lang)
+		w.Field("muc#roominfo_lang", "text-single", "Language of discussion", r.cfg.Lang)
 	}
 	if len(r.cfg.Contacts) > 0 {
 		list := make([]string, len(r.cfg.Contacts))
 		for i, j := range r.cfg.Contacts {
 			list[i] = j.String()
 		}
-		w.field("muc#roominfo_contactjid", "jid-multi", "Contact addresses", list...)
+		w.Field("muc#roominfo_contactjid", "jid-multi", "Contact addresses", list...)
 	}
 	if r.avatar != "" {
-		w.field("muc#roominfo_avatarhash", "text-multi", "Avatar hash", r.avatar) // XEP-0486 §3.4
+		w.Field("muc#roominfo_avatarhash", "text-multi", "Avatar hash", r.avatar) // XEP-0486 §3.4
 	}
 	return r.result(s, b.Bytes(), out)
 }

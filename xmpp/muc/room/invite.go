@@ -139,29 +139,29 @@ func (r *Room) voice(o *occupant, by *Sender, s *stanza.Stanza, x xmlstream.Elem
 		return r.fail(s, outside(), out)
 	case fault != nil:
 		return r.fail(s, fault, out)
-	case f.kind != "submit":
+	case f.Type != stanza.FormSubmit:
 		return out
 	}
-	if f.has("muc#request_allow") {
+	if f.Has("muc#request_allow") {
 		if o.role < Moderator {
 			return r.fail(s, stanza.NewError(stanza.ConditionForbidden, "only moderators may grant voice"), out)
 		}
-		allow, _ := parseBool(f.one("muc#request_allow"))
-		guest := r.named(f.one("muc#roomnick"))
+		allow, _ := stanza.ParseBool(f.First("muc#request_allow"))
+		guest := r.named(f.First("muc#roomnick"))
 		if !allow || guest == nil || guest.role != Visitor {
 			return out
 		}
 		return r.setRole(guest, Participant, o.nick(), "", out)
 	}
-	if f.one("muc#role") != Participant.String() || o.role != Visitor || !r.cfg.Moderated {
+	if f.First("muc#role") != Participant.String() || o.role != Visitor || !r.cfg.Moderated {
 		return r.fail(s, stanza.NewError(stanza.ConditionBadRequest, "only a visitor of a moderated room can request the role of a participant"), out)
 	}
 	b := xmlstream.NewBuilder(nil)
-	form := openForm(b, "form", formRequest, "Voice request", "To let this person speak, submit this form with a tick.")
-	form.field("muc#role", "list-single", "Requested role", Participant.String())
-	form.field("muc#jid", "jid-single", "User", o.real().String())
-	form.field("muc#roomnick", "text-single", "Room nickname", o.nick())
-	form.field("muc#request_allow", "boolean", "Grant voice?", "false")
+	form := stanza.OpenForm(b, stanza.FormToFill, formRequest, "Voice request", "To let this person speak, submit this form with a tick.")
+	form.Field("muc#role", "list-single", "Requested role", Participant.String())
+	form.Field("muc#jid", "jid-single", "User", o.real().String())
+	form.Field("muc#roomnick", "text-single", "Room nickname", o.nick())
+	form.Field("muc#request_allow", "boolean", "Grant voice?", "false")
 	payload := b.Bytes()
 	for _, m := range r.occupants {
 		if m.role != Moderator {

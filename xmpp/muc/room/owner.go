@@ -37,11 +37,11 @@ func (r *Room) owner(by *Sender, s *stanza.Stanza, q xmlstream.Element, set bool
 	switch {
 	case fault != nil:
 		return r.fail(s, fault, out)
-	case f.kind == "cancel" && r.locked: // §10.1.3
+	case f.Type == stanza.FormCancel && r.locked: // §10.1.3
 		return r.result(s, nil, r.evict(notice{extra: []byte("<destroy/>")}, &Ended{Destroyed: true}, out))
-	case f.kind == "cancel":
+	case f.Type == stanza.FormCancel:
 		return r.result(s, nil, out)
-	case f.kind != "submit":
+	case f.Type != stanza.FormSubmit:
 		return r.fail(s, stanza.NewError(stanza.ConditionBadRequest, "submit or cancel this form"), out)
 	}
 	change, affiliations, fault := r.readConfig(f)
@@ -63,37 +63,37 @@ func (r *Room) owner(by *Sender, s *stanza.Stanza, q xmlstream.Element, set bool
 func (r *Room) configForm() []byte {
 	c := r.cfg
 	b := xmlstream.NewBuilder(nil).Open(nsOwner, "query")
-	w := openForm(b, "form", formConfig, "Configuration of "+r.addr.String(), "Change what you like, and submit this form.")
-	w.field("muc#roomconfig_roomname", "text-single", "Name", c.Name)
-	w.field("muc#roomconfig_roomdesc", "text-single", "Description", c.Description)
-	w.field("muc#roomconfig_lang", "text-single", "Language of discussion", c.Lang)
-	w.boolean("muc#roomconfig_persistentroom", "Stays when the last occupant has left", c.Persistent)
-	w.boolean("muc#roomconfig_publicroom", "Can be found", c.Listed)
-	w.boolean("muc#roomconfig_membersonly", "Only members may enter", c.MembersOnly)
-	w.boolean("muc#roomconfig_moderatedroom", "Visitors need voice to speak", c.Moderated)
-	w.boolean("muc#roomconfig_passwordprotectedroom", "A password is needed to enter", c.Password != "")
-	w.field("muc#roomconfig_roomsecret", "text-private", "Password", c.Password)
-	w.choice("muc#roomconfig_maxusers", "list-single", "Greatest number of occupants", sizeOptions(c.MaxOccupants), sizeName(c.MaxOccupants))
-	w.choice("muc#roomconfig_whois", "list-single", "Who sees real addresses", [][2]string{{"Anyone", "anyone"}, {"Moderators", "moderators"}},
+	w := stanza.OpenForm(b, stanza.FormToFill, formConfig, "Configuration of "+r.addr.String(), "Change what you like, and submit this form.")
+	w.Field("muc#roomconfig_roomname", "text-single", "Name", c.Name)
+	w.Field("muc#roomconfig_roomdesc", "text-single", "Description", c.Description)
+	w.Field("muc#roomconfig_lang", "text-single", "Language of discussion", c.Lang)
+	w.Boolean("muc#roomconfig_persistentroom", "Stays when the last occupant has left", c.Persistent)
+	w.Boolean("muc#roomconfig_publicroom", "Can be found", c.Listed)
+	w.Boolean("muc#roomconfig_membersonly", "Only members may enter", c.MembersOnly)
+	w.Boolean("muc#roomconfig_moderatedroom", "Visitors need voice to speak", c.Moderated)
+	w.Boolean("muc#roomconfig_passwordprotectedroom", "A password is needed to enter", c.Password != "")
+	w.Field("muc#roomconfig_roomsecret", "text-private", "Password", c.Password)
+	w.Choice("muc#roomconfig_maxusers", "list-single", "Greatest number of occupants", sizeOptions(c.MaxOccupants), sizeName(c.MaxOccupants))
+	w.Choice("muc#roomconfig_whois", "list-single", "Who sees real addresses", [][2]string{{"Anyone", "anyone"}, {"Moderators", "moderators"}},
 		whoisName(c))
-	w.choice("muc#roomconfig_allowpm", "list-single", "Who may send private messages",
+	w.Choice("muc#roomconfig_allowpm", "list-single", "Who may send private messages",
 		[][2]string{{"Anyone", "anyone"}, {"Participants", "participants"}, {"Moderators", "moderators"}, {"Nobody", "none"}},
 		strings.ToLower(string(c.PrivateMessages)))
 	var roles []string
 	for _, role := range c.PresenceBroadcast {
 		roles = append(roles, strings.ToLower(string(role)))
 	}
-	w.choice("muc#roomconfig_presencebroadcast", "list-multi", "Roles whose presence is told to the others",
+	w.Choice("muc#roomconfig_presencebroadcast", "list-multi", "Roles whose presence is told to the others",
 		[][2]string{{"Moderator", "moderator"}, {"Participant", "participant"}, {"Visitor", "visitor"}}, roles...)
-	w.boolean("muc#roomconfig_changesubject", "Participants may change the subject", c.CanChangeSubject)
-	w.boolean("muc#roomconfig_allowinvites", "Occupants may invite others", c.CanInvite)
-	w.boolean("muc#roomconfig_enablelogging", "What is said is archived", c.Archived)
-	w.field("muc#maxhistoryfetch", "text-single", "Messages of history sent to newcomers", strconv.Itoa(max(c.History, 0)))
-	w.boolean("x-muc#roomconfig_canchangenick", "Occupants may change their nickname", c.CanChangeNickname)
-	w.boolean("x-muc#roomconfig_reservednick", "Users have to use the nickname that they registered", c.NicknameRestricted)
-	w.boolean("x-muc#roomconfig_registration", "Users may register as members", c.RegistrationEnabled)
-	w.field("muc#roomconfig_roomadmins", "jid-multi", "Admins", addresses(c.Affiliations, Admin)...)
-	w.field("muc#roomconfig_roomowners", "jid-multi", "Owners", addresses(c.Affiliations, Owner)...)
+	w.Boolean("muc#roomconfig_changesubject", "Participants may change the subject", c.CanChangeSubject)
+	w.Boolean("muc#roomconfig_allowinvites", "Occupants may invite others", c.CanInvite)
+	w.Boolean("muc#roomconfig_enablelogging", "What is said is archived", c.Archived)
+	w.Field("muc#maxhistoryfetch", "text-single", "Messages of history sent to newcomers", strconv.Itoa(max(c.History, 0)))
+	w.Boolean("x-muc#roomconfig_canchangenick", "Occupants may change their nickname", c.CanChangeNickname)
+	w.Boolean("x-muc#roomconfig_reservednick", "Users have to use the nickname that they registered", c.NicknameRestricted)
+	w.Boolean("x-muc#roomconfig_registration", "Users may register as members", c.RegistrationEnabled)
+	w.Field("muc#roomconfig_roomadmins", "jid-multi", "Admins", addresses(c.Affiliations, Admin)...)
+	w.Field("muc#roomconfig_roomowners", "jid-multi", "Owners", addresses(c.Affiliations, Owner)...)
 	return b.Bytes()
 }
 
@@ -148,7 +148,7 @@ const (
 
 // readConfig reads what a submitted form changes. Fields that the room doesn't know are ignored, fields that aren't there
 // stay (XEP-0045 §10.2).
-func (r *Room) readConfig(f *form) (*Change, []Entry, *stanza.Error) {
+func (r *Room) readConfig(f *stanza.Form) (*Change, []Entry, *stanza.Error) {
 	p := configReader{f: f, room: r, change: &Change{}}
 	c := r.cfg
 	p.text("muc#roomconfig_roomname", maxName, c.Name, &p.change.Name)
@@ -174,7 +174,7 @@ func (r *Room) readConfig(f *form) (*Change, []Entry, *stanza.Error) {
 
 // configReader reads fields until one is at fault.
 type configReader struct {
-	f      *form
+	f      *stanza.Form
 	room   *Room
 	change *Change
 	fault  *stanza.Error
@@ -187,10 +187,10 @@ func (p *configReader) refuse(field, why string) {
 }
 
 func (p *configReader) text(field string, most int, now string, to **string) {
-	if !p.f.has(field) {
+	if !p.f.Has(field) {
 		return
 	}
-	v := p.f.one(field)
+	v := p.f.First(field)
 	if len(v) > most {
 		p.refuse(field, "use at most "+strconv.Itoa(most)+" bytes")
 	} else if v != now {
@@ -199,10 +199,10 @@ func (p *configReader) text(field string, most int, now string, to **string) {
 }
 
 func (p *configReader) flag(field string, now bool, to **bool) {
-	if !p.f.has(field) {
+	if !p.f.Has(field) {
 		return
 	}
-	v, ok := parseBool(p.f.one(field))
+	v, ok := stanza.ParseBool(p.f.First(field))
 	if !ok {
 		p.refuse(field, "use 0 or 1")
 	} else if v != now {
@@ -211,8 +211,8 @@ func (p *configReader) flag(field string, now bool, to **bool) {
 }
 
 func (p *configReader) number(field string, most, now int, to **int) {
-	s := p.f.one(field)
-	if !p.f.has(field) || s == "" {
+	s := p.f.First(field)
+	if !p.f.Has(field) || s == "" {
 		return
 	}
 	n, err := strconv.Atoi(s)
@@ -231,11 +231,11 @@ func (p *configReader) password() {
 	const on, secret = "muc#roomconfig_passwordprotectedroom", "muc#roomconfig_roomsecret"
 	now := p.room.cfg.Password
 	v := now
-	if p.f.has(secret) {
-		v = p.f.one(secret)
+	if p.f.Has(secret) {
+		v = p.f.First(secret)
 	}
-	if p.f.has(on) {
-		switch protect, ok := parseBool(p.f.one(on)); {
+	if p.f.Has(on) {
+		switch protect, ok := stanza.ParseBool(p.f.First(on)); {
 		case !ok:
 			p.refuse(on, "use 0 or 1")
 		case !protect:
@@ -254,9 +254,9 @@ func (p *configReader) password() {
 // lists reads the fields with a choice of values.
 func (p *configReader) lists() {
 	c := p.room.cfg
-	if p.f.has("muc#roomconfig_whois") {
+	if p.f.Has("muc#roomconfig_whois") {
 		v := directory.JIDsAnyone
-		switch p.f.one("muc#roomconfig_whois") {
+		switch p.f.First("muc#roomconfig_whois") {
 		case "anyone":
 		case "moderators":
 			v = directory.JIDsModerators
@@ -267,9 +267,9 @@ func (p *configReader) lists() {
 			p.change.WhoSeesJIDs = &v
 		}
 	}
-	if p.f.has("muc#roomconfig_allowpm") {
+	if p.f.Has("muc#roomconfig_allowpm") {
 		v := directory.PrivateAnyone
-		switch p.f.one("muc#roomconfig_allowpm") {
+		switch p.f.First("muc#roomconfig_allowpm") {
 		case "anyone":
 		case "participants":
 			v = directory.PrivateParticipants
@@ -284,7 +284,7 @@ func (p *configReader) lists() {
 			p.change.PrivateMessages = &v
 		}
 	}
-	if values, ok := p.f.get("muc#roomconfig_presencebroadcast"); ok {
+	if values, ok := p.f.Get("muc#roomconfig_presencebroadcast"); ok {
 		roles := []directory.RoomRole{}
 		for _, role := range []Role{Moderator, Participant, Visitor} {
 			if slices.Contains(values, role.String()) {
@@ -316,7 +316,7 @@ func (p *configReader) affiliations() []Entry {
 		field string
 		of    Affiliation
 	}{{"muc#roomconfig_roomadmins", Admin}, {"muc#roomconfig_roomowners", Owner}} {
-		values, ok := p.f.get(list.field)
+		values, ok := p.f.Get(list.field)
 		if !ok {
 			continue
 		}

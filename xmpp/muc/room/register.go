@@ -21,7 +21,7 @@ func (r *Room) register(by *Sender, s *stanza.Stanza, q xmlstream.Element, set b
 		} else {
 			b.Open(nsRegister, "instructions").Text("Choose the nickname to be reserved for you in this room.").Close()
 		}
-		openForm(b, "form", formRegister, "Registration", "Choose the nickname to be reserved for you in this room.")
+		stanza.OpenForm(b, stanza.FormToFill, formRegister, "Registration", "Choose the nickname to be reserved for you in this room.")
 		b.Open(stanza.NSDataForms, "field").Attr("var", "muc#register_roomnick").Attr("type", "text-single").Attr("label", "Nickname")
 		b.Open(stanza.NSDataForms, "required").Close()
 		if has {
@@ -40,12 +40,12 @@ func (r *Room) register(by *Sender, s *stanza.Stanza, q xmlstream.Element, set b
 	switch {
 	case fault != nil:
 		return r.fail(s, fault, out)
-	case f.kind == "cancel":
+	case f.Type == stanza.FormCancel:
 		return r.result(s, nil, out)
-	case f.kind != "submit":
+	case f.Type != stanza.FormSubmit:
 		return r.fail(s, stanza.NewError(stanza.ConditionBadRequest, "register with the form that the room gives"), out)
 	}
-	wanted, err := jid.PrepareResource(f.one("muc#register_roomnick"))
+	wanted, err := jid.PrepareResource(f.First("muc#register_roomnick"))
 	if err != nil || wanted == "" {
 		return r.fail(s, stanza.NewError(stanza.ConditionNotAcceptable, "this cannot be a nickname"), out)
 	}
