@@ -78,15 +78,43 @@ type plan struct {
 	rate     int // messages a second of the open loop
 	offline  int // messages
 	timing   int // refused logins of each kind; 0: none
+
+	occupants    int // of the large room; 0: none
+	roomDuration time.Duration
+	many         int // small rooms; 0: none
+
+	what []string // to measure, of steps; empty: everything
 }
+
+// steps of a visit, in their order.
+var steps = []string{"sessions", "messages", "offline", "timing", "rooms"}
+
+func (p plan) wants(step string) bool { return len(p.what) == 0 || slices.Contains(p.what, step) }
 
 const warmLogins = 20
 
-func (p plan) accounts() int { return max(p.sessions, 2*p.pairs, warmLogins, 2) }
+func (p plan) accounts() int {
+	n := max(p.sessions, 2*p.pairs, warmLogins, 2)
+	if p.occupants > 0 {
+		n = max(n, p.occupants+quietOccupants)
+	}
+	if p.many > 0 {
+		n = max(n, manySessions)
+	}
+	return n
+}
 
 func (p plan) check() error {
 	if p.rounds < 1 || p.sessions < 1 || p.pairs < 1 || p.window < 1 || p.rate < 1 || p.duration <= 0 {
 		return errors.New("rounds, sessions, pairs, window, rate and duration must be more than nothing")
+	}
+	if p.occupants > 0 && p.roomDuration < time.Second {
+		return errors.New("room-duration must be a second at least")
+	}
+	for _, what := range p.what {
+		if !slices.Contains(steps, what) {
+			return fmt.Errorf("-what %s is not known; there are %s", what, strings.Join(steps, ", "))
+		}
 	}
 	if p.sessions > 15000 {
 		return errors.New("more than 15,000 sessions do not fit into the ports and files of one machine")
@@ -107,6 +135,10 @@ func bench(ctx context.Context, args []string) (err error) {
 	flags.IntVar(&p.rate, "rate", 1000, "messages a second in the open loop")
 	flags.IntVar(&p.offline, "offline", 10000, "messages to accounts that are away; 0: none")
 	flags.IntVar(&p.timing, "timing", 400, "logins refused for a wrong password, and as many of unknown accounts, compared in time; 0: none")
+	flags.IntVar(&p.occupants, "occupants", 500, "occupants of the large room; 0: none")
+	flags.DurationVar(&p.roomDuration, "room-duration", 5*time.Second, "of the closed and of the open loop in the large room, each")
+	flags.IntVar(&p.many, "many", 10000, "rooms of ten, for their memory, in the first round; 0: none")
+	what := flags.String("what", "", "what to measure, comma list of "+strings.Join(steps, ", ")+"; empty: everything")
 	only := flags.String("only", "", "servers, comma list of floor, floor-coalescing, self, prosody, ejabberd; empty: all that are here")
 	pin := flags.String("pin", "auto", "processor that servers keep to, the generator has the others; auto: 0 where there are several; none: nobody is bound")
 	mechanism := flags.String("mechanism", string(client.SHA1), "SCRAM-SHA-1 or SCRAM-SHA-256")
@@ -119,6 +151,7 @@ func bench(ctx context.Context, args []string) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	p.what = list(*what)
 	if err := p.check(); err != nil {
 		return err
 	}
@@ -196,9 +229,14 @@ func outDir(dir string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
+// list splits what a flag has between commas.
+func list(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
 // choose picks the wanted servers and says a word of each that cannot be run.
 func choose(all []servers.Server, only string) ([]servers.Server, error) {
-	wanted := strings.FieldsFunc(only, func(r rune) bool { return r == ',' || r == ' ' })
+	wanted := list(only)
 	var chosen []servers.Server
 	for _, s := range all {
 		i := slices.Index(wanted, s.Name())

@@ -39,12 +39,25 @@ var (
 	offlineStoreRate = measure{name: "offline, store", unit: "/s", more: true}
 	offlineGiveCPU   = measure{name: "offline, give back, CPU", unit: "µs"}
 	offlineGiveRate  = measure{name: "offline, give back", unit: "/s", more: true}
+	joinWall         = measure{name: "all enter a room", unit: "s"}
+	joinCPU          = measure{name: "all enter a room, CPU", unit: "s"}
+	roomCPU          = measure{name: "room, delivered message, CPU", unit: "µs"}
+	roomRate         = measure{name: "room, delivered messages", unit: "/s", more: true}
+	roomHalfCPU      = measure{name: "room at half of that, CPU", unit: "µs"}
+	roomP50          = measure{name: "room at half of that, p50", unit: "ms"}
+	roomP99          = measure{name: "room at half of that, p99", unit: "ms"}
+	roomLate         = measure{name: "  generator behind by in the room, p99", unit: "ms", noRatio: true}
+	quietP99         = measure{name: "quiet room, p99", unit: "ms"}
+	besideP50        = measure{name: "quiet room beside a flooded one, p50", unit: "ms"}
+	besideP99        = measure{name: "quiet room beside a flooded one, p99", unit: "ms"}
+	manyMemory       = measure{name: "many rooms, memory", unit: "MiB"}
 )
 
 func measures() []measure {
 	return []measure{
 		loginCPU, loginRate, messageCPU, messageRate, openCPU, p50, p99, late, idleMemory, idleCPU,
 		offlineStoreCPU, offlineStoreRate, offlineGiveCPU, offlineGiveRate,
+		joinWall, joinCPU, roomCPU, roomRate, roomHalfCPU, roomP50, roomP99, roomLate, quietP99, besideP50, besideP99, manyMemory,
 	}
 }
 
@@ -123,8 +136,9 @@ func (r *results) betterPeer(m measure) []float64 {
 // print writes the table: medians with the least and the most, and the medians of the rounds' ratios.
 func (r *results) print(w io.Writer, p plan, chosen []servers.Server, machine string) {
 	fmt.Fprintf(w, "%s\n", machine)
-	fmt.Fprintf(w, "%d rounds; %d sessions, idle %v; %d pairs, window %d, %v; fixed rate %d/s. Medians (least to most).\n\n",
-		p.rounds, p.sessions, p.idle, p.pairs, p.window, p.duration, p.rate)
+	fmt.Fprintf(w, "%d rounds; %d sessions, idle %v; %d pairs, window %d, %v; fixed rate %d/s; a room of %d, %v; %d rooms of %d. "+
+		"Medians (least to most).\n\n",
+		p.rounds, p.sessions, p.idle, p.pairs, p.window, p.duration, p.rate, p.occupants, p.roomDuration, p.many, manyOccupants)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := "measure\t"
 	for _, s := range chosen {

@@ -39,6 +39,11 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	for round := range r.plan.rounds {
 		for _, s := range r.servers {
+			if round == 0 && r.plan.many > 0 && r.plan.wants("rooms") {
+				if err := r.manyRooms(ctx, s); err != nil {
+					return fmt.Errorf("many rooms, %s: %w", s.Name(), err)
+				}
+			}
 			begin := time.Now()
 			fmt.Fprintf(r.say, "Round %d of %d, %s ...", round+1, r.plan.rounds, s.Name())
 			if err := r.visit(ctx, round, s); err != nil {
@@ -68,8 +73,14 @@ func (r *runner) visit(ctx context.Context, round int, s servers.Server) (err er
 	if err := t.Settle(ctx, 30*time.Second); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{v.sessions, v.messages, v.offline, v.timing} {
-		if err := errors.Join(step(ctx), ctx.Err()); err != nil {
+	for _, step := range []struct {
+		what string
+		do   func(context.Context) error
+	}{{"sessions", v.sessions}, {"messages", v.messages}, {"offline", v.offline}, {"timing", v.timing}, {"rooms", v.rooms}} {
+		if !p.wants(step.what) {
+			continue
+		}
+		if err := errors.Join(step.do(ctx), ctx.Err()); err != nil {
 			return err
 		}
 	}

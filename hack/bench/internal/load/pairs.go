@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/chat-operator/chat-operator/hack/bench/internal/client"
@@ -26,8 +25,12 @@ type Pairs struct {
 	begun  time.Time
 	failed chan error // the first failure
 	ending atomic.Bool
+	since  atomic.Int64 // times of messages that were due from then on are kept
 	wg     sync.WaitGroup
 }
+
+// never is later than anything that is due.
+const never = math.MaxInt64
 
 // pair is one that writes and one that reads.
 type pair struct {
@@ -43,7 +46,6 @@ type pair struct {
 
 	// The reader's.
 	received atomic.Uint64
-	record   atomic.Bool
 	took     []float64 // microseconds
 }
 
@@ -72,10 +74,8 @@ func (p *pair) send(due time.Duration) error {
 	if n-p.received.Load() >= ring {
 		return errors.New("more than 8,192 messages of one pair are under way: the server does not keep up")
 	}
-	for i, v := digits-1, n; i >= 0; i, v = i-1, v/10 {
-		p.text[p.at+i] = byte('0' + v%10)
-		p.text[p.id+i] = p.text[p.at+i]
-	}
+	number(p.text[p.at:p.at+digits], n)
+	number(p.text[p.id:p.id+digits], n)
 	p.due[n%ring].Store(int64(due))
 	p.sent.Store(n + 1)
 	return p.from.Write(p.text)
@@ -88,6 +88,7 @@ func (t *Target) StartPairs(ctx context.Context, n, window int) (*Pairs, error) 
 		return nil, err
 	}
 	p := &Pairs{target: t, begun: time.Now(), failed: make(chan error, 1)}
+	p.since.Store(never)
 	for i := range n {
 		one := newPair(sessions[2*i], sessions[2*i+1], t.JID(2*i+1), window)
 		p.pairs = append(p.pairs, one)
@@ -130,8 +131,7 @@ func (p *pair) read(all *Pairs) error {
 		if want := p.received.Load(); err != nil || n != want {
 			return fmt.Errorf("%s: message %d was to come, there came %s", p.to.JID, want, e.Raw())
 		}
-		if p.record.Load() {
-			due := time.Duration(p.due[n%ring].Load())
+		if due := time.Duration(p.due[n%ring].Load()); int64(due) >= all.since.Load() {
 			p.took = append(p.took, float64((all.clock()-due).Nanoseconds())/1000)
 		}
 		p.received.Add(1)
@@ -247,36 +247,15 @@ type Latency struct {
 // stops for a while is charged for every message that had to wait, and not only for the one that was under way.
 func (p *Pairs) Open(ctx context.Context, rate int, warm, d time.Duration) (Latency, error) {
 	var l Latency
-	begin := p.clock() + 10*time.Millisecond
 	skip := int(warm.Seconds() * float64(rate))
 	total := skip + int(d.Seconds()*float64(rate))
-	due := func(k int) time.Duration { return begin + time.Duration(k)*time.Second/time.Duration(rate) }
-
-	// One thread keeps the timetable by the kernel's clock: the runtime's timers are late by up to a millisecond.
+	t := timetable{begin: p.clock() + 10*time.Millisecond, step: time.Second / time.Duration(rate), total: total, skip: skip, clock: p.clock}
+	p.since.Store(int64(t.due(skip)))
 	sent := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		for k := range total {
-			at := due(k)
-			if wait := at - p.clock(); wait > 0 {
-				ts := syscall.NsecToTimespec(int64(wait))
-				_ = syscall.Nanosleep(&ts, nil) // woken early is early by nothing that matters
-			}
-			if k >= skip {
-				l.Late = append(l.Late, float64((p.clock()-at).Nanoseconds())/1000)
-			}
-			if k == skip {
-				for _, one := range p.pairs {
-					one.record.Store(true)
-				}
-			}
-			if err := p.pairs[k%len(p.pairs)].send(at); err != nil || ctx.Err() != nil {
-				sent <- errors.Join(err, ctx.Err())
-				return
-			}
-		}
-		sent <- nil
+		sent <- t.keep(ctx, func(k int, due time.Duration) error {
+			return p.pairs[k%len(p.pairs)].send(due)
+		})
 	}()
 	if err := p.wait(ctx, warm); err != nil {
 		return l, errors.Join(err, <-sent)
@@ -291,11 +270,12 @@ func (p *Pairs) Open(ctx context.Context, rate int, warm, d time.Duration) (Late
 		}
 	})
 	err = errors.Join(err, p.drain(ctx, 20*time.Second))
+	p.since.Store(never)
 	for _, one := range p.pairs {
-		one.record.Store(false)
 		l.Micros = append(l.Micros, one.took...)
 		one.took = nil
 	}
+	l.Late = t.late
 	slices.Sort(l.Micros)
 	slices.Sort(l.Late)
 	return l, err

@@ -33,21 +33,25 @@ const (
 	Salt       = "floor's salt 16 b"
 )
 
-// Relay passes messages on by full JID.
+// Relay passes messages on by full JID, and has rooms.
 type Relay struct {
 	config Config
 	keys   client.KeyCache
 	mu     sync.RWMutex
 	by     map[string]*session
+	rooms  map[string]*room // by bare address
 }
 
 // New makes a relay.
-func New(c Config) *Relay { return &Relay{config: c, by: map[string]*session{}} }
+func New(c Config) *Relay {
+	return &Relay{config: c, by: map[string]*session{}, rooms: map[string]*room{}}
+}
 
 // session is one bound client.
 type session struct {
-	jid  string
-	conn net.Conn
+	jid   string
+	conn  net.Conn
+	rooms []*room // that its client has entered; for the reading goroutine alone
 
 	mu       sync.Mutex
 	pending  []byte // coalescing: what the running flush takes next
@@ -201,6 +205,7 @@ func (r *Relay) authenticate(c net.Conn, scan *client.Scanner) (string, error) {
 func (r *Relay) serve(s *session, scan *client.Scanner) {
 	defer s.conn.Close()
 	defer r.remove(s)
+	defer s.leave()
 	out := make([]byte, 0, 1024)
 	for {
 		e, err := scan.Next()
@@ -211,6 +216,10 @@ func (r *Relay) serve(s *session, scan *client.Scanner) {
 		name := e.Name()
 		switch string(name) {
 		case "message":
+			if string(e.Attr("type")) == "groupchat" {
+				r.say(s, e)
+				continue
+			}
 			r.mu.RLock()
 			to := r.by[string(e.Attr("to"))]
 			r.mu.RUnlock()
@@ -226,6 +235,10 @@ func (r *Relay) serve(s *session, scan *client.Scanner) {
 			out = append(out, e.Raw()[at:]...)
 			to.send(out, r.config.Coalesce)
 		case "presence":
+			if to := e.Attr("to"); to != nil {
+				r.enter(s, to)
+				continue
+			}
 			s.send(fmt.Appendf(nil, "<presence from='%s' to='%s'/>", s.jid, s.jid), r.config.Coalesce)
 		case "iq":
 			inner := ""

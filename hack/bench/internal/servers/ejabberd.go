@@ -82,6 +82,13 @@ modules:
   mod_version: {}
   mod_last: {}
   mod_offline: { access_max_user_messages: max_user_offline_messages }
+  mod_muc:
+    host: %[6]q
+    history_size: %[7]d
+    max_users: 10000
+    max_users_presence: 10000
+    max_user_conferences: 1000
+    default_room_options: { max_users: 10000 }
 `
 
 func (j *ejabberd) dir() string { return filepath.Join(j.env.Dir, "ejabberd") }
@@ -99,7 +106,7 @@ func (j *ejabberd) Prepare(ctx context.Context) error {
 	if j.env.Mechanism == client.SHA1 {
 		hash = "sha"
 	}
-	config := fmt.Sprintf(ejabberdConfig, Domain, j.env.bothFile(), j.port, j.http, hash)
+	config := fmt.Sprintf(ejabberdConfig, Domain, j.env.bothFile(), j.port, j.http, hash, Rooms, History)
 	if err := os.WriteFile(filepath.Join(j.dir(), "ejabberd.yml"), []byte(config), 0o600); err != nil {
 		return err
 	}

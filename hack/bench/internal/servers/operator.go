@@ -55,6 +55,7 @@ func operatorSettings() map[string]string {
 		"xmpp.limits.failed-logins":           "0",
 		"xmpp.limits.failed-logins-address":   "0",
 		"xmpp.offline.max-messages":           "1000000",
+		"xmpp.muc.rooms-of-user":              "0",
 	}
 }
 

@@ -59,6 +59,10 @@ modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "time", "versi
 modules_disabled = { "s2s" }
 log = { warn = "%[1]s/prosody.log" }
 VirtualHost "%[7]s"
+Component "%[8]s" "muc"
+	restrict_room_creation = false
+	muc_room_default_history_length = %[9]d
+	max_history_messages = %[9]d
 `
 
 func (p *prosody) Prepare(context.Context) error {
@@ -87,7 +91,7 @@ func (p *prosody) Prepare(context.Context) error {
 	if p.env.Mechanism != client.SHA1 && p.env.Mechanism != client.SHA256 {
 		return fmt.Errorf("Prosody does not know %s", p.env.Mechanism)
 	}
-	config := fmt.Sprintf(prosodyConfig, p.dir(), p.port, p.env.certFile(), p.env.keyFile(), hash, Iterations, Domain)
+	config := fmt.Sprintf(prosodyConfig, p.dir(), p.port, p.env.certFile(), p.env.keyFile(), hash, Iterations, Domain, Rooms, History)
 	return os.WriteFile(filepath.Join(p.dir(), "prosody.cfg.lua"), []byte(config), 0o600)
 }
 

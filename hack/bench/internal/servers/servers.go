@@ -1,5 +1,6 @@
 // Package servers starts the servers that the benchmark compares, configured alike: the same certificate, TLS 1.3 on loopback, the
-// same accounts with SCRAM verifiers of 4,096 iterations, no limits of rate, no federation, no archive, logs from warnings on.
+// same accounts with SCRAM verifiers of 4,096 iterations, no limits of rate, no federation, no archive, chat rooms of any
+// size, logs from warnings on.
 package servers
 
 import (
@@ -42,6 +43,12 @@ type Server interface {
 
 // Domain is the XMPP domain of all.
 const Domain = "localhost"
+
+// Rooms is the domain of the chat rooms of all, and History how many messages a room keeps for those who enter it.
+const (
+	Rooms   = "conference." + Domain
+	History = 50
+)
 
 // Iterations of PBKDF2, and the salt, which all accounts share so that they can be made quickly; neither changes what a login costs.
 const (

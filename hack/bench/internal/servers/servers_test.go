@@ -110,13 +110,56 @@ func drive(t *testing.T, ctx context.Context, target *load.Target, offline bool)
 	}
 }
 
+// driveRooms does a little of everything in rooms.
+func driveRooms(t *testing.T, ctx context.Context, target *load.Target) {
+	t.Helper()
+	const occupants, quiet = 30, 3
+	busy, joining, err := target.Enter(ctx, "busy", 0, occupants, 4, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Abandon()
+	if joining.Units != occupants || joining.Wall <= 0 {
+		t.Errorf("entering cost %+v", joining)
+	}
+	cost, err := busy.Closed(ctx, 200*time.Millisecond, 500*time.Millisecond)
+	if err != nil || cost.Units < 10*occupants {
+		t.Errorf("the flooded room: %+v, %v", cost, err)
+	}
+	latency, err := busy.Open(ctx, 50, 100*time.Millisecond, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(latency.Micros) != 50*occupants || latency.Quantile(0.5) <= 0 {
+		t.Errorf("a second at 50 a second has times of %d deliveries to %d occupants, p50 %v ms", len(latency.Micros), occupants, latency.Quantile(0.5))
+	}
+	other, _, err := target.Enter(ctx, "quiet", occupants, quiet, quiet, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Abandon()
+	latency, err = other.Beside(ctx, busy, 20, 0, time.Second)
+	if err != nil || len(latency.Micros) != 20*quiet {
+		t.Errorf("the quiet room has times of %d deliveries, %v", len(latency.Micros), err)
+	}
+	busy.Abandon()
+	other.Abandon()
+	if _, err := target.ManyRooms(ctx, 20, 50, 4, 0); err != nil {
+		t.Errorf("many rooms: %v", err)
+	}
+}
+
 func TestFloor(t *testing.T) {
 	for _, m := range []client.Mechanism{client.SHA1, client.SHA256} {
 		for _, coalesce := range []bool{false, true} {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			e := environment(t, m)
-			drive(t, ctx, start(t, ctx, &floor{env: e, name: "floor", coalesce: coalesce}), false)
+			target := start(t, ctx, &floor{env: e, name: "floor", coalesce: coalesce})
+			drive(t, ctx, target, false)
+			if m == client.SHA1 {
+				driveRooms(t, ctx, target)
+			}
 		}
 	}
 }
@@ -126,7 +169,11 @@ func TestProsody(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		e := environment(t, m)
-		drive(t, ctx, start(t, ctx, &prosody{env: e}), true)
+		target := start(t, ctx, &prosody{env: e})
+		drive(t, ctx, target, true)
+		if m == client.SHA1 {
+			driveRooms(t, ctx, target)
+		}
 	}
 }
 
@@ -134,7 +181,9 @@ func TestEjabberd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	e := environment(t, client.SHA1)
-	drive(t, ctx, start(t, ctx, &ejabberd{env: e}), true)
+	target := start(t, ctx, &ejabberd{env: e})
+	drive(t, ctx, target, true)
+	driveRooms(t, ctx, target)
 }
 
 func TestMissingProgramsAreNamed(t *testing.T) {
