@@ -76,6 +76,7 @@ func (v *visit) rooms(ctx context.Context) error {
 }
 
 // manyRooms measures what many small rooms hold in memory: once, on a server that has done nothing else.
+// It is asked of the program of this repository alone: the others would need minutes for it.
 func (r *runner) manyRooms(ctx context.Context, s servers.Server) (err error) {
 	begin := time.Now()
 	fmt.Fprintf(r.say, "Many rooms, %s ...", s.Name())

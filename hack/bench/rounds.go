@@ -39,7 +39,7 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	for round := range r.plan.rounds {
 		for _, s := range r.servers {
-			if round == 0 && r.plan.many > 0 && r.plan.wants("rooms") {
+			if round == 0 && s.Name() == servers.SelfName && r.plan.many > 0 && r.plan.wants("rooms") {
 				if err := r.manyRooms(ctx, s); err != nil {
 					return fmt.Errorf("many rooms, %s: %w", s.Name(), err)
 				}
