@@ -47,8 +47,9 @@ func (v *visit) rooms(ctx context.Context) error {
 	v.record(roomCPU, micros(cost.CPUEach()))
 	v.record(roomRate, cost.Rate())
 	half := cost.Rate() / float64(p.occupants) / 2
+	profiled = v.profiling("half")
 	latency, err := busy.Open(ctx, half, p.warm/2, p.roomDuration)
-	if err != nil {
+	if err := errors.Join(err, profiled()); err != nil {
 		return err
 	}
 	v.record(roomHalfCPU, micros(latency.Cost.CPUEach()))

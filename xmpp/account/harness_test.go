@@ -336,7 +336,7 @@ func (c *client) AwaitWritten() bool {
 
 func (c *client) Lang() []byte { return nil }
 
-func (c *client) SendParts(head, to, tail []byte) bool {
+func (c *client) SendParts(head, to, tail []byte, _ int) bool {
 	return c.Send(slices.Concat(head, to, tail))
 }
 

@@ -11,8 +11,9 @@ type Conn interface {
 	// Send queues the bytes of one whole stanza and does not keep them. It never blocks; false means that the connection is
 	// over or being closed, and that nothing was queued.
 	Send(b []byte) bool
-	// SendParts is Send for a stanza in three parts, of which only the address differs from recipient to recipient.
-	SendParts(head, to, tail []byte) bool
+	// SendParts is Send for a stanza in three parts, of which only the address differs from recipient to recipient, and how many these are: what
+	// goes to many may wait a moment for more of it.
+	SendParts(head, to, tail []byte, recipients int) bool
 	// Close ends the stream, with a stream error unless it is nil. It does not wait, and only the first call counts.
 	Close(e *stanza.StreamError)
 	// Lang is the language that the client's stream header names (RFC 6120 §4.7.4), nil without one. It must not be changed.

@@ -63,24 +63,24 @@ func (sb *Switchboard) Fanout(head, tail []byte, to []jid.JID) (taken int) {
 		if s == nil || j.Domain() != sb.domain {
 			continue
 		}
-		if s.SendParts(head, xmlstream.AppendEscapedAttrString(room[:0], j.String()), tail) {
+		if s.SendParts(head, xmlstream.AppendEscapedAttrString(room[:0], j.String()), tail, len(to)) {
 			taken++
 		}
 	}
 	return taken
 }
 
-// SendParts is Send for a stanza in three parts.
-func (s *Session) SendParts(head, to, tail []byte) bool {
+// SendParts is Send for a stanza in three parts that so many recipients get; see [Conn].
+func (s *Session) SendParts(head, to, tail []byte, recipients int) bool {
 	if s.ended.Load() {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m := s.sm.Load(); m != nil {
-		return s.sendManaged(m, nil, head, to, tail)
+		return s.sendManaged(m, nil, head, to, tail, recipients)
 	}
-	return s.conn.SendParts(head, to, tail)
+	return s.conn.SendParts(head, to, tail, recipients)
 }
 
 // Hand gives a session stanzas that belong together, which end at ends, in one go. False: there is no such session.

@@ -207,7 +207,7 @@ func handledCount(e xmlstream.Element) (uint32, bool) {
 }
 
 // sendManaged queues a stanza until the client acknowledges it. s.mu is held.
-func (s *Session) sendManaged(m *management, c *copies, head, to, tail []byte) bool {
+func (s *Session) sendManaged(m *management, c *copies, head, to, tail []byte, recipients int) bool {
 	if s.ended.Load() {
 		return false // what waited has been passed on
 	}
@@ -219,7 +219,7 @@ func (s *Session) sendManaged(m *management, c *copies, head, to, tail []byte) b
 	m.unasked++
 	if s.conn != nil {
 		// A connection that does not take it is on its way out: the stanza waits for the next one.
-		s.conn.SendParts(head, to, tail)
+		s.conn.SendParts(head, to, tail, recipients)
 	}
 	if m.queue.count() > s.sb.maxUnacked || m.queue.size() > s.sb.maxUnackedBytes {
 		s.overflow()

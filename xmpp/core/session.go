@@ -116,7 +116,7 @@ func (s *Session) sendCopy(b []byte, c *copies) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m := s.sm.Load(); m != nil {
-		return s.sendManaged(m, c, b, nil, nil)
+		return s.sendManaged(m, c, b, nil, nil, 1)
 	}
 	if !s.conn.Send(b) {
 		return false

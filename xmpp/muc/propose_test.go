@@ -28,7 +28,7 @@ func (w *wire) Send(b []byte) bool {
 	return true
 }
 
-func (w *wire) SendParts(head, to, tail []byte) bool {
+func (w *wire) SendParts(head, to, tail []byte, _ int) bool {
 	return w.Send(append(append(append([]byte{}, head...), to...), tail...))
 }
 func (w *wire) Lang() []byte              { return nil }

@@ -123,6 +123,7 @@ func (c *Conn) bound(session Session, reply []byte) {
 	c.raw.metered = c
 	c.raw.shallow()
 	c.raw.by(time.Time{})
+	c.patience = 0
 	c.wake()
 	if c.ending {
 		// Close was called while the session was made: the client learns of its resource, and at once that it is gone.

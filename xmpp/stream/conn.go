@@ -39,8 +39,11 @@ type Conn struct {
 
 	mu       sync.Mutex
 	state    state
-	flushing bool    // a goroutine is writing
-	out      *buffer // what waits to be written; nil when nothing does
+	flushing bool // a goroutine is writing, or will be when later fires
+	later    *time.Timer
+	patience time.Duration // how long after wrote what waits may be written; 0: at once
+	wrote    int64         // when the last write began, in Unix nanoseconds
+	out      *buffer       // what waits to be written; nil when nothing does
 	sent     uint64
 	// Set by Close while the stream is negotiated; the negotiating goroutine does the rest.
 	ending bool

@@ -23,6 +23,23 @@ const (
 // buffer is output that waits. Only connections that have something to write hold one.
 type buffer struct{ b []byte }
 
+// What goes to many at once may wait for more of its kind, so that a busy room costs each of its occupants one write in a while and not one a message:
+// the writes of 500 occupants are what such a room mostly costs. It waits only where the last write was a moment ago, and the longer the more get
+// it, since the writes that are saved are as many.
+const (
+	patienceEach  = 40 * time.Microsecond
+	patienceMost  = 20 * time.Millisecond
+	patienceLeast = time.Millisecond // less is none: few recipients are served at once
+)
+
+// patienceWith is how long after the last write to a client something is written that so many get.
+func patienceWith(recipients int) time.Duration {
+	if recipients < int(patienceLeast/patienceEach) {
+		return 0
+	}
+	return min(time.Duration(recipients)*patienceEach, patienceMost)
+}
+
 // takeBuffer returns the output buffer, taking one from the pool if there is none. c.mu is held.
 func (c *Conn) takeBuffer() *buffer {
 	if c.out == nil {
@@ -49,19 +66,19 @@ func (l *Listener) giveBack(b *buffer) {
 
 // Send queues the bytes of one whole stanza, which it copies. It never blocks. False says that the stream is over, or is being closed because
 // the client does not take what is sent to it: nothing was queued.
-func (c *Conn) Send(b []byte) bool { return c.SendParts(b, nil, nil) }
+func (c *Conn) Send(b []byte) bool { return c.SendParts(b, nil, nil, 1) }
 
-// SendParts is Send for a stanza in three parts.
-func (c *Conn) SendParts(head, to, tail []byte) bool {
+// SendParts is Send for a stanza in three parts that so many recipients get; with many of them it is written a little later where more may come.
+func (c *Conn) SendParts(head, to, tail []byte, recipients int) bool {
 	size := len(head) + len(to) + len(tail)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != open && c.state != binding {
 		return false
 	}
-	waiting := 0
+	waiting, most := 0, patienceMost
 	if c.out != nil {
-		waiting = len(c.out.b)
+		waiting, most = len(c.out.b), c.patience
 	}
 	if waiting+size > c.ln.cfg.Limits().MaxPendingOutput {
 		c.ln.cfg.Meter.Refuse(meter.Output)
@@ -74,6 +91,7 @@ func (c *Conn) SendParts(head, to, tail []byte) bool {
 	buf := c.takeBuffer()
 	buf.b = append(append(append(buf.b, head...), to...), tail...)
 	c.sent++
+	c.patience = min(most, patienceWith(recipients))
 	c.wake()
 	return true
 }
@@ -118,6 +136,7 @@ func (c *Conn) close(e *stanza.StreamError) bool {
 	}
 	buf.b = append(buf.b, endTag...)
 	c.raw.writeBy(time.Now().Add(c.ln.cfg.CloseTimeout))
+	c.patience = 0
 	c.wake()
 	return true
 }
@@ -129,17 +148,41 @@ func (c *Conn) over() bool {
 	return c.state == closing
 }
 
-// wake makes sure that somebody writes. c.mu is held.
+// wake makes sure that somebody writes what waits, as soon as its patience ends. c.mu is held.
 func (c *Conn) wake() {
-	if !c.flushing && c.state != binding {
+	switch {
+	case c.state == binding:
+	case !c.flushing:
 		c.flushing = true
 		// The reading goroutine is counted as well and has not finished: it sets the state to closing, under c.mu, before it does.
 		c.ln.wg.Add(1)
-		go c.flush()
+		if !c.postpone() {
+			go c.flush()
+		}
+	case c.patience == 0 && c.later != nil && c.later.Stop():
+		go c.flush() // what is urgent does not wait for the timer; one that cannot be stopped is not running, or its flush begins
 	}
 }
 
-// flush writes until nothing waits any more, all that waits at once. The goroutine that does so is nobody else's, so that a panic on it has to
+// postpone leaves what waits to a flush at a later time, if it has patience; false: it is due. c.mu is held, and flushing is set.
+func (c *Conn) postpone() bool {
+	if c.patience == 0 {
+		return false
+	}
+	wait := c.patience - time.Duration(time.Now().UnixNano()-c.wrote)
+	if wait <= 0 {
+		return false
+	}
+	wait = min(wait, c.patience) // it is more only where somebody has set the clock back
+	if c.later == nil {
+		c.later = time.AfterFunc(wait, c.flush)
+	} else {
+		c.later.Reset(wait)
+	}
+	return true
+}
+
+// flush writes until nothing waits any more, or only what has patience, all that waits at once. The goroutine that does so is nobody else's, so that a panic on it has to
 // end here.
 func (c *Conn) flush() {
 	defer c.ln.wg.Done()
@@ -150,9 +193,14 @@ func (c *Conn) flush() {
 
 // write is flush but for what is done about a panic.
 func (c *Conn) write() {
-	for {
+	for first := true; ; first = false {
 		c.mu.Lock()
 		buf := c.out
+		if buf != nil && !first && c.postpone() {
+			c.ln.wg.Add(1) // for the flush to come
+			c.mu.Unlock()
+			return
+		}
 		c.out = nil
 		if buf == nil {
 			c.flushing = false
@@ -192,6 +240,8 @@ func (c *Conn) AwaitWritten() bool {
 		if c.flushed == nil {
 			c.flushed = make(chan struct{})
 		}
+		c.patience = 0
+		c.wake()
 		done := c.flushed
 		c.mu.Unlock()
 		<-done
@@ -211,9 +261,11 @@ func (c *Conn) tellFlushed() {
 // writeOut writes for as long as the client takes something of it now and then: a slow line is no reason to end a stream, a dead one is.
 func (c *Conn) writeOut(b []byte) error {
 	for piece := range slices.Chunk(b, writePiece) {
+		now := time.Now()
 		c.mu.Lock()
+		c.wrote = now.UnixNano()
 		if c.state != closing { // closing has set a deadline for all that is left
-			c.raw.writeBy(time.Now().Add(c.ln.cfg.WriteTimeout))
+			c.raw.writeBy(now.Add(c.ln.cfg.WriteTimeout))
 		}
 		c.mu.Unlock()
 		if _, err := c.conn.Write(piece); err != nil {

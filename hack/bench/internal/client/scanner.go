@@ -138,8 +138,17 @@ func (s *Scanner) element(end int) Element {
 
 // tagEnd returns the length of the tag that b begins with, 0 when its end is not there. A '>' in quotes ends nothing.
 func tagEnd(b []byte) int {
+	i := bytes.IndexByte(b, '>')
+	if i < 0 {
+		return 0
+	}
+	// Most tags have one kind of quotes; where these are all closed, so is the tag.
+	single, double := bytes.Count(b[:i], []byte{'\''}), bytes.Count(b[:i], []byte{'"'})
+	if single == 0 && double&1 == 0 || double == 0 && single&1 == 0 {
+		return i + 1
+	}
 	var quote byte
-	for i := 1; i < len(b); i++ {
+	for i = 1; i < len(b); i++ {
 		switch c := b[i]; {
 		case quote != 0:
 			if c == quote {
@@ -194,13 +203,16 @@ func (e Element) Is(name string) bool { return string(e.Name()) == name }
 func (e Element) Attr(name string) []byte {
 	b := e.raw[1+len(e.Name()) : e.head]
 	for {
-		b = bytes.TrimLeft(b, " \t\r\n")
+		b = trim(b)
 		eq := bytes.IndexByte(b, '=')
 		if eq < 0 {
 			return nil
 		}
-		key := bytes.TrimRight(b[:eq], " \t\r\n")
-		b = bytes.TrimLeft(b[eq+1:], " \t\r\n")
+		key := b[:eq]
+		for len(key) > 0 && blank(key[len(key)-1]) {
+			key = key[:len(key)-1]
+		}
+		b = trim(b[eq+1:])
 		if len(b) == 0 {
 			return nil
 		}
@@ -213,6 +225,16 @@ func (e Element) Attr(name string) []byte {
 		}
 		b = b[end+2:]
 	}
+}
+
+func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+// trim takes blanks off the beginning.
+func trim(b []byte) []byte {
+	for len(b) > 0 && blank(b[0]) {
+		b = b[1:]
+	}
+	return b
 }
 
 // Contains tells whether the element's bytes have s in them.
