@@ -31,9 +31,12 @@ func main() {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once, and the kernel what it started
 	var err error
-	if len(os.Args) > 1 && os.Args[1] == "relay" {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "relay":
 		err = serveRelay(ctx, os.Args[2:])
-	} else {
+	case len(os.Args) > 1 && os.Args[1] == "quiet":
+		err = serveQuiet(ctx, os.Args[2:])
+	default:
 		err = bench(ctx, os.Args[1:])
 	}
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -125,18 +128,18 @@ func (p plan) check() error {
 func bench(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	var p plan
-	flags.IntVar(&p.rounds, "rounds", 5, "rounds; each visits every server once")
-	flags.IntVar(&p.sessions, "n", 5000, "sessions that log in and then are idle")
-	flags.DurationVar(&p.idle, "idle", time.Minute, "how long they are idle before memory is read; 0: memory is not measured")
+	flags.IntVar(&p.rounds, "rounds", 3, "rounds; each visits every server once")
+	flags.IntVar(&p.sessions, "n", 2000, "sessions that log in and then are idle")
+	flags.DurationVar(&p.idle, "idle", 20*time.Second, "how long they are idle before memory is read; 0: memory is not measured")
 	flags.IntVar(&p.pairs, "pairs", 50, "pairs of the 1:1 messages")
 	flags.IntVar(&p.window, "window", 8, "messages under way a pair in the closed loop")
-	flags.DurationVar(&p.duration, "duration", 10*time.Second, "of the closed and of the open loop, each")
-	flags.DurationVar(&p.warm, "warm", 2*time.Second, "time before each of them that does not count")
+	flags.DurationVar(&p.duration, "duration", 6*time.Second, "of the closed and of the open loop, each")
+	flags.DurationVar(&p.warm, "warm", time.Second, "time before each of them that does not count")
 	flags.IntVar(&p.rate, "rate", 1000, "messages a second in the open loop")
 	flags.IntVar(&p.offline, "offline", 10000, "messages to accounts that are away; 0: none")
 	flags.IntVar(&p.timing, "timing", 400, "logins refused for a wrong password, and as many of unknown accounts, compared in time; 0: none")
 	flags.IntVar(&p.occupants, "occupants", 500, "occupants of the large room; 0: none")
-	flags.DurationVar(&p.roomDuration, "room-duration", 5*time.Second, "of the closed and of the open loop in the large room, each")
+	flags.DurationVar(&p.roomDuration, "room-duration", 3*time.Second, "of each measure in the large room, and in a quiet one beside it")
 	flags.IntVar(&p.many, "many", 10000, "rooms of ten, for their memory, in the first round; 0: none")
 	what := flags.String("what", "", "what to measure, comma list of "+strings.Join(steps, ", ")+"; empty: everything")
 	only := flags.String("only", "", "servers, comma list of floor, floor-coalescing, self, prosody, ejabberd; empty: all that are here")

@@ -15,9 +15,6 @@ const (
 	roomSenders = 20 // of the large room
 	roomWindow  = 2  // messages of each that are under way when it is flooded
 
-	quietOccupants = 10
-	quietRate      = 20 // messages a second
-
 	manyOccupants = 10 // of each of many rooms
 	manySessions  = 1000
 	manyWait      = 10 * time.Second // before memory is read
@@ -25,7 +22,7 @@ const (
 
 // rooms measures a large room: entering it, messages, and what a small room has to suffer beside it. It is the last step of a visit, since its
 // occupants are cut off.
-func (v *visit) rooms(ctx context.Context) error {
+func (v *visit) rooms(ctx context.Context) (err error) {
 	p := v.plan
 	if p.occupants == 0 {
 		return nil
@@ -57,17 +54,20 @@ func (v *visit) rooms(ctx context.Context) error {
 	v.record(roomP99, latency.Quantile(0.99))
 	v.record(roomLate, stats.Quantile(latency.Late, 0.99)/1000)
 
-	quiet, _, err := v.target.Enter(ctx, "quiet", p.occupants, quietOccupants, quietOccupants, 1)
+	quiet, err := v.startQuiet(ctx)
 	if err != nil {
 		return err
 	}
-	defer quiet.Abandon()
-	latency, err = quiet.Open(ctx, quietRate, 0, p.roomDuration/2)
+	defer func() { err = errors.Join(err, quiet.stop()) }()
+	latency, err = quiet.measure(p.roomDuration)
 	if err != nil {
 		return err
 	}
 	v.record(quietP99, latency.Quantile(0.99))
-	latency, err = quiet.Beside(ctx, busy, quietRate, p.warm/2, p.roomDuration)
+	err = busy.Flood(ctx, func() (err error) {
+		latency, err = quiet.measure(p.roomDuration)
+		return err
+	})
 	if err != nil {
 		return err
 	}

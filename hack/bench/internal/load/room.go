@@ -397,10 +397,10 @@ func (r *Room) Open(ctx context.Context, rate float64, warm, d time.Duration) (L
 	return l, err
 }
 
-// Beside is Open in this room while another one is flooded.
-func (r *Room) Beside(ctx context.Context, busy *Room, rate float64, warm, d time.Duration) (Latency, error) {
-	stop := busy.flood()
-	l, err := r.Open(ctx, rate, warm, d)
+// Flood has the senders of the room send as fast as they can while something else is done.
+func (r *Room) Flood(ctx context.Context, while func() error) error {
+	stop := r.flood()
+	err := while()
 	stop()
-	return l, errors.Join(err, busy.drain(ctx, 30*time.Second))
+	return errors.Join(err, r.drain(ctx, 30*time.Second))
 }

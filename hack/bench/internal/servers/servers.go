@@ -76,6 +76,9 @@ type Env struct {
 	pool *x509.CertPool
 }
 
+// CertFile has the certificate of all servers.
+func (e *Env) CertFile() string { return e.certFile() }
+
 func (e *Env) certFile() string { return filepath.Join(e.Dir, "server.crt") }
 func (e *Env) keyFile() string  { return filepath.Join(e.Dir, "server.key") }
 func (e *Env) bothFile() string { return filepath.Join(e.Dir, "server.pem") }
@@ -121,17 +124,21 @@ func ServerTLS(certFile, keyFile string) (*tls.Config, error) {
 
 // target describes a server that has been started.
 func (e *Env) target(port, pid int) *load.Target {
-	return &load.Target{
-		PID: pid, Password: e.Password, Accounts: e.Accounts,
-		Client: client.Config{
-			Addr: address(port), Domain: Domain, Mechanism: e.Mechanism, Keys: &e.keys, Timeout: 30 * time.Second,
-			// One key exchange for all, since not all know a newer one; no tickets: each login is a whole handshake.
-			TLS: &tls.Config{
-				RootCAs: e.pool, ServerName: Domain, MinVersion: tls.VersionTLS13, NextProtos: []string{"xmpp-client"},
-				CurvePreferences: []tls.CurveID{tls.X25519}, SessionTicketsDisabled: true,
-			},
+	t := NewTarget(address(port), e.pool, e.Mechanism, &e.keys)
+	t.PID, t.Password, t.Accounts = pid, e.Password, e.Accounts
+	return t
+}
+
+// NewTarget says how clients reach a server.
+func NewTarget(addr string, roots *x509.CertPool, m client.Mechanism, keys *client.KeyCache) *load.Target {
+	return &load.Target{Client: client.Config{
+		Addr: addr, Domain: Domain, Mechanism: m, Keys: keys, Timeout: 30 * time.Second,
+		// One key exchange for all, since not all know a newer one; no tickets: each login is a whole handshake.
+		TLS: &tls.Config{
+			RootCAs: roots, ServerName: Domain, MinVersion: tls.VersionTLS13, NextProtos: []string{"xmpp-client"},
+			CurvePreferences: []tls.CurveID{tls.X25519}, SessionTicketsDisabled: true,
 		},
-	}
+	}}
 }
 
 // verifier is what servers keep of the password.

@@ -138,7 +138,10 @@ func driveRooms(t *testing.T, ctx context.Context, target *load.Target) {
 		t.Fatal(err)
 	}
 	defer other.Abandon()
-	latency, err = other.Beside(ctx, busy, 20, 0, time.Second)
+	err = busy.Flood(ctx, func() (err error) {
+		latency, err = other.Open(ctx, 20, 0, time.Second)
+		return err
+	})
 	if err != nil || len(latency.Micros) != 20*quiet {
 		t.Errorf("the quiet room has times of %d deliveries, %v", len(latency.Micros), err)
 	}
