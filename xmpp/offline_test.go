@@ -89,7 +89,9 @@ type swallow struct {
 	messages int
 }
 
-func (s *swallow) SendParts(head, to, tail []byte, _ int) bool { return s.Send(slices.Concat(head, to, tail)) }
+func (s *swallow) SendParts(head, to, tail []byte, _ int) bool {
+	return s.Send(slices.Concat(head, to, tail))
+}
 
 func (s *swallow) Lang() []byte { return nil }
 

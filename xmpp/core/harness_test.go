@@ -30,7 +30,9 @@ type wire struct {
 	cause  *stanza.StreamError
 }
 
-func (w *wire) SendParts(head, to, tail []byte, _ int) bool { return w.Send(slices.Concat(head, to, tail)) }
+func (w *wire) SendParts(head, to, tail []byte, _ int) bool {
+	return w.Send(slices.Concat(head, to, tail))
+}
 
 func (w *wire) Send(b []byte) bool {
 	w.mu.Lock()
@@ -255,8 +257,8 @@ func parsedElement(t testing.TB, xml string) xmlstream.Element {
 // discard is a Conn that takes everything.
 type discard struct{}
 
-func (discard) Send([]byte) bool              { return true }
+func (discard) Send([]byte) bool                     { return true }
 func (discard) SendParts(_, _, _ []byte, _ int) bool { return true }
-func (discard) Close(*stanza.StreamError)     {}
-func (discard) Lang() []byte                  { return nil }
-func (discard) Info() Info                    { return Info{} }
+func (discard) Close(*stanza.StreamError)            {}
+func (discard) Lang() []byte                         { return nil }
+func (discard) Info() Info                           { return Info{} }
