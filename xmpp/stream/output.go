@@ -23,13 +23,13 @@ const (
 // buffer is output that waits. Only connections that have something to write hold one.
 type buffer struct{ b []byte }
 
-// What goes to many at once may wait for more of its kind, so that a busy room costs each of its occupants one write in a while and not one a message:
-// the writes of 500 occupants are what such a room mostly costs. It waits only where the last write was a moment ago, and the longer the more get
-// it, since the writes that are saved are as many.
+// What goes to many at once may wait for more of its kind, so that a busy room costs a write to each occupant in a while and not one a message: the
+// writes are what such a room mostly costs. It waits only where the last write was a moment ago, and the longer the more get it, since the writes
+// that are saved are as many.
 const (
 	patienceEach  = 40 * time.Microsecond
 	patienceMost  = 20 * time.Millisecond
-	patienceLeast = time.Millisecond // less is none: few recipients are served at once
+	patienceLeast = time.Millisecond // less is none: a few are always written to at once
 )
 
 // patienceWith is how long after the last write to a client something is written that so many get.
@@ -182,8 +182,8 @@ func (c *Conn) postpone() bool {
 	return true
 }
 
-// flush writes until nothing waits any more, or only what has patience, all that waits at once. The goroutine that does so is nobody else's, so that a panic on it has to
-// end here.
+// flush writes until nothing waits any more, or only what has patience, all that waits at once. The goroutine that does so is nobody else's, so
+// that a panic on it has to end here.
 func (c *Conn) flush() {
 	defer c.ln.wg.Done()
 	if c.guarded(c.write) {
