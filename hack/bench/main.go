@@ -130,10 +130,10 @@ func bench(ctx context.Context, args []string) (err error) {
 	var p plan
 	flags.IntVar(&p.rounds, "rounds", 3, "rounds; each visits every server once")
 	flags.IntVar(&p.sessions, "n", 2000, "sessions that log in and then are idle")
-	flags.DurationVar(&p.idle, "idle", 20*time.Second, "how long they are idle before memory is read; 0: memory is not measured")
+	flags.DurationVar(&p.idle, "idle", 15*time.Second, "how long they are idle before memory is read; 0: memory is not measured")
 	flags.IntVar(&p.pairs, "pairs", 50, "pairs of the 1:1 messages")
 	flags.IntVar(&p.window, "window", 8, "messages under way a pair in the closed loop")
-	flags.DurationVar(&p.duration, "duration", 6*time.Second, "of the closed and of the open loop, each")
+	flags.DurationVar(&p.duration, "duration", 5*time.Second, "of the closed and of the open loop, each")
 	flags.DurationVar(&p.warm, "warm", time.Second, "time before each of them that does not count")
 	flags.IntVar(&p.rate, "rate", 1000, "messages a second in the open loop")
 	flags.IntVar(&p.offline, "offline", 10000, "messages to accounts that are away; 0: none")
