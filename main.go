@@ -127,7 +127,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	chat, err = xmpp.New(xmpp.Config{
 		Domain: o.domain, Listeners: o.listeners(), InstallationKey: installation.Key, Node: o.node, Version: version,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.GetCertificate},
-	}, xmpp.Deps{Directory: declared, Proposer: proposer, Roster: data, Offline: data, Last: data, Rooms: data, Registry: metrics.Registry, Log: log})
+	}, xmpp.Deps{Directory: declared, Proposer: proposer, Roster: data, Offline: data, Journal: data, Last: data, Rooms: data, Registry: metrics.Registry, Log: log})
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ type Deps struct {
 	Proposer  Proposer
 	Roster    account.RosterStore
 	Offline   account.OfflineStore  // nil: no messages are kept for those who are offline
+	Journal   core.Journal          // nil: what is on its way to clients is lost when the process is killed; it takes Offline
 	Last      account.LastStore     // nil: nobody learns when an account was there last
 	Rooms     muc.Store             // nil: rooms remember nothing, and none is archived
 	Registry  prometheus.Registerer // takes the server's metrics; nil: nobody does
@@ -151,8 +152,11 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.rooms = muc.New(muc.Config{Switchboard: s.sb, Directory: deps.Directory, Proposer: deps.Proposer, Store: deps.Rooms, Key: cfg.InstallationKey, Log: log})
 	s.sb.UseHosts(s.rooms) // XEP-0045
 	if deps.Offline != nil {
-		s.offline = account.NewOffline(account.OfflineConfig{Directory: deps.Directory, Store: deps.Offline, Log: log})
+		s.offline = account.NewOffline(account.OfflineConfig{Directory: deps.Directory, Store: deps.Offline, Meter: s.meter, Log: log})
 		s.sb.UseMailboxes(s.offline)
+		if deps.Journal != nil {
+			s.sb.UseJournal(deps.Journal)
+		}
 	}
 	if deps.Last != nil {
 		s.last = account.NewLastSeen(account.LastConfig{Switchboard: s.sb, Directory: deps.Directory, Store: deps.Last, Log: log})
@@ -175,6 +179,9 @@ func New(cfg Config, deps Deps) (*Server, error) {
 // Run serves until ctx ends: it waits for the directory to be complete, then opens the listeners. When ctx ends, every client is told that the
 // server shuts down, and Run returns once all of them are gone.
 func (s *Server) Run(ctx context.Context) error {
+	if err := s.sb.Recover(ctx); err != nil {
+		return err
+	}
 	for _, cancel := range []func(){s.watchLimits(), s.sb.Watch(), s.rosters.Watch(), s.rooms.Watch()} {
 		defer cancel()
 	}
@@ -390,6 +397,8 @@ func (l link) Receive(e xmlstream.Element) *stanza.StreamError {
 func (l link) Closed(lost bool) { l.s.ClosedOn(l.c, lost) }
 
 func (l link) Flushing(b []byte) []byte { return l.s.FlushingOn(l.c, b) }
+
+func (l link) Flushed() { l.s.FlushedOn(l.c) }
 
 // conn is a connection as the switchboard wants it.
 type conn struct{ *stream.Conn }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -29,7 +30,16 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(killFolder); folder != "" {
+		if err := servedToBeKilled(folder); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const domain = "chat.example"
 
@@ -92,7 +102,7 @@ func (h *host) start() {
 		h.t.Fatal(err)
 	}
 	h.store = data
-	if h.server, err = New(h.config(), Deps{Directory: h.dir, Proposer: h.local, Roster: data, Offline: data, Last: data, Rooms: data, Log: log}); err != nil {
+	if h.server, err = New(h.config(), Deps{Directory: h.dir, Proposer: h.local, Roster: data, Offline: data, Journal: data, Last: data, Rooms: data, Log: log}); err != nil {
 		h.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
 
@@ -53,6 +54,7 @@ const (
 type OfflineConfig struct {
 	Directory *directory.Directory
 	Store     OfflineStore
+	Meter     *meter.Meter // counts refusals; nil counts nothing
 	Log       *slog.Logger
 	Now       func() time.Time // nil: time.Now
 }
@@ -67,6 +69,7 @@ type OfflineConfig struct {
 type Offline struct {
 	dir   *directory.Directory
 	store OfflineStore
+	meter *meter.Meter
 	log   *slog.Logger
 	now   func() time.Time
 
@@ -101,7 +104,7 @@ var _ core.Mailboxes = (*Offline)(nil)
 // NewOffline makes the service. It keeps and gives back while Run runs.
 func NewOffline(cfg OfflineConfig) *Offline {
 	o := &Offline{
-		dir: cfg.Directory, store: cfg.Store, log: cfg.Log, now: cfg.Now,
+		dir: cfg.Directory, store: cfg.Store, meter: cfg.Meter, log: cfg.Log, now: cfg.Now,
 		boxes: make(map[string]*box), signal: make(chan struct{}, 1), patience: holdPatience,
 	}
 	o.room.L = &o.mu
@@ -233,6 +236,7 @@ func (o *Offline) writeBatch(batch []*core.Letter) {
 	for i, l := range batch {
 		switch {
 		case err != nil:
+			o.meter.Refuse(meter.Storage)
 			l.Settle(notNow())
 		case !kept[i]:
 			l.Settle(stanza.NewError(stanza.ConditionServiceUnavailable, "")) // XEP-0160 §2
@@ -444,15 +448,15 @@ func (o *Offline) hand(ctx context.Context, b *box, s *core.Session, list []Offl
 	}
 	// A client that enables acknowledgements meanwhile acknowledges only what comes after that.
 	_, managed := s.Sent()
-	ids := make([]int64, len(list))
+	ids, stored := make([]int64, len(list)), make([]core.Stored, 0, len(list))
 	for i := range list {
 		ids[i] = list[i].ID
-		if list[i].Received.Before(oldest) {
-			continue
+		if !list[i].Received.Before(oldest) {
+			stored = append(stored, core.Stored{ID: list[i].ID, Stanza: list[i].Stanza})
 		}
-		if !s.SendStored(list[i].Stanza) {
-			return lost
-		}
+	}
+	if !s.SendStored(stored) {
+		return lost
 	}
 	if !managed && !s.AwaitWritten() || !o.handedOver(ctx, b, s) {
 		return lost

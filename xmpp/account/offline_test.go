@@ -305,25 +305,19 @@ func TestOfflineIsStoredBeforeItIsHandled(t *testing.T) {
 	for i := range 100 {
 		juliet.chat("romeo", strconv.Itoa(i)) // none of them waits
 	}
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		juliet.send("<r xmlns='urn:xmpp:sm:3'/>")
-	}()
-	select {
-	case <-answered:
-		t.Fatal("acknowledged before anything was stored")
-	case <-time.After(50 * time.Millisecond):
+	juliet.send("<r xmlns='urn:xmpp:sm:3'/>") // neither does this
+	juliet.chat("romeo", "and one more")
+	if got := juliet.raw(); len(got) > 0 {
+		t.Fatalf("answered %q before anything was stored", got)
 	}
 	w.store.set(func() { w.store.gate = nil })
 	close(gate)
-	<-answered
-	if got := juliet.raw(); len(got) != 1 || got[0] != "<a xmlns='urn:xmpp:sm:3' h='100'/>" {
+	var got []string
+	eventually(t, "the answer", func() bool { got = append(got, juliet.raw()...); return len(got) > 0 })
+	if len(got) != 1 || got[0] != "<a xmlns='urn:xmpp:sm:3' h='100'/>" {
 		t.Errorf("answered %q", got)
 	}
-	if n := w.store.kept("romeo"); n != 100 {
-		t.Errorf("%d are stored", n)
-	}
+	w.keeps("romeo", 101)
 }
 
 // TestOfflineAcknowledged: XEP-0198 §4: a client that acknowledges has a message once it says so; until then it stays in the store, and when the

@@ -121,7 +121,7 @@ func (r *Rosters) pay(ctx context.Context) {
 
 // payUser gives a user turn after turn, each once the connections have taken what went before.
 func (r *Rosters) payUser(ctx context.Context, username string) {
-	marks := make(map[*core.Session][]uint32)
+	marks := make(map[*core.Session][]uint64)
 	for ctx.Err() == nil {
 		u := r.lock(username)
 		r.payTurn(u, pushPerTurn)
@@ -151,7 +151,7 @@ func (r *Rosters) payUser(ctx context.Context, username string) {
 
 // awaitAcknowledged waits for a client that is there. One that is not, or takes too long, may get more than its session can hold, and then asks
 // for the whole roster when it is back.
-func awaitAcknowledged(ctx context.Context, s *core.Session, mark uint32) {
+func awaitAcknowledged(ctx context.Context, s *core.Session, mark uint64) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for begun := time.Now(); !s.Acknowledged(mark) && !s.Ended() && !s.Hibernating() && time.Since(begun) < ackPatience; pause.Reset(10 * time.Millisecond) {

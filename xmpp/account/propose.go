@@ -6,6 +6,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
 
@@ -67,9 +68,21 @@ func (r *Rosters) logStore(u *user, err error) {
 	r.log.Error("the roster could not be read or written", "user", u.username, "error", err.Error())
 }
 
+// ErrFull: a store has no room for what it was to write. It can be tried again.
+var ErrFull = errors.New("there is no space left")
+
+// noRoom is what a client hears when its change cannot be stored because the store has no room.
+func (r *Rosters) noRoom() *stanza.Error {
+	r.meter.Refuse(meter.Storage)
+	return stanza.NewError(stanza.ConditionResourceConstraint, "The change cannot be kept at the moment. Try again later.")
+}
+
 // storeFailed is what a client hears of that.
 func (r *Rosters) storeFailed(u *user, err error) *stanza.Error {
 	r.logStore(u, err)
+	if errors.Is(err, ErrFull) {
+		return r.noRoom()
+	}
 	e := stanza.NewError(stanza.ConditionInternalServerError, "The roster cannot be read or written at the moment. Try again later.")
 	e.Type = stanza.Wait
 	return e
@@ -109,6 +122,9 @@ func (r *Rosters) refusal(username string, err error) *stanza.Error {
 		return stanza.NewError(stanza.ConditionResourceConstraint, "The change is written and takes effect shortly.")
 	}
 	r.log.Error("a roster operation failed", "user", username, "error", err.Error())
+	if errors.Is(err, ErrFull) {
+		return r.noRoom()
+	}
 	e := stanza.NewError(stanza.ConditionInternalServerError, "The roster cannot be changed at the moment. Try again later.")
 	e.Type = stanza.Wait
 	return e

@@ -78,7 +78,7 @@ func (s *Session) SendParts(head, to, tail []byte, recipients int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m := s.sm.Load(); m != nil {
-		return s.sendManaged(m, nil, head, to, tail, recipients)
+		return s.sendManaged(m, parcel{}, head, to, tail, recipients)
 	}
 	return s.conn.SendParts(head, to, tail, recipients)
 }

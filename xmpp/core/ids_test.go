@@ -1,6 +1,7 @@
 package core
 
 import (
+	"runtime"
 	"testing"
 	"time"
 )
@@ -43,14 +44,25 @@ func TestIDsFollowTime(t *testing.T) {
 func TestAcceptedStanzasAreAcknowledgedWhenSettled(t *testing.T) {
 	b := newBoard(t, "romeo")
 	s := b.connect("romeo", "x").s
-	s.Accept()
-	answered := make(chan struct{})
-	go func() {
-		s.letters.settle()
-		close(answered)
-	}()
+	first := s.Accept()
+	answered := make(chan bool)
+	go func() { answered <- s.settle() }()
+	// The wait has begun when what is accepted now belongs to another epoch.
+	second := s.Accept()
+	for ; second == first; second = s.Accept() {
+		s.Settled(second)
+		runtime.Gosched()
+	}
+	// What came later may be settled before, and is not what is waited for.
+	s.Settled(second)
+	select {
+	case <-answered:
+		t.Fatal("acknowledged before it is stored")
+	default:
+	}
+	var tickets []uint64
 	for range maxLettersUnderWay - 1 {
-		s.Accept()
+		tickets = append(tickets, s.Accept())
 	}
 	roomy := make(chan struct{})
 	go func() {
@@ -58,16 +70,19 @@ func TestAcceptedStanzasAreAcknowledgedWhenSettled(t *testing.T) {
 		close(roomy)
 	}()
 	select {
-	case <-answered:
-		t.Fatal("acknowledged before it is stored")
 	case <-roomy:
 		t.Fatal("there is no end of what is under way")
 	case <-time.After(10 * time.Millisecond):
 	}
-	s.Settled()
+	s.Settled(first)
 	<-roomy
-	for range maxLettersUnderWay - 1 {
-		s.Settled()
+	if !<-answered {
+		t.Error("not acknowledged when it is stored")
 	}
-	<-answered
+	for _, ticket := range tickets {
+		s.Settled(ticket)
+	}
+	if !s.settle() {
+		t.Error("something is left")
+	}
 }

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"sync"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
@@ -24,7 +23,8 @@ type Letter struct {
 	Stanza   []byte // whole, as it will be given back: with stanza id and delay
 
 	sb      *Switchboard
-	session *Session // the sender's, nil when the message came another way
+	session *Session // whose books it is in: the sender's, nil when the message came another way
+	again   bool     // there is a note of it
 	sent    stanza.Stanza
 }
 
@@ -32,9 +32,12 @@ type Letter struct {
 func (l *Letter) Settle(bad *stanza.Error) {
 	if bad != nil {
 		l.sb.fail(&l.sent, bad)
+		if l.again {
+			l.sb.ledger.forget(NoteKey{Username: l.Username, ID: l.ID})
+		}
 	}
 	if l.session != nil {
-		l.session.letters.done()
+		l.session.letterSettled()
 	}
 }
 
@@ -53,53 +56,6 @@ func Offline() Feature { return Feature{Name: "offline messages", ServerVars: []
 // StanzaIDs is unique and stable stanza ids as a protocol feature (XEP-0359 §5): an account's ids can be trusted.
 func StanzaIDs() Feature {
 	return Feature{Name: "stanza ids", ServerVars: []string{stanza.NSStanzaID}, AccountVars: []string{stanza.NSStanzaID}}
-}
-
-// maxLettersUnderWay bounds the messages of one session that are accepted for mailboxes and not stored yet: beyond, its reader waits.
-const maxLettersUnderWay = 512
-
-// letters counts the messages of a session that are on their way into mailboxes.
-type letters struct {
-	mu   sync.Mutex
-	cond sync.Cond
-	n    int
-}
-
-func (l *letters) begin() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.wait()
-	l.n++
-}
-
-// wait waits until there is room for another one. l.mu is held.
-func (l *letters) wait() {
-	if l.cond.L == nil {
-		l.cond.L = &l.mu
-	}
-	for l.n >= maxLettersUnderWay {
-		l.cond.Wait()
-	}
-}
-
-func (l *letters) done() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.n--; l.n == 0 || l.n == maxLettersUnderWay-1 {
-		l.cond.Broadcast()
-	}
-}
-
-// settle waits until none is under way.
-func (l *letters) settle() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.cond.L == nil {
-		l.cond.L = &l.mu
-	}
-	for l.n > 0 {
-		l.cond.Wait()
-	}
 }
 
 // Hold says how a session stands towards its account's mailbox.
@@ -125,26 +81,30 @@ func (s *Session) Receptive() bool {
 }
 
 // Sent gives a mark for what has been sent so far, and whether the client acknowledges it (XEP-0198).
-func (s *Session) Sent() (mark uint32, managed bool) {
+func (s *Session) Sent() (mark uint64, managed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.sm.Load()
 	if m == nil {
 		return 0, false
 	}
-	mark = m.acked
-	if m.queue != nil {
-		mark += uint32(m.queue.count()) //nolint:gosec // bounded, and counted modulo 2^32
+	return m.sent(), true
+}
+
+// sent is how many stanzas were queued. The session's mu is held.
+func (m *management) sent() uint64 {
+	if m.queue == nil {
+		return m.acked
 	}
-	return mark, true
+	return m.acked + uint64(m.queue.count()) //nolint:gosec // a count
 }
 
 // Acknowledged reports whether the client has acknowledged what was sent up to a mark.
-func (s *Session) Acknowledged(mark uint32) bool {
+func (s *Session) Acknowledged(mark uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.sm.Load()
-	return m != nil && int32(m.acked-mark) >= 0 //nolint:gosec // both are counted modulo 2^32
+	return m != nil && m.acked >= mark
 }
 
 // AwaitWritten waits until what was sent has been written to the connection, where the connection can tell; false when it may not have been.
@@ -290,7 +250,8 @@ func appendStamped(dst []byte, m *stanza.Stanza, id int64) []byte {
 
 // keep puts a message into the mailbox of its account, unless somebody has come to take it meanwhile: then it is false, and so it is when nothing
 // can be kept for that address.
-func (sb *Switchboard) keep(s *Session, m *stanza.Stanza, out *outgoing, reachable func() bool) (kept, retry bool) {
+func (sb *Switchboard) keep(out *outgoing, reachable func() bool) (kept, retry bool) {
+	s, m := out.books, out.m
 	if sb.mailboxes == nil || out.worth&worthMailbox == 0 {
 		return false, false
 	}
@@ -301,23 +262,21 @@ func (sb *Switchboard) keep(s *Session, m *stanza.Stanza, out *outgoing, reachab
 	out.identify(sb)
 	b := out.append(make([]byte, 0, 512+len(m.Payload)))
 	if !out.stamps.delayed {
-		// XEP-0203 §2: the domain kept it.
-		b = append(append(b[:len(b)-len(endOfMessage)], "<delay xmlns='urn:xmpp:delay' from='"...), sb.domain...)
-		b = append(now.UTC().AppendFormat(append(b, "' stamp='"...), "2006-01-02T15:04:05.000Z"), "'/></message>"...)
+		b = sb.appendDelay(b, now)
 	}
 	l := &Letter{
-		Username: m.To.Local(), ID: out.stamps.id, At: now, Stanza: b, sb: sb, session: s,
+		Username: m.To.Local(), ID: out.stamps.id, At: now, Stanza: b, sb: sb, session: s, again: out.again,
 		sent: stanza.Stanza{Kind: m.Kind, Type: m.Type, ID: append([]byte(nil), m.ID...), From: m.From, To: m.To},
 	}
 	if m.ID == nil {
 		l.sent.ID = nil
 	}
 	if s != nil {
-		s.letters.begin()
+		s.books.accept()
 	}
 	if !sb.mailboxes.Keep(l, reachable) {
 		if s != nil {
-			s.letters.done()
+			s.books.unaccept()
 		}
 		return false, true
 	}
@@ -331,6 +290,12 @@ type outgoing struct {
 	stamps stamps
 	// refused did not take it: their connections are on their way out.
 	refused []*Session
+	// books is the session whose books follow what becomes of it; nil when nobody does.
+	books *Session
+	again bool // there is a note of it
+
+	sum    uint64
+	summed bool
 }
 
 // judge looks at a message. What a client has just sent carries no stamps: cleanse took them out.
@@ -357,4 +322,35 @@ func (o *outgoing) append(dst []byte) []byte {
 		return o.m.Append(dst)
 	}
 	return appendStamped(dst, o.m, o.stamps.id)
+}
+
+// parcel is what goes with a copy into a session's queue. Where there are books, it may be noted down, and leaves a trace.
+func (o *outgoing) parcel(s *Session, c *copies, owner *Session) parcel {
+	p := parcel{copies: c}
+	if owner == nil {
+		return p
+	}
+	if p.id = o.stamps.id; !o.summed && s.sb.traces.file != nil {
+		room := s.sb.takeBuffer()
+		o.sum, o.summed = sum(o.m, (*room)[:0]), true
+		s.sb.giveBuffer(room)
+	}
+	p.sum = o.sum
+	return p
+}
+
+// flies enters a copy that was handed out into the books.
+func (o *outgoing) flies(owner *Session, f flight, first bool) {
+	if owner != nil {
+		f.again = o.again
+		owner.fly(f, first)
+	}
+}
+
+// lose ends the way of a message that nobody takes.
+func (sb *Switchboard) lose(o *outgoing) {
+	sb.undeliverable(o.m)
+	if o.again {
+		sb.ledger.forget(NoteKey{Username: o.m.To.Local(), ID: o.stamps.id})
+	}
 }

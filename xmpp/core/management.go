@@ -35,10 +35,12 @@ type management struct {
 	handled atomic.Uint32
 
 	// Guarded by the session's mu.
-	acked     uint32   // the last count that the client acknowledged
+	acked     uint64   // how many stanzas the client has acknowledged; it knows the count modulo 2^32
 	queue     *unacked // what was sent since; nil when nothing was
 	requested bool     // the client owes an answer to a request
 	unasked   int      // stanzas sent since the last request
+	held      bool     // what is queued is not sent yet: see SendStored
+	traced    uint64   // the last stanza that has left its trace, if it leaves one
 
 	// Set while the session hibernates.
 	asleep   atomic.Bool
@@ -138,13 +140,16 @@ func (s *Session) answerRequest(m *management) *stanza.StreamError {
 		m.allowance, m.refilled = min(earned, requestBurst), now
 	}
 	m.allowance--
-	// What goes into a mailbox is handled once it is stored.
-	s.letters.settle()
+	s.answer(m)
+	return nil
+}
+
+// sendHandled tells the client how many of its stanzas are handled.
+func (s *Session) sendHandled(h uint32) {
 	var answer [48]byte
 	b := append(answer[:0], "<a xmlns='urn:xmpp:sm:3' h='"...)
-	b = strconv.AppendUint(b, uint64(m.handled.Load()), 10)
+	b = strconv.AppendUint(b, uint64(h), 10)
 	s.unmanaged(append(b, "'/>"...))
-	return nil
 }
 
 // acknowledged takes what the client has handled out of the queue (XEP-0198 §4).
@@ -178,19 +183,24 @@ func (s *Session) acknowledge(m *management, h uint32) *stanza.StreamError {
 	if m.queue != nil {
 		owed = m.queue.count()
 	}
-	n := h - m.acked // modulo 2^32, as both counts are
+	n := h - uint32(m.acked) //nolint:gosec // modulo 2^32, as the client counts
 	if uint64(n) > uint64(owed) {
 		// XEP-0198 §6
-		sent := m.acked + uint32(owed) //nolint:gosec // bounded, and counted modulo 2^32
+		sent := uint32(m.acked) + uint32(owed) //nolint:gosec // bounded, and counted modulo 2^32
 		return &stanza.StreamError{
 			Condition: stanza.StreamUndefinedCondition,
 			App: xmlstream.NewBuilder(nil).Open(nsManagement, "handled-count-too-high").Attr("h", strconv.FormatUint(uint64(h), 10)).
 				Attr("send-count", strconv.FormatUint(uint64(sent), 10)).Close().Bytes(),
 		}
 	}
-	m.acked = h
+	m.acked += uint64(n)
 	if owed == 0 {
 		return nil
+	}
+	for i := range int(n) {
+		if e, _ := m.queue.get(i); e.noted || e.copies != nil && e.copies.noted.Load() {
+			s.sb.ledger.forget(NoteKey{Username: s.username, ID: e.id})
+		}
 	}
 	m.queue.drop(int(n))
 	if m.queue.count() == 0 {
@@ -207,17 +217,17 @@ func handledCount(e xmlstream.Element) (uint32, bool) {
 }
 
 // sendManaged queues a stanza until the client acknowledges it. s.mu is held.
-func (s *Session) sendManaged(m *management, c *copies, head, to, tail []byte, recipients int) bool {
+func (s *Session) sendManaged(m *management, p parcel, head, to, tail []byte, recipients int) bool {
 	if s.ended.Load() {
 		return false // what waited has been passed on
 	}
 	if m.queue == nil {
 		m.queue = s.sb.takeQueue()
 	}
-	c.given()
-	m.queue.push(s.sb.now(), c, head, to, tail)
+	p.copies.given()
+	m.queue.push(s.sb.now(), p, head, to, tail)
 	m.unasked++
-	if s.conn != nil {
+	if s.conn != nil && !m.held {
 		// A connection that does not take it is on its way out: the stanza waits for the next one.
 		s.conn.SendParts(head, to, tail, recipients)
 	}
@@ -248,13 +258,16 @@ func (s *Session) FlushingOn(c Conn, b []byte) []byte {
 	if m == nil {
 		return b
 	}
+	var room [8]trace
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn != c || m.queue == nil || m.requested {
-		return b
+	left := s.trace(m, room[:0])
+	if s.conn == c && m.queue != nil && !m.requested {
+		m.requested, m.unasked = true, 0
+		b = append(b, requestElement...)
 	}
-	m.requested, m.unasked = true, 0
-	return append(b, requestElement...)
+	s.mu.Unlock()
+	s.sb.traces.leave(left)
+	return b
 }
 
 // failedElement refuses to enable or to resume (XEP-0198 §6).

@@ -732,7 +732,7 @@ func TestSecurity27StoredMessagesAreNotDeliveredTwice(t *testing.T) {
 	juliet := b.online("juliet", "balcony", "0")
 	next := b.online("romeo", "chamber", "0")
 	romeo := b.enable(b.online("romeo", "orchard", "5"))
-	romeo.s.SendStored([]byte(chat("romeo@chat.example", "from the mailbox")))
+	romeo.s.SendStored([]Stored{{ID: 1, Stanza: []byte(chat("romeo@chat.example", "from the mailbox"))}})
 	juliet.send(chat("romeo@chat.example", "live"))
 	romeo.lose()
 	again, _, _ := b.resume("romeo", romeo.id, 0)
@@ -894,7 +894,7 @@ func TestManagedSessionsDoNotAllocate(t *testing.T) {
 	acknowledge := func(n uint32) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if e := s.acknowledge(m, m.acked+n); e != nil {
+		if e := s.acknowledge(m, uint32(m.acked)+n); e != nil {
 			t.Fatal(e)
 		}
 	}

@@ -29,7 +29,16 @@ func (sb *Switchboard) messageFromClient(s *Session, m *stanza.Stanza) {
 		sb.refuse(m, stanza.ConditionNotAcceptable, "The message consists of what only servers may send.")
 		return
 	}
-	// 3. Deliver.
+	// 3. What a former process has stored already, though the client never heard of it.
+	if sb.echoes(m) {
+		return
+	}
+	// 4. Nothing is taken that could not be kept.
+	if sb.ledger.journal != nil && !s.admits() {
+		sb.refusesWork(m)
+		return
+	}
+	// 5. Deliver.
 	s.buf = sb.routeMessage(s, m, s.buf[:0])
 	s.trim()
 }
@@ -120,18 +129,24 @@ func (sb *Switchboard) undeliverable(m *stanza.Stanza) {
 // deliverMessage hands a message to the resources of an account that RFC 6121 §8.5 picks, or to its mailbox.
 func (sb *Switchboard) deliverMessage(from *Session, m *stanza.Stanza, buf []byte) []byte {
 	out := sb.judge(from != nil, m)
+	out.books = from
+	return sb.deliver(&out, buf)
+}
+
+func (sb *Switchboard) deliver(out *outgoing, buf []byte) []byte {
+	m := out.m
 	for {
 		var kept, retry bool
-		if buf, kept = sb.tryDeliver(&out, buf[:0]); kept {
+		if buf, kept = sb.tryDeliver(out, buf[:0]); kept {
 			return buf
 		}
 		// §8.5.2.2.1, §8.5.3.2.1: nobody is there, or what was kept before has to come first.
 		refused := out.refused
-		if kept, retry = sb.keep(from, m, &out, func() bool { return sb.someoneTakes(m, refused) }); kept {
+		if kept, retry = sb.keep(out, func() bool { return sb.someoneTakes(m, refused) }); kept {
 			return buf
 		}
 		if !retry {
-			sb.undeliverable(m)
+			sb.lose(out)
 			return buf
 		}
 	}
@@ -141,6 +156,10 @@ func (sb *Switchboard) deliverMessage(from *Session, m *stanza.Stanza, buf []byt
 func (sb *Switchboard) tryDeliver(out *outgoing, buf []byte) ([]byte, bool) {
 	m := out.m
 	keepable := out.worth&worthMailbox != 0 && sb.mailboxes != nil
+	var owner *Session // of the books that flights go into
+	if s := out.books; keepable && s != nil && s.sm.Load() != nil && sb.ledger.journal != nil {
+		owner = s
+	}
 	list := sb.table.sessions(m.To.Local())
 	if len(out.refused) > 0 {
 		list = slices.DeleteFunc(slices.Clone(list), func(s *Session) bool { return slices.Contains(out.refused, s) })
@@ -156,7 +175,8 @@ func (sb *Switchboard) tryDeliver(out *outgoing, buf []byte) ([]byte, bool) {
 			}
 			out.identify(sb)
 			buf = out.append(buf)
-			if s.Send(buf) {
+			if f, ok := s.sendParcel(buf, out.parcel(s, nil, owner), owner); ok {
+				out.flies(owner, f, true)
 				return buf, true
 			}
 			out.refused = append(out.refused, s)
@@ -164,7 +184,7 @@ func (sb *Switchboard) tryDeliver(out *outgoing, buf []byte) ([]byte, bool) {
 		}
 		// §8.5.3.2.1: only chat goes on to the account.
 		if m.Type != stanza.MessageChat {
-			sb.undeliverable(m)
+			sb.lose(out)
 			return buf, true
 		}
 	}
@@ -200,7 +220,8 @@ func (sb *Switchboard) tryDeliver(out *outgoing, buf []byte) ([]byte, bool) {
 				out.identify(sb)
 				buf = out.append(buf)
 			}
-			if s.sendCopy(buf, shared) {
+			if f, ok := s.sendParcel(buf, out.parcel(s, shared, owner), owner); ok {
+				out.flies(owner, f, !delivered)
 				delivered = true
 				continue
 			}

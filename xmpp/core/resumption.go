@@ -2,10 +2,10 @@ package core
 
 import (
 	"container/heap"
+	"context"
 	"crypto/rand"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/meter"
@@ -28,10 +28,11 @@ type resumptions struct {
 	next int
 }
 
+// past is a session that is over. Its count is asked for when its client comes: whoever ended it may have done so while the client's last stanza was
+// dealt with, and what it has sent may not be stored yet.
 type past struct {
 	username string
-	// handled is the session's own count: whoever ended it may have done so while its client's last stanza was dealt with.
-	handled *atomic.Uint32
+	session  *Session // nil for one of a former process
 }
 
 func (r *resumptions) add(s *Session) resumptionID {
@@ -46,7 +47,7 @@ func (r *resumptions) add(s *Session) resumptionID {
 	return id
 }
 
-// remove forgets a session but for how many stanzas of its client were handled.
+// remove makes a session one of the past.
 func (r *resumptions) remove(s *Session, m *management) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -58,21 +59,20 @@ func (r *resumptions) remove(s *Session, m *management) {
 		r.ring[r.next] = m.id
 		r.next = (r.next + 1) % maxRemembered
 	}
-	r.past[m.id] = past{username: s.username, handled: &m.handled}
+	r.past[m.id] = past{username: s.username, session: s}
 }
 
-// find gives a user's session of this id, or else how many stanzas it had handled if it was the user's and is over.
-func (r *resumptions) find(username string, id resumptionID) (s *Session, handled *uint32) {
+// find gives a user's session of this id, or else what is known of it if it was the user's and is over.
+func (r *resumptions) find(username string, id resumptionID) (s *Session, p past, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.live[id]; s != nil && s.username == username {
-		return s, nil
+		return s, past{}, true
 	}
 	if p, ok := r.past[id]; ok && p.username == username {
-		n := p.handled.Load()
-		return nil, &n
+		return nil, p, true
 	}
-	return nil, nil
+	return nil, past{}, false
 }
 
 // Resume gives a session to a new connection of its account (XEP-0198 §5). What the client has not seen follows reply at once. The session is
@@ -88,17 +88,25 @@ func (sb *Switchboard) Resume(conn Conn, username string, request xmlstream.Elem
 	if !ok || username == "" {
 		return nil, failedElement(stanza.ConditionItemNotFound, nil), nil
 	}
-	s, handled := sb.resumptions.find(username, id)
+	s, p, known := sb.resumptions.find(username, id)
+	if !known {
+		f := sb.formerProcess()
+		session := f.find(username, id)
+		if session == nil {
+			return nil, failedElement(stanza.ConditionItemNotFound, nil), nil
+		}
+		f.received(session, h)
+		p = past{username: username}
+	}
 	if s == nil {
-		return nil, failedElement(stanza.ConditionItemNotFound, handled), nil
+		return nil, sb.over(p, id, h), nil
 	}
 	reply, old, failure := s.resume(conn, h)
 	if failure != nil {
 		return nil, nil, failure
 	}
 	if reply == nil { // it has just ended
-		count := s.sm.Load().handled.Load()
-		return nil, failedElement(stanza.ConditionItemNotFound, &count), nil
+		return nil, sb.over(past{username: username, session: s}, id, h), nil
 	}
 	if old != nil {
 		old.Close(stanza.NewStreamError(stanza.StreamConflict, "The session was resumed on another connection."))
@@ -106,12 +114,34 @@ func (sb *Switchboard) Resume(conn Conn, username string, request xmlstream.Elem
 	return s, reply, nil
 }
 
+// over answers a client whose session is over: it learns how many of its stanzas were handled, where that is known, and what it has got of the
+// messages that wait for the account now is not given back to it once more. A former process has not left how many it had handled; what its client sends
+// again is recognized instead.
+func (sb *Switchboard) over(p past, id resumptionID, h uint32) []byte {
+	var handled *uint32
+	passed := p.session == nil
+	if s := p.session; s != nil && s.settle() {
+		n := s.sm.Load().handled.Load()
+		handled, passed = &n, s.passedOn.Load()
+	}
+	if j := sb.ledger.journal; j != nil && passed {
+		ctx, cancel := context.WithTimeout(context.Background(), settlePatience)
+		defer cancel()
+		if err := j.Received(ctx, p.username, id[:], h); err != nil {
+			sb.log.Error("messages that a client has got already may come once more", "user", p.username, "error", err.Error())
+		}
+	}
+	return failedElement(stanza.ConditionItemNotFound, handled)
+}
+
 // resume swaps the connection. It gives the one that was there; reply is nil when the session is over.
 func (s *Session) resume(conn Conn, h uint32) (reply []byte, old Conn, failure *stanza.StreamError) {
 	// A stanza that the old connection's reader is at counts as handled, and it takes no further one.
 	s.receiving.Lock()
 	defer s.receiving.Unlock()
-	s.letters.settle()
+	if !s.settle() && !s.ended.Load() {
+		return nil, nil, stanza.NewStreamError(stanza.StreamResourceConstraint, "What the session has sent cannot be stored at the moment. Try again later.")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.sm.Load()
@@ -124,10 +154,10 @@ func (s *Session) resume(conn Conn, h uint32) (reply []byte, old Conn, failure *
 	old, s.conn = s.conn, conn
 	s.sb.sleepers.remove(m)
 	m.info = Info{}
-	m.requested, m.unasked = false, 0
+	m.requested, m.unasked, m.held = false, 0, false
 	if m.queue != nil {
 		m.unasked = m.queue.count()
-		m.queue.each(func(b []byte, _ entry) { conn.Send(b) })
+		m.queue.each(func(_ int, b []byte, _ *entry) { conn.Send(b) })
 	}
 	reply = xmlstream.NewBuilder(nil).Open(nsManagement, "resumed").Attr("previd", m.id.String()).
 		Attr("h", strconv.FormatUint(uint64(m.handled.Load()), 10)).Close().Bytes()

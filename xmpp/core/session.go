@@ -35,9 +35,13 @@ type Session struct {
 	conn Conn
 	// sm is nil until the client enables stream management; guarded by mu for writing.
 	sm atomic.Pointer[management]
+	// unwritten are messages to a client that acknowledges nothing, which leave their traces once they are written; guarded by mu.
+	unwritten []outgoingTrace
 
-	hold    atomic.Int32 // how the session stands towards the mailbox, a Hold
-	letters letters      // messages of its client that are on their way into mailboxes
+	hold     atomic.Int32 // how the session stands towards the mailbox, a Hold
+	books    books        // what of its client's can be acknowledged
+	listed   bool         // by the ledger, whose mu guards it
+	passedOn atomic.Bool  // what the client has not acknowledged is on its way to somebody else
 
 	// conflicts counts attempts to bind this session's address; guarded by its table shard.
 	conflicts int
@@ -102,27 +106,39 @@ func (s *Session) Priority() int8 {
 
 // Send queues the bytes of one whole stanza; see [Conn]. With stream management, true means that the stanza is this session's, and goes on to
 // somebody else if its client never acknowledges it.
-func (s *Session) Send(b []byte) bool { return s.sendCopy(b, nil) }
+func (s *Session) Send(b []byte) bool {
+	_, ok := s.sendParcel(b, parcel{}, nil)
+	return ok
+}
 
-// SendStored is Send for a message that the caller keeps until the client has it; see [Session.Acknowledged]. If the session ends before that, the
-// message does not go on to anybody.
-func (s *Session) SendStored(b []byte) bool { return s.sendCopy(b, &copies{stored: true}) }
-
-// sendCopy is Send for a message of which several sessions get a copy.
-func (s *Session) sendCopy(b []byte, c *copies) bool {
+// sendParcel is Send for a message of which several sessions may get a copy. Where somebody keeps books about it, it gives the flight that the
+// copy is.
+func (s *Session) sendParcel(b []byte, p parcel, owner *Session) (f flight, ok bool) {
 	if s.ended.Load() {
-		return false
+		return flight{}, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m := s.sm.Load(); m != nil {
-		return s.sendManaged(m, c, b, nil, nil, 1)
+		if !s.sendManaged(m, p, b, nil, nil, 1) {
+			return flight{}, false
+		}
+		return flight{to: s, kind: managedFlight, mark: m.sent(), id: p.id}, true
 	}
 	if !s.conn.Send(b) {
-		return false
+		return flight{}, false
 	}
-	c.given()
-	return true
+	p.copies.given()
+	f = flight{to: s, kind: unmanagedFlight, id: p.id}
+	if owner == nil && p.sum == 0 {
+		return f, true
+	}
+	if c, ok := s.conn.(outputter); ok {
+		if f.mark, _, _ = c.Output(); p.sum != 0 {
+			s.unwritten = append(s.unwritten, outgoingTrace{sum: p.sum, mark: f.mark})
+		}
+	}
+	return f, true
 }
 
 // SendStanza queues one stanza. nil is nothing to send.
@@ -251,17 +267,20 @@ func (s *Session) depart() {
 		}
 		if m.resumable {
 			s.sb.sleepers.remove(m)
-			s.letters.settle()
 			s.sb.resumptions.remove(s, m)
 		}
 		s.mu.Lock()
-		q := m.queue
+		q, first := m.queue, m.acked+1
 		m.queue = nil
 		s.mu.Unlock()
 		if q != nil {
-			s.sb.passOn(q)
+			s.passOn(q, first)
 			s.sb.giveQueue(q)
 		}
+		s.passedOn.Store(true)
+		s.books.mu.Lock()
+		s.demandAll()
+		s.books.mu.Unlock()
 	})
 }
 

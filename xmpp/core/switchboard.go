@@ -27,6 +27,8 @@ type Config struct {
 	// MaxUnacked and MaxUnackedBytes bound what one session may leave unacknowledged, MaxHibernating the sessions of one user that wait for
 	// their clients to come back (XEP-0198); 0 means DefaultMaxUnacked and so on.
 	MaxUnacked, MaxUnackedBytes, MaxHibernating int
+	// Grace is how long recipients have to acknowledge a message before it is noted down because its sender asks; 0 means DefaultGrace.
+	Grace time.Duration
 	// Meter counts what is refused because of a limit; nil counts nothing.
 	Meter *meter.Meter
 	// Now is the clock; nil means time.Now.
@@ -70,6 +72,10 @@ type Switchboard struct {
 	idSalt      int64        // tells this process's ids from others': 12 bits
 	buffers     sync.Pool    // of *[]byte
 	queues      sync.Pool    // of *unacked
+	flights     sync.Pool    // of *flights
+	ledger      ledger
+	traces      traces
+	former      atomic.Pointer[former] // nil a while after the start
 	resumptions resumptions
 	sleepers    sleepers
 
@@ -118,6 +124,10 @@ func New(cfg Config) *Switchboard {
 	sb.maxHibernating = orDefault(cfg.MaxHibernating, DefaultMaxHibernating)
 	sb.departing.signal = make(chan struct{}, 1)
 	sb.sleepers.signal = make(chan struct{}, 1)
+	sb.ledger.signal, sb.ledger.grace = make(chan struct{}, 1), cfg.Grace
+	if cfg.Grace <= 0 {
+		sb.ledger.grace = DefaultGrace
+	}
 	return sb
 }
 
@@ -139,6 +149,11 @@ func (sb *Switchboard) Watch() (cancel func()) { return sb.dir.Watch(sb.director
 // Run tells the contacts of those whose sessions a directory event or a full queue has ended, and ends hibernating sessions when their time is
 // over, until ctx ends.
 func (sb *Switchboard) Run(ctx context.Context) {
+	if sb.ledger.journal != nil {
+		var noting sync.WaitGroup
+		defer noting.Wait()
+		noting.Go(func() { sb.runLedger(ctx) })
+	}
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()

@@ -13,12 +13,17 @@ type unacked struct {
 	entries []entry
 	// Entries before head, and bytes before start, are acknowledged.
 	head, start int
+	base        int // bytes that were acknowledged and moved away
 }
 
 type entry struct {
-	size   int
+	start  int     // in bytes, but for what base counts
 	at     int64   // when it was sent first, in Unix milliseconds
+	id     int64   // of a message; 0 for what cannot be noted down
+	sum    uint64  // of a message that leaves a trace; 0 for others
 	copies *copies // nil when this is the only copy
+	size   uint32
+	noted  bool // there is a note of it, or will be
 }
 
 // copies counts the sessions that hold a copy of one message and have not lost it, and one more while it is handed out. Nil stands for a message
@@ -27,6 +32,7 @@ type copies struct {
 	left atomic.Int32
 	// stored says that another copy is kept for as long as this one is not acknowledged, so that losing it matters to nobody. It is not counted.
 	stored bool
+	noted  atomic.Bool // there is a note of a copy
 }
 
 // newCopies begins to hand out copies to some of these sessions.
@@ -71,20 +77,36 @@ func (q *unacked) count() int { return len(q.entries) - q.head }
 func (q *unacked) size() int { return len(q.bytes) - q.start }
 
 // push takes a stanza, which may come in three parts.
-func (q *unacked) push(at time.Time, c *copies, head, to, tail []byte) {
+func (q *unacked) push(at time.Time, p parcel, head, to, tail []byte) {
+	e := entry{start: q.base + len(q.bytes), size: uint32(len(head) + len(to) + len(tail)), at: at.UnixMilli(), copies: p.copies, id: p.id, sum: p.sum} //nolint:gosec // a stanza
 	q.bytes = append(append(append(q.bytes, head...), to...), tail...)
-	q.entries = append(q.entries, entry{size: len(head) + len(to) + len(tail), at: at.UnixMilli(), copies: c})
+	q.entries = append(q.entries, e)
+}
+
+// get gives the i-th of those that are left, and its bytes.
+func (q *unacked) get(i int) (*entry, []byte) {
+	e := &q.entries[q.head+i]
+	at := e.start - q.base
+	return e, q.bytes[at : at+int(e.size) : at+int(e.size)]
+}
+
+// parcel is what goes with a stanza into a queue.
+type parcel struct {
+	copies *copies
+	id     int64
+	sum    uint64
 }
 
 // drop forgets the n oldest.
 func (q *unacked) drop(n int) {
 	for i := q.head; i < q.head+n; i++ {
-		q.start += q.entries[i].size
+		q.start += int(q.entries[i].size)
 		q.entries[i].copies = nil
 	}
 	q.head += n
 	if q.start > maxSlack && q.start > len(q.bytes)/2 {
 		q.bytes = q.bytes[:copy(q.bytes, q.bytes[q.start:])]
+		q.base += q.start
 		q.start = 0
 	}
 	if q.head > maxPooledEntries/4 && q.head > len(q.entries)/2 {
@@ -96,11 +118,10 @@ func (q *unacked) drop(n int) {
 }
 
 // each calls f for every stanza that is left, in order. The bytes must not be changed.
-func (q *unacked) each(f func(stanza []byte, e entry)) {
-	at := q.start
-	for _, e := range q.entries[q.head:] {
-		f(q.bytes[at:at+e.size:at+e.size], e)
-		at += e.size
+func (q *unacked) each(f func(i int, stanza []byte, e *entry)) {
+	for i := range q.count() {
+		e, b := q.get(i)
+		f(i, b, e)
 	}
 }
 

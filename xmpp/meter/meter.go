@@ -33,6 +33,7 @@ const (
 	Unacknowledged                     // a client that did not acknowledge what was sent to it
 	ProxyHeader                        // a trusted proxy that did not say where its client is
 	Hibernating                        // too many sessions of a user that wait for their clients
+	Storage                            // the store could not take it
 	reasons
 )
 
@@ -49,7 +50,7 @@ func Reasons() []Reason {
 func (r Reason) String() string {
 	return [...]string{"connections", "connections-of-address", "login-time", "login-tries", "logins-of-account", "logins-of-address",
 		"stanza-shape", "flood", "idle", "sessions", "roster-entries", "output",
-		"unacknowledged", "proxy-header", "hibernating"}[r]
+		"unacknowledged", "proxy-header", "hibernating", "storage"}[r]
 }
 
 // Result is how an attempt to log in ended.

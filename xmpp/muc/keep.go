@@ -50,6 +50,7 @@ type held struct {
 	write   Write
 	undo    room.Undo
 	session *core.Session // waits for its acknowledgement; nil: nobody does
+	ticket  uint64        // of it
 	request *stanza.Stanza
 	// outputs are this event's from the first that was held, own of them, and those of later ones up to the next held. said is the one
 	// of them that brings a message to everybody; nil: there is none.
@@ -145,7 +146,7 @@ func (s *Service) hold(e *entry, outputs []room.Output, i int) *held {
 				Kind: k.stanza.Kind, Type: k.stanza.Type, ID: bytes.Clone(k.stanza.ID), From: k.stanza.From, To: k.stanza.To,
 			}
 			if h.session = k.session; h.session != nil {
-				h.session.Accept()
+				h.ticket = h.session.Accept()
 			}
 		}
 		k.now = h
@@ -271,7 +272,7 @@ func (s *Service) release(e *entry, batch []*held, failed error) {
 	s.route(e, s.released(e, batch, failed))
 	for _, h := range batch {
 		if h.session != nil {
-			h.session.Settled()
+			h.session.Settled(h.ticket)
 		}
 	}
 }

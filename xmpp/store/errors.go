@@ -1,6 +1,10 @@
 package store
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/chat-operator/chat-operator/xmpp/account"
+)
 
 // What can be wrong with a database. Errors of this package wrap one of these where
 // it applies, next to the engine's own error.
@@ -14,7 +18,7 @@ var (
 	// ErrCorrupt: the file is damaged, or no database at all.
 	ErrCorrupt = errors.New("the database is damaged")
 	// ErrFull: there is no space left.
-	ErrFull = errors.New("the database cannot grow")
+	ErrFull = account.ErrFull
 	// ErrNewer: a newer program made the database.
 	ErrNewer = errors.New("the database is newer than this program")
 	// ErrClosed: the store was closed.

@@ -60,6 +60,8 @@ func Statements() []string {
 	return append(list,
 		rosterLoad, rosterPut, rosterDelete, rosterHolders, rosterPurge,
 		offlineCount, offlinePut, offlineLoad, offlineDelete, offlinePrune, offlinePurge, lastPut, lastGet, lastPurge,
+		inflightPut, inflightDelete, inflightDeleteOne, inflightOf, inflightPrune, inflightPurge, inflightMove, inflightMoved, inflightStale,
+		inflightSessions, offlineLast, offlineSince,
 		identityList, identityListOf, identityGet, identityPut, identityDelete,
 		auditNextID, auditAppend, filtered, auditPrune,
 	)

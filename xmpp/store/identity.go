@@ -142,4 +142,4 @@ func (s *Store) PurgeAccount(ctx context.Context, username string) error {
 }
 
 // purgeAccount lists what belongs to an account. A new table of account data is added here.
-func purgeAccount() []string { return []string{rosterPurge, offlinePurge, lastPurge} }
+func purgeAccount() []string { return []string{rosterPurge, offlinePurge, inflightPurge, lastPurge} }

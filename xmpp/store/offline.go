@@ -97,8 +97,10 @@ func (s *Store) LoadOffline(ctx context.Context, username string, most, mostByte
 func (s *Store) DeleteOffline(ctx context.Context, username string, ids []int64) error {
 	return s.write(ctx, "removing offline messages of "+username, func(t *txn) error {
 		for _, id := range ids {
-			if err := t.exec(offlineDelete, username, id); err != nil {
-				return err
+			for _, statement := range []string{offlineDelete, inflightDelete} {
+				if err := t.exec(statement, username, id); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -107,11 +109,18 @@ func (s *Store) DeleteOffline(ctx context.Context, username string, ids []int64)
 
 // PruneOffline implements account.OfflineStore.
 func (s *Store) PruneOffline(ctx context.Context, before time.Time) (int64, error) {
+	if _, err := s.prune(ctx, inflightPrune, before); err != nil {
+		return 0, err
+	}
+	return s.prune(ctx, offlinePrune, before)
+}
+
+func (s *Store) prune(ctx context.Context, statement string, before time.Time) (int64, error) {
 	var total int64
 	for {
 		var n int64
 		err := s.write(ctx, "removing old offline messages", func(t *txn) (err error) {
-			n, err = t.count(offlinePrune, moment(before), pruneChunk)
+			n, err = t.count(statement, moment(before), pruneChunk)
 			return err
 		})
 		if total += n; err != nil || n < pruneChunk {

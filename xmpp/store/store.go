@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type Store struct {
 	lock    *fileLock
 	reader  *reader
 	writer  *writer
+	traces  *os.File
 
 	closing sync.Once
 	closed  error
@@ -65,6 +67,10 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	read.SetMaxIdleConns(readers)
 	if err := s.migrate(ctx, write); err != nil {
 		return nil, errors.Join(s.dialect.explain(err), read.Close(), write.Close(), s.lock.release())
+	}
+	// Without it, a client may get a message twice after a crash, and nothing else is wrong.
+	if s.traces, err = os.OpenFile(absolute+"-traces", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		log.Warn("the file for traces of messages cannot be opened", "error", err.Error())
 	}
 	s.reader = startReader(read, s.dialect)
 	s.writer = startWriter(write, s.dialect, log)
@@ -115,6 +121,9 @@ func (s *Store) Close() error {
 		// Readers first: the last connection to close is the writer's, which
 		// folds the log into the database file.
 		s.closed = errors.Join(s.reader.close(), s.writer.close(), s.lock.release())
+		if s.traces != nil {
+			s.closed = errors.Join(s.closed, s.traces.Close())
+		}
 	})
 	return s.closed
 }

@@ -94,10 +94,12 @@ type Resumer interface {
 	Resume(c *Conn, username string, request xmlstream.Element) (s Session, reply []byte, failure *stanza.StreamError)
 }
 
-// Flusher is a Session that may add to what is about to be written.
+// Flusher is a Session that may add to what is about to be written, and hears when it is.
 type Flusher interface {
 	// Flushing is called on the writing goroutine before each write but the last, and appends to b.
 	Flushing(b []byte) []byte
+	// Flushed is called after each write that succeeded.
+	Flushed()
 }
 
 // Info describes a connection.

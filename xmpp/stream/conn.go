@@ -44,7 +44,8 @@ type Conn struct {
 	patience time.Duration // how long after wrote what waits may be written; 0: at once
 	wrote    int64         // when the last write began, in Unix nanoseconds
 	out      *buffer       // what waits to be written; nil when nothing does
-	sent     uint64
+	sent     uint64        // stanzas that were queued
+	taken    uint64        // those of them that are written
 	// Set by Close while the stream is negotiated; the negotiating goroutine does the rest.
 	ending bool
 	cause  *stanza.StreamError

@@ -195,6 +195,7 @@ func (c *Conn) flush() {
 func (c *Conn) write() {
 	for first := true; ; first = false {
 		c.mu.Lock()
+		upTo := c.sent
 		buf := c.out
 		if buf != nil && !first && c.postpone() {
 			c.ln.wg.Add(1) // for the flush to come
@@ -228,7 +229,21 @@ func (c *Conn) write() {
 			c.abandon()
 			return
 		}
+		c.mu.Lock()
+		c.taken = upTo
+		c.mu.Unlock()
+		if more != nil {
+			more.Flushed()
+		}
 	}
+}
+
+// Output gives how many stanzas were queued, and how many of them have been handed to the operating system, as far as this side can know. It is not
+// open when nothing more will be written.
+func (c *Conn) Output() (queued, written uint64, open bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent, c.taken, c.state != closing
 }
 
 // AwaitWritten waits until all that is queued now has been written, which ends at the latest with the write timeout of a client that takes

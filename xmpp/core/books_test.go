@@ -1,0 +1,509 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// notebook is a journal in memory.
+type notebook struct {
+	mu      sync.Mutex
+	notes   map[string]Note // by username, id and session
+	writes  int
+	broken  bool
+	entered chan struct{} // told when a write begins
+	gate    chan struct{} // a write waits for it
+	got     []string      // what clients have said they got
+	file    TraceFile
+}
+
+var errNotebook = errors.New("no room")
+
+func noteName(k NoteKey) string { return fmt.Sprintf("%s %d %x", k.Username, k.ID, k.Session) }
+
+func (n *notebook) Record(_ context.Context, add []Note, remove []NoteKey) error {
+	n.mu.Lock()
+	entered, gate := n.entered, n.gate
+	n.mu.Unlock()
+	if gate != nil {
+		entered <- struct{}{}
+		<-gate
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.writes++
+	if n.broken {
+		return errNotebook
+	}
+	for _, one := range add {
+		if _, there := n.notes[noteName(one.NoteKey)]; !there {
+			one.Session = slices.Clone(one.Session)
+			n.notes[noteName(one.NoteKey)] = one
+		}
+	}
+	for _, k := range remove {
+		for name, one := range n.notes {
+			if one.Username == k.Username && one.ID == k.ID && (k.Session == nil || string(one.Session) == string(k.Session)) {
+				delete(n.notes, name)
+			}
+		}
+	}
+	return nil
+}
+
+func (n *notebook) Received(_ context.Context, username string, _ []byte, handled uint32) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.got = append(n.got, fmt.Sprint(username, " ", handled))
+	return nil
+}
+
+func (n *notebook) Traces() TraceFile { return n.file }
+
+func (n *notebook) Recover(_ context.Context, _ time.Duration, session func(string, []byte), message func([]byte)) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, one := range n.notes {
+		session(one.Username, one.Session)
+		if one.Stanza != nil {
+			message(one.Stanza)
+		}
+	}
+	return nil
+}
+
+// set changes it; list gives the bodies of the notes with their places, in order.
+func (n *notebook) set(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+}
+
+func (n *notebook) list() (out []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, one := range n.notes {
+		_, rest, _ := strings.Cut(string(one.Stanza), "<body>")
+		body, _, _ := strings.Cut(rest, "</body>")
+		out = append(out, fmt.Sprintf("%s %d %s", one.Username, one.Place, body))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// memoryFile is a file for traces.
+type memoryFile struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (f *memoryFile) ReadAt(p []byte, off int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if off >= int64(len(f.b)) {
+		return 0, errors.New("the end")
+	}
+	n := copy(p, f.b[off:])
+	if n < len(p) {
+		return n, errors.New("the end")
+	}
+	return n, nil
+}
+
+func (f *memoryFile) WriteAt(p []byte, off int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if end := int(off) + len(p); end > len(f.b) {
+		f.b = append(f.b, make([]byte, end-len(f.b))...)
+	}
+	return copy(f.b[off:], p), nil
+}
+
+// noted is a board with a journal that writes, and a mailbox.
+func noted(t testing.TB, n *notebook, users ...string) *board {
+	t.Helper()
+	b := newBoard(t, users...)
+	if n.notes == nil {
+		n.notes = map[string]Note{}
+	}
+	b.UseMailboxes(&mailbox{})
+	b.UseJournal(n)
+	b.ledger.grace = 0
+	if err := b.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.running()
+	return b
+}
+
+const request = "<r xmlns='urn:xmpp:sm:3'/>"
+
+func answer(h int) string { return fmt.Sprintf("<a xmlns='urn:xmpp:sm:3' h='%d'/>", h) }
+
+// awaits waits until the client has been told a count, and gives everything that came by then.
+func (p *peer) awaitsCount(h int) (seen []string) {
+	p.t.Helper()
+	eventually(p.t, answer(h), func() bool {
+		seen = append(seen, p.take()...)
+		return slices.Contains(seen, answer(h))
+	})
+	return seen
+}
+
+// XEP-0198 §4: a message that is only in the queue of a session counts once it is noted down, or its recipient has acknowledged it. The note goes with
+// the acknowledgement.
+func TestXEP0198Section4NotedBeforeItCounts(t *testing.T) {
+	n := &notebook{}
+	b := noted(t, n, "juliet", "romeo")
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	n.set(func() { n.gate, n.entered = make(chan struct{}), make(chan struct{}, 1) })
+	juliet.send(chat("romeo@chat.example", "one"))
+	juliet.send(chat("romeo@chat.example/orchard", "two"))
+	juliet.send("<message to='romeo@chat.example' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>")
+	juliet.send(request) // this does not wait
+	<-n.entered
+	want(t, "told before it is written", len(juliet.take()), 0)
+	want(t, "delivered meanwhile", bodies(t, romeo.take()), []string{"one", "two"})
+	gate := n.gate
+	n.set(func() { n.gate = nil })
+	close(gate)
+	juliet.awaitsCount(3)
+	want(t, "notes", n.list(), []string{"romeo 1 one", "romeo 2 two"})
+	// Another that romeo acknowledges before juliet asks is not written.
+	juliet.send(chat("romeo@chat.example", "three"))
+	romeo.send(answer(4))
+	eventually(t, "no notes", func() bool { return len(n.list()) == 0 })
+	writes := n.writes
+	juliet.send(request)
+	want(t, "told", juliet.take(), []string{answer(4)})
+	want(t, "writes", n.writes, writes)
+}
+
+// A recipient that is quick saves the write.
+func TestNotesWaitForQuickRecipients(t *testing.T) {
+	n := &notebook{}
+	b := noted(t, n, "juliet", "romeo")
+	b.ledger.grace = time.Hour
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	juliet.send(chat("romeo@chat.example", "one"))
+	juliet.send(request)
+	want(t, "told", len(juliet.take()), 0)
+	romeo.send(answer(1))
+	juliet.awaitsCount(1)
+	want(t, "writes", n.writes, 0)
+	// One that is not there is not waited for.
+	romeo.lose()
+	juliet.send(chat("romeo@chat.example", "two"))
+	juliet.send(request)
+	juliet.awaitsCount(2)
+	want(t, "notes", n.list(), []string{"romeo 2 two"})
+}
+
+// While nothing can be noted down, a message counts when its recipient has it. Each request is answered.
+func TestNotesFail(t *testing.T) {
+	n := &notebook{broken: true}
+	b := noted(t, n, "juliet", "romeo")
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	for i := range 3 {
+		juliet.send(chat("romeo@chat.example", fmt.Sprint(i)))
+		juliet.send(request)
+	}
+	eventually(t, "a failure", b.ledger.failing.Load)
+	want(t, "told", len(juliet.take()), 0)
+	romeo.send(answer(2))
+	want(t, "told of two", juliet.awaitsCount(2), []string{answer(1), answer(2)})
+	n.set(func() { n.broken = false })
+	juliet.awaitsCount(3)
+	want(t, "notes", n.list(), []string{"romeo 3 2"})
+	want(t, "works again", b.ledger.failing.Load(), false)
+}
+
+// What is under way is bounded, also for a client that never asks: it is noted down unasked, and refused while that fails.
+func TestFlightsAreBounded(t *testing.T) {
+	n := &notebook{}
+	b := noted(t, n, "juliet", "romeo", "mercutio")
+	b.maxUnacked, b.maxUnackedBytes = 1<<20, 1<<30
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	b.enable(b.online("romeo", "orchard", "0"))
+	for i := range maxFlights + 500 {
+		juliet.send(chat("romeo@chat.example", fmt.Sprint(i)))
+	}
+	eventually(t, "notes", func() bool { return len(n.list()) > maxFlights/2 })
+	n.set(func() { n.broken = true })
+	refused := ""
+	for i := 0; refused == ""; i++ {
+		if i > 3*maxFlights {
+			t.Fatal("nothing is refused")
+		}
+		juliet.send(chat("romeo@chat.example", fmt.Sprint("more ", i)))
+		for _, xml := range juliet.take() {
+			if xml != requestElement {
+				refused = errorOf(t, xml)
+			}
+		}
+	}
+	want(t, "refused", refused, "resource-constraint")
+}
+
+// Of a message that several resources get, one acknowledgement is enough, and removes all notes.
+func TestNotesOfCopies(t *testing.T) {
+	n := &notebook{}
+	b := noted(t, n, "juliet", "romeo")
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	orchard := b.enable(b.online("romeo", "orchard", "0"))
+	hall := b.enable(b.online("romeo", "hall", "0"))
+	juliet.send(chat("romeo@chat.example", "one"))
+	juliet.send(request)
+	juliet.awaitsCount(1)
+	want(t, "notes", n.list(), []string{"romeo 1 one", "romeo 1 one"})
+	hall.send(answer(1))
+	eventually(t, "no notes", func() bool { return len(n.list()) == 0 })
+	// A copy that is lost while another is left takes its own note along.
+	juliet.send(chat("romeo@chat.example", "two"))
+	juliet.send(request)
+	juliet.awaitsCount(2)
+	orchard.s.Closed()
+	eventually(t, "one note", func() bool { return slices.Equal(n.list(), []string{"romeo 2 two"}) })
+}
+
+// What a session that ends has not delivered goes on, and its senders' counts follow it. Its places are kept for the client that comes back.
+func TestNotesOfEndedSessions(t *testing.T) {
+	n := &notebook{}
+	b := noted(t, n, "juliet", "romeo")
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	next := b.enable(b.online("romeo", "hall", "-1"))
+	juliet.send(chat("romeo@chat.example", "one"))
+	juliet.send(chat("romeo@chat.example", "two"))
+	romeo.s.Closed() // both go into the mailbox
+	juliet.send(request)
+	juliet.awaitsCount(2)
+	want(t, "places", n.list(), []string{"romeo 1 ", "romeo 2 "})
+	s, reply, failure := b.resume("romeo", romeo.id, 1)
+	if s != nil || failure != nil || !strings.Contains(reply, "<item-not-found") || !strings.Contains(reply, "h='0'") {
+		t.Errorf("resuming: %q %v", reply, failure)
+	}
+	want(t, "said", n.got, []string{"romeo 1"})
+	// And what another resource gets instead is noted down for it.
+	next.send("<presence/>")
+	third := b.enable(b.online("romeo", "street", "9"))
+	juliet.send(chat("romeo@chat.example", "three"))
+	third.s.Closed()
+	juliet.send(request)
+	juliet.awaitsCount(3)
+	eventually(t, "notes", func() bool { return slices.Contains(n.list(), fmt.Sprintf("romeo %d three", next.s.sm.Load().sent())) })
+	next.send(answer(int(next.s.sm.Load().sent())))
+	eventually(t, "no note of it", func() bool {
+		return !slices.ContainsFunc(n.list(), func(s string) bool { return strings.HasSuffix(s, "three") })
+	})
+}
+
+// slow is a connection that tells how far its output has got.
+type slow struct {
+	wire
+	queued, taken uint64
+}
+
+func (s *slow) Send(b []byte) bool {
+	s.mu.Lock()
+	s.queued++
+	s.mu.Unlock()
+	return s.wire.Send(b)
+}
+
+func (s *slow) Output() (queued, written uint64, open bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued, s.taken, !s.closed
+}
+
+// A client without acknowledgements has a message once it is written, or its connection is over: nothing is noted down.
+func TestUnacknowledgedOutputIsWaitedFor(t *testing.T) {
+	n := &notebook{}
+	b := noted(t, n, "juliet", "romeo")
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	c := &slow{}
+	romeo, bad := b.Bind(c, "romeo", "orchard")
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	romeo.SetPresence(&Presence{})
+	juliet.send(chat("romeo@chat.example", "one"))
+	juliet.send(request)
+	juliet.send(chat("romeo@chat.example", "two"))
+	juliet.send(request)
+	want(t, "told", len(juliet.take()), 0)
+	c.mu.Lock()
+	c.taken = 1
+	c.mu.Unlock()
+	want(t, "told of one", juliet.awaitsCount(1), []string{answer(1)})
+	c.Close(nil)
+	juliet.awaitsCount(2)
+	want(t, "writes", n.writes, 0)
+}
+
+// XEP-0198 §5: after a crash, a client that resumes says what it has got: its sender's resending does not bring it once more, nor does the mailbox. The
+// same id with another content is another message.
+func TestTracesAfterACrash(t *testing.T) {
+	n := &notebook{file: &memoryFile{}}
+	b := noted(t, n, "juliet", "romeo")
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	message := func(id, body string) string {
+		return "<message to='romeo@chat.example' type='chat' id='" + id + "'><body>" + body + "</body></message>"
+	}
+	for i := range 20 { // more than fit into one record on the stack
+		juliet.send(message(fmt.Sprint("m", i), fmt.Sprint(i)))
+	}
+	romeo.s.FlushingOn(romeo.wire, nil)
+	juliet.send(message("unsent", "20"))
+
+	// The process is killed: nothing of it is left but the journal and the traces.
+	after := noted(t, &notebook{file: n.file}, "juliet", "romeo")
+	if _, reply, failure := after.resume("romeo", romeo.id, 10); failure != nil || !strings.Contains(reply, "<item-not-found") || strings.Contains(reply, "h=") {
+		t.Errorf("resuming: %q %v", reply, failure)
+	}
+	if s, _, _ := after.resume("juliet", romeo.id, 21); s != nil {
+		t.Error("another account resumes it")
+	}
+	again := after.enable(after.online("romeo", "hall", "0"))
+	sender := after.enable(after.online("juliet", "window", "0"))
+	for i := range 20 {
+		sender.send(message(fmt.Sprint("m", i), fmt.Sprint(i)))
+	}
+	sender.send(strings.Replace(message("m3", "3"), "</message>", "<delay xmlns='urn:xmpp:delay' stamp='2031-04-05T06:07:08Z'/></message>", 1))
+	sender.send(message("m3", "something else"))
+	sender.send(message("unsent", "20"))
+	want(t, "arrives", bodies(t, again.take()), []string{"10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "something else", "20"})
+	// The mailbox gives nothing back that he has.
+	if !again.s.SendStored([]Stored{
+		{ID: 1, Stanza: []byte(strings.Replace(message("m4", "4"), "<message", "<message from='juliet@chat.example/window'", 1))},
+		{ID: 2, Stanza: []byte(strings.Replace(message("m14", "14"), "<message", "<message from='juliet@chat.example/window'", 1))},
+	}) {
+		t.Error("the session takes nothing")
+	}
+	want(t, "given back", bodies(t, again.take()), []string{"14"})
+}
+
+// What was stored when the process was killed is not taken once more from a sender that had not heard so.
+func TestEchoesAfterACrash(t *testing.T) {
+	n := &notebook{}
+	b := noted(t, n, "juliet", "romeo")
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	b.enable(b.online("romeo", "orchard", "0"))
+	first := "<message to='romeo@chat.example/orchard' type='chat' id='m1'><body>one &amp; only</body><x xmlns='urn:x' b='2' a=\"1\"/></message>"
+	juliet.send(first)
+	juliet.send(request)
+	juliet.awaitsCount(1)
+	after := noted(t, &notebook{notes: n.notes}, "juliet", "romeo")
+	romeo := after.online("romeo", "hall", "0")
+	again := after.enable(after.online("juliet", "window", "0"))
+	again.send(strings.Replace(first, "/orchard", "", 1))
+	again.send(strings.Replace(first, "m1", "m2", 1))
+	got := romeo.take()
+	if len(got) != 0 && len(got) != 1 {
+		t.Errorf("romeo got %q", got)
+	}
+	again.send(request)
+	want(t, "told", again.awaitsCount(2)[0], answer(2))
+	// A while later, an id is just an id.
+	after.former.Load().until = time.Time{}
+	again.send(strings.Replace(first, "/orchard", "", 1))
+	want(t, "delivered", len(romeo.take()), 1)
+}
+
+// What is given back goes out once its places are noted down, and nothing overtakes it; a client that comes back meanwhile gets it once.
+func TestStoredMessagesAreNotedFirst(t *testing.T) {
+	for _, resumes := range []bool{false, true} {
+		n := &notebook{}
+		b := noted(t, n, "juliet", "romeo")
+		juliet := b.online("juliet", "balcony", "0")
+		romeo := b.enable(b.online("romeo", "orchard", "0"))
+		n.set(func() { n.gate, n.entered = make(chan struct{}), make(chan struct{}, 1) })
+		given := make(chan bool)
+		go func() {
+			given <- romeo.s.SendStored([]Stored{{ID: 7, Stanza: []byte(chat("romeo@chat.example", "kept"))}, {ID: 9, Stanza: []byte(chat("romeo@chat.example", "also"))}})
+		}()
+		<-n.entered
+		juliet.send(chat("romeo@chat.example", "live"))
+		want(t, "sent before it is noted down", len(romeo.take()), 0)
+		if resumes {
+			romeo.lose()
+			romeo, _, _ = b.resume("romeo", romeo.id, 0)
+			want(t, "resumed", bodies(t, romeo.take()), []string{"kept", "also", "live"})
+		}
+		gate := n.gate
+		n.set(func() { n.gate = nil })
+		close(gate)
+		want(t, "given", <-given, true)
+		want(t, "places", n.list(), []string{"romeo 1 ", "romeo 2 "})
+		if resumes {
+			want(t, "sent once", len(romeo.take()), 0)
+			continue
+		}
+		want(t, "sent in order", bodies(t, romeo.take()), []string{"kept", "also", "live"})
+	}
+}
+
+// The books of a message to a session that acknowledges cost no memory once it runs.
+func TestBooksDoNotAllocate(t *testing.T) {
+	b := newBoard(t, "juliet", "romeo")
+	b.UseMailboxes(&postOffice{})
+	b.UseJournal(&notebook{})
+	b.traces.file = &memoryFile{}
+	bind := func(name string) *Session {
+		s, bad := b.Bind(discard{}, name, "x")
+		if bad != nil {
+			t.Fatal(bad)
+		}
+		if e := s.Receive(parsedElement(t, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>")); e != nil {
+			t.Fatal(e)
+		}
+		return s
+	}
+	juliet, romeo := bind("juliet"), bind("romeo")
+	romeo.SetPresence(&Presence{})
+	e := parsedElement(t, "<message type='chat' id='m1' to='romeo@chat.example'><body>"+strings.Repeat("x", 300)+"</body></message>")
+	n := testing.AllocsPerRun(2000, func() {
+		juliet.Receive(e)
+		romeo.mu.Lock()
+		defer romeo.mu.Unlock()
+		m := romeo.sm.Load()
+		if failure := romeo.acknowledge(m, uint32(m.acked)+1); failure != nil {
+			t.Fatal(failure)
+		}
+	})
+	if n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkManagedMessage is one chat message between two sessions with stream management, which is acknowledged.
+func BenchmarkManagedMessage(b *testing.B) {
+	bd := newBoard(b, "juliet", "romeo")
+	bd.UseMailboxes(&postOffice{})
+	bd.UseJournal(&notebook{})
+	bd.traces.file = &memoryFile{}
+	juliet, romeo := bd.enable(bd.online("juliet", "balcony", "0")).s, bd.enable(bd.online("romeo", "garden", "1")).s
+	romeo.conn, juliet.conn = discard{}, discard{}
+	st := parsedElement(b, "<message to='romeo@chat.example' type='chat' id='m1'><body>Wherefore art thou?</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>")
+	m := romeo.sm.Load()
+	b.ReportAllocs()
+	for b.Loop() {
+		if e := juliet.Receive(st); e != nil {
+			b.Fatal(e)
+		}
+		romeo.mu.Lock()
+		_ = romeo.acknowledge(m, uint32(m.acked)+1)
+		romeo.mu.Unlock()
+	}
+}
