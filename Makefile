@@ -29,6 +29,7 @@ PACKAGES ?=
 RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 FUZZTIME ?= 30s
 BENCH ?= .
+ROUNDS ?= 50
 
 # `make bench`: flags of the benchmark, such as -rounds 1 -n 500 -only floor,self (docs/performance.md).
 BENCHFLAGS ?=
@@ -170,6 +171,10 @@ microbench: ## Go benchmarks of the core's parts (BENCH=pattern)
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME each
 	@GO=$(GO) FUZZTIME=$(FUZZTIME) hack/fuzz.sh
+
+.PHONY: durability
+durability: ## The server is killed under load, again and again, and every acknowledged message is accounted for (ROUNDS=50)
+	@XMPP_KILL_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 60m -run '^TestKilled$$' -v ./xmpp
 
 .PHONY: test-clients
 test-clients: $(BIN)/run controlplane build ## The same story with slixmpp and @xmpp/client (needs Python, Node and their package registries)

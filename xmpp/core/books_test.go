@@ -482,7 +482,7 @@ func TestBooksDoNotAllocate(t *testing.T) {
 			t.Fatal(failure)
 		}
 	})
-	if n > 0 {
+	if n > 0 && !raceEnabled { // which has pools lose things
 		t.Errorf("%v allocations", n)
 	}
 }
