@@ -54,8 +54,13 @@ func TestAttack06TenThousand(t *testing.T) {
 	park(count) // the runtime keeps what describes a goroutine for the next one
 	goroutines := runtime.NumGoroutine()
 	leaves(t, 1<<20, func() {
-		took := h.heldBack(t, count, mira)
-		h.timedOut(t, count, max(2*time.Second, 3*took).Round(time.Second), mira)
+		// How long it takes to open so many at once depends on what else the machine does.
+		wait := max(2*time.Second, 3*h.heldBack(t, count, mira)).Round(time.Second)
+		for !h.timedOut(t, count, wait, mira) {
+			if wait *= 4; wait > 2*time.Minute {
+				t.Skip("the machine is too busy to open so many connections")
+			}
+		}
 	})
 	eventually(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
 	if n := h.server.connections(); n != 1 {
@@ -74,7 +79,7 @@ func (h *host) heldBack(t *testing.T, count int, mira *raw) time.Duration {
 	totalBefore, addressBefore := total.Value(), address.Value()
 	begin := time.Now()
 	a := h.attacker(t, count)
-	eventually(t, "all attempts are judged", func() bool {
+	within(t, time.Minute, "all attempts are judged", func() bool {
 		refused := total.Value() - totalBefore + address.Value() - addressBefore
 		if n := h.server.gate.Pending(); n > limit {
 			t.Fatalf("%d connections are under negotiation, more than %d", n, limit)
@@ -94,8 +99,8 @@ func (h *host) heldBack(t *testing.T, count int, mira *raw) time.Duration {
 	return took
 }
 
-// timedOut lets the attacker have all that it wants, for a while.
-func (h *host) timedOut(t *testing.T, count int, wait time.Duration, mira *raw) {
+// timedOut lets the attacker have all that it wants, for a while. It is false when that was over before all connections were open.
+func (h *host) timedOut(t *testing.T, count int, wait time.Duration, mira *raw) bool {
 	t.Helper()
 	h.set(directory.KeyMaxUnauthenticated, "0")
 	h.set(directory.KeyMaxUnauthenticatedAddress, "0")
@@ -104,12 +109,27 @@ func (h *host) timedOut(t *testing.T, count int, wait time.Duration, mira *raw) 
 	late := h.server.meter.Refusals(meter.LoginTime)
 	before := late.Value()
 	a := h.attacker(t, count)
-	eventually(t, "all connections are open at once", func() bool { return h.server.gate.Pending() == count })
+	atOnce := false
+	within(t, wait+time.Minute, "all connections are open at once, or the first has timed out", func() bool {
+		atOnce = h.server.gate.Pending() == count
+		return atOnce || late.Value() > before
+	})
 	mira.quiet("who is logged in is served")
 	a.ended()
 	eventually(t, "the places are free", func() bool { return h.server.gate.Pending() == 0 })
 	if n := late.Value() - before; int(n) != count {
 		t.Errorf("%d connections took too long to log in, want %d", n, count)
+	}
+	return atOnce
+}
+
+// within is eventually for what may take longer.
+func within(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
 	}
 }
 
