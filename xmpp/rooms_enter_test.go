@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,10 +42,18 @@ func TestXEP0045Section7_2_2PresenceOfOccupants(t *testing.T) {
 
 // XEP-0045 §7.2.1: a room is entered with a nickname.
 func TestXEP0045Section7_2_1NoNickname(t *testing.T) {
-	_, first, second, _ := coven(t)
+	_, first, second, third := coven(t)
 	second.enter("$coven")
 	second.sees("presence $coven error modify jid-malformed")
 	first.sees()
+	// Clients tell by this element that what failed is entering, as in the examples of §7.2; so says the service where there is no room, too.
+	second.enter("$coven/firstwitch")
+	third.send("<presence to='$cove'><x xmlns='" + nsMUC + "'/></presence>")
+	for _, n := range slices.Concat(second.sees("presence $coven/firstwitch error cancel conflict"), third.sees("presence $cove error cancel item-not-found")) {
+		if n.child("x").XMLName.Space != nsMUC {
+			t.Errorf("%+v", n)
+		}
+	}
 	// A client that sent no presence of the protocol to a room that is not there makes none, and learns so.
 	second.send("<presence to='$cove/secondwitch'/>")
 	second.sees("presence $cove/secondwitch error cancel item-not-found")

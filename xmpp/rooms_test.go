@@ -121,7 +121,7 @@ func (n *node) values(field string) []string {
 const nsMUC = "http://jabber.org/protocol/muc"
 
 // describe gives a stanza as one line: its kind, sender and type, then all that is in it. What nobody asks for in every test is left out: the ids of
-// occupants and stanzas, and the texts of errors.
+// occupants and stanzas, what was said of entering, and the texts of errors.
 func (n *node) describe() string {
 	words := []string{n.XMLName.Local, short(n.attr("from"))}
 	if typ := n.attr("type"); typ != "" && typ != "error" {
@@ -140,7 +140,7 @@ func (n *node) describe() string {
 	for i := range n.Nodes {
 		c := &n.Nodes[i]
 		switch c.XMLName.Space + " " + c.XMLName.Local {
-		case "urn:xmpp:occupant-id:0 occupant-id", "urn:xmpp:sid:0 stanza-id":
+		case "urn:xmpp:occupant-id:0 occupant-id", "urn:xmpp:sid:0 stanza-id", nsMUC + " x":
 		case "jabber:client error":
 			words = append(words, "error", c.attr("type"))
 			for j := range c.Nodes {

@@ -164,7 +164,7 @@ func (s *Service) Receive(from *core.Session, st *stanza.Stanza) {
 
 // refuse answers a stanza that is for no room. Errors and results are not answered.
 func (s *Service) refuse(st *stanza.Stanza, e *stanza.Error) {
-	if reply := stanza.ErrorReply(st, e); reply != nil {
+	if reply := room.Refusal(st, e); reply != nil {
 		s.sb.Route(reply)
 	}
 }

@@ -114,15 +114,15 @@ def declare(name, password):
 
 async def rooms(mira, tobias):
     """Mira makes a room, configures and moderates it, and leaves it to Tobias."""
-    room, hers, his = f"slix@conference.{DOMAIN}", mira["xep_0045"], tobias["xep_0045"]
-    services = await mira["xep_0030"].get_items(jid=DOMAIN)
+    room, hers, his = f"slix@conference.{DOMAIN}", mira.plugin["xep_0045"], tobias.plugin["xep_0045"]
+    services = await mira.plugin["xep_0030"].get_items(jid=DOMAIN)
     assert f"conference.{DOMAIN}" in [str(jid) for jid, _, _ in services["disco_items"]["items"]], f"no rooms among {services}"
     here, *_ = await hers.join_muc_wait(room, "mira", timeout=LIMIT)
     assert {110, 201} <= set(here["muc"]["status_codes"]), f"not a new room: {here}"
     form = await hers.get_room_config(room)
     form["values"] = {**form["values"], "muc#roomconfig_roomname": "Slix", "muc#roomconfig_moderatedroom": True}
     await hers.set_room_config(room, form)
-    listed = await tobias["xep_0030"].get_items(jid=f"conference.{DOMAIN}")
+    listed = await tobias.plugin["xep_0030"].get_items(jid=f"conference.{DOMAIN}")
     assert (room, "Slix") in [(str(jid), name) for jid, _, name in listed["disco_items"]["items"]], f"the room is not listed: {listed}"
 
     mira.send_message(mto=room, mbody="before you came", mtype="groupchat")

@@ -76,9 +76,19 @@ func (r *Room) Stanza(by Sender, s *stanza.Stanza, out []Output) []Output {
 	return out
 }
 
+// Refusal answers a stanza to a room with an error; nil where none may be given. What was said of entering comes back: clients tell by it what failed, as in
+// the examples of XEP-0045 §7.2.
+func Refusal(s *stanza.Stanza, e *stanza.Error) *stanza.Stanza {
+	reply := stanza.ErrorReply(s, e)
+	if reply != nil && s.Kind == stanza.Presence && s.Child(nsMUC, "x").Valid() {
+		reply.Payload = append([]byte("<x xmlns='"+nsMUC+"'/>"), reply.Payload...)
+	}
+	return reply
+}
+
 // fail answers a stanza with an error, where one may be given.
 func (r *Room) fail(s *stanza.Stanza, e *stanza.Error, out []Output) []Output {
-	reply := stanza.ErrorReply(s, e)
+	reply := Refusal(s, e)
 	if reply == nil {
 		return out
 	}
