@@ -13,6 +13,7 @@ from slixmpp.exceptions import PresenceError
 DOMAIN = os.environ["XMPP_DOMAIN"]
 HOST, PORT = os.environ["XMPP_ADDR"].rsplit(":", 1)
 LIMIT = 15
+HALL = f"slix-hall@conference.{DOMAIN}"
 
 
 class Client(slixmpp.ClientXMPP):
@@ -163,6 +164,24 @@ async def rooms(mira, tobias):
     his.leave_muc(room, "tobias")
     await tobias.occupant("tobias", "none", 110)
 
+    await hers.join_muc_wait(HALL, "mira", timeout=LIMIT)
+    form = await hers.get_room_config(HALL)
+    form["values"] = {**form["values"], "muc#roomconfig_persistentroom": True}
+    await hers.set_room_config(HALL, form)
+    hers.leave_muc(HALL, "mira")
+    await mira.occupant("mira", "none", 110)
+
+
+async def lasting(mira):
+    """The room that lasts is there after the restart, and Mira's, until she destroys it."""
+    muc, disco = mira.plugin["xep_0045"], mira.plugin["xep_0030"]
+    here, *_ = await muc.join_muc_wait(HALL, "mira", timeout=LIMIT)
+    assert here["muc"]["affiliation"] == "owner" and 201 not in here["muc"]["status_codes"], f"after the restart {here}"
+    await muc.destroy(HALL)
+    await mira.occupant("mira", "none")
+    listed = await disco.get_items(jid=f"conference.{DOMAIN}")
+    assert HALL not in [str(jid) for jid, _, _ in listed["disco_items"]["items"]], f"destroyed, and listed: {listed}"
+
 
 async def before():
     declare("slix-mira", "Mira's word")
@@ -202,6 +221,7 @@ async def before():
     assert heard[tobias] == ["into the tunnel", "out of it"], f"after the cut tobias heard {heard[tobias]}"
 
     await rooms(mira, tobias)
+    kubectl("get", "chatroom", "slix-hall")
 
     wrong = Client("slix-mira", "another word")
     wrong.connect(HOST, int(PORT))
@@ -214,6 +234,7 @@ async def after():
     assert mira.client_roster[f"slix-tobias@{DOMAIN}"]["subscription"] == "both", "the roster is another after the restart"
     tobias = await Client("slix-tobias", "Tobias's word").login()
     await mira.presence("available", "slix-tobias")
+    await lasting(mira)
 
     kubectl("patch", "chatuser", "slix-mira", "--type=merge", '--patch={"spec":{"locked":true}}')
     await asyncio.wait_for(mira.ended.wait(), LIMIT)

@@ -106,22 +106,25 @@ const to = (name) => name.replace(/(?=\/|$)/, `@${domain}`);
 const subscription = (type, name) => xml("presence", { type, to: to(name) });
 const message = (name, body) => xml("message", { type: "chat", to: to(name) }, xml("body", {}, body));
 
+const items = "http://jabber.org/protocol/disco#items";
+const service = `conference.${domain}`, hall = `node-hall@${service}`;
+const field = (name, value) => xml("field", { var: name }, xml("value", {}, value));
+const configuration = (...fields) => xml("query", `${muc}#owner`,
+  xml("x", { xmlns: "jabber:x:data", type: "submit" }, field("FORM_TYPE", `${muc}#roomconfig`), ...fields));
+
 // Mira makes a room, configures and moderates it, and leaves it to Tobias.
 async function rooms(mira, tobias) {
-  const service = `conference.${domain}`, room = `node@${service}`;
-  const items = "http://jabber.org/protocol/disco#items";
+  const room = `node@${service}`;
   const enter = (nick) => xml("presence", { to: `${room}/${nick}` }, xml("x", muc));
   const leave = (nick) => xml("presence", { to: `${room}/${nick}`, type: "unavailable" });
   const say = (body) => xml("message", { to: room, type: "groupchat" }, xml("body", {}, body));
   const item = (attrs) => xml("query", `${muc}#admin`, xml("item", attrs));
-  const field = (name, value) => xml("field", { var: name }, xml("value", {}, value));
 
   const services = await mira.get(domain, xml("query", items));
   assert.ok(services.getChildren("item").some((i) => i.attrs.jid === service), `no rooms among ${services}`);
   await mira.send(enter("mira"));
   await mira.occupant(`${room}/mira`, "moderator", "201");
-  await mira.set(room, xml("query", `${muc}#owner`, xml("x", { xmlns: "jabber:x:data", type: "submit" },
-    field("FORM_TYPE", `${muc}#roomconfig`), field("muc#roomconfig_roomname", "Node"), field("muc#roomconfig_moderatedroom", "1"))));
+  await mira.set(room, configuration(field("muc#roomconfig_roomname", "Node"), field("muc#roomconfig_moderatedroom", "1")));
   const listed = await tobias.get(service, xml("query", items));
   assert.ok(listed.getChildren("item").some((i) => i.attrs.jid === room && i.attrs.name === "Node"), `the room is not listed: ${listed}`);
 
@@ -159,6 +162,25 @@ async function rooms(mira, tobias) {
   await tobias.occupant(`${room}/mira`, "none");
   await tobias.send(leave("tobias"));
   await tobias.occupant(`${room}/tobias`, "none", "110");
+
+  await mira.send(xml("presence", { to: `${hall}/mira` }, xml("x", muc)));
+  await mira.occupant(`${hall}/mira`, "moderator", "201");
+  await mira.set(hall, configuration(field("muc#roomconfig_persistentroom", "1")));
+  await mira.send(xml("presence", { to: `${hall}/mira`, type: "unavailable" }));
+  await mira.occupant(`${hall}/mira`, "none", "110");
+}
+
+// The room that lasts is there after the restart, and Mira's, until she destroys it.
+async function lasting(mira) {
+  await mira.send(xml("presence", { to: `${hall}/mira` }, xml("x", muc)));
+  const here = await mira.occupant(`${hall}/mira`, "moderator", "110");
+  const x = here.getChild("x", `${muc}#user`);
+  assert.equal(x.getChild("item").attrs.affiliation, "owner");
+  assert.ok(!x.getChildren("status").some((s) => s.attrs.code === "201"), `made anew: ${here}`);
+  await mira.set(hall, xml("query", `${muc}#owner`, xml("destroy")));
+  await mira.occupant(`${hall}/mira`, "none");
+  const listed = await mira.get(service, xml("query", items));
+  assert.ok(!listed.getChildren("item").some((i) => i.attrs.jid === hall), `destroyed, and listed: ${listed}`);
 }
 
 async function before() {
@@ -208,6 +230,7 @@ async function before() {
   assert.deepEqual(heard, [[0, 1, 2, 3, 4].map((i) => `number ${i}`).concat("there you are"), ["into the tunnel", "out of it"]]);
 
   await rooms(mira, tobias);
+  kubectl(["get", "chatroom", "node-hall"]);
 
   const wrong = new Client("node-mira", "another word");
   await assert.rejects(within(wrong.xmpp.start(), "no answer to a wrong password"), { condition: "not-authorized" });
@@ -219,6 +242,7 @@ async function after() {
   assert.equal((await mira.roster())[to("node-tobias")], "both");
   const tobias = await new Client("node-tobias", "Tobias's word").login();
   await mira.presence(undefined, "node-tobias");
+  await lasting(mira);
 
   kubectl(["patch", "chatuser", "node-mira", "--type=merge", '--patch={"spec":{"locked":true}}']);
   await within(mira.closed, "a locked account's session stays");
