@@ -117,6 +117,21 @@ func TestTranslateGroup(t *testing.T) {
 		len(entry.Admins) != 1 || !entry.Selector.Matches(map[string]string{"team": "night"}) {
 		t.Errorf("entry %+v", entry)
 	}
+	g.Spec.DisplayName = new("Nachtschicht")
+	g.Spec.SharedRoster = &v1alpha1.SharedRoster{Mode: v1alpha1.SharedRosterOnlyGroup, VisibleTo: []string{"Tagschicht", "夜勤"}}
+	entry, _ = translateGroup(g, testDomain)
+	want := directory.SharedRoster{Mode: directory.SharedOnlyGroup, VisibleTo: []string{"Tagschicht", "夜勤"}}
+	if !reflect.DeepEqual(entry.SharedRoster, want) || entry.DisplayName != "Nachtschicht" {
+		t.Errorf("shared %+v as %q, want %+v", entry.SharedRoster, entry.DisplayName, want)
+	}
+	for api, core := range map[v1alpha1.SharedRosterMode]directory.SharedRosterMode{
+		v1alpha1.SharedRosterNobody: directory.SharedNobody, v1alpha1.SharedRosterOnlyGroup: directory.SharedOnlyGroup, v1alpha1.SharedRosterEverybody: directory.SharedEverybody,
+	} {
+		g.Spec.SharedRoster.Mode = api
+		if entry, _ := translateGroup(g, testDomain); entry.SharedRoster.Mode != core {
+			t.Errorf("mode %s became %s", api, entry.SharedRoster.Mode)
+		}
+	}
 }
 
 func sameJIDs(a, b []jid.JID) bool {

@@ -68,12 +68,13 @@ func (r *Rosters) get(_ context.Context, q *core.IQ) {
 		}
 		return
 	}
-	b := xmlstream.NewBuilder(nil).Open(stanza.NSRoster, "query")
+	items := u.items()
+	b := xmlstream.NewBuilder(make([]byte, 0, 128*(len(items)+1))).Open(stanza.NSRoster, "query")
 	if versioned {
 		b.Attr("ver", u.version())
 	}
-	for _, it := range u.items() {
-		appendItem(b, &it, false)
+	for i := range items {
+		appendItem(b, &items[i], false)
 	}
 	q.Result(b.Close().Bytes())
 }

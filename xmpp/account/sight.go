@@ -25,9 +25,6 @@ type sight struct {
 	digest [2]uint64 // of all this; zero when there is nothing
 }
 
-// nothing is the sight of those who have no account.
-var nothing = &sight{}
-
 // relation is what shared groups make of one contact.
 type relation struct {
 	subscription Subscription
@@ -144,7 +141,11 @@ func (s *sight) seenBy(who jid.JID) bool {
 
 // contacts lists the members of all circles that the user sees, each once, but for some.
 func (s *sight) contacts(skip func(jid.JID) bool) []jid.JID {
-	var out []jid.JID
+	n := 0
+	for _, c := range s.sees {
+		n += len(c.people)
+	}
+	out := make([]jid.JID, 0, n)
 	for _, c := range s.sees {
 		for i := range c.people {
 			if j := c.people[i].jid; j != s.own && !skip(j) {
@@ -343,7 +344,7 @@ func appendPair(list []jid.JID, was, is *circle) []jid.JID {
 // pairUp walks two lists of circles by name; nil stands for one that is not there.
 func pairUp(a, b []*circle, f func(was, is *circle)) {
 	for len(a) > 0 || len(b) > 0 {
-		order := 0
+		var order int
 		switch {
 		case len(b) == 0:
 			order = -1

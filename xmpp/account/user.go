@@ -56,14 +56,14 @@ func newUser(username, domain string) *user {
 		// Names come prepared, from addresses; what is not a name has no roster either.
 		bare = jid.JID{}
 	}
-	return &user{username: username, jid: bare, entries: make(map[jid.JID]*entry), sight: nothing}
+	return &user{username: username, jid: bare, entries: make(map[jid.JID]*entry), sight: &sight{}}
 }
 
 // forget drops all contacts, as if they had never been loaded.
 func (u *user) forget() {
 	u.entries, u.source, u.loaded = make(map[jid.JID]*entry), nil, false
 	u.listed, u.waiting, u.digest, u.changes = 0, 0, [2]uint64{}, nil
-	u.sight, u.sharedDigest, u.owed = nothing, [2]uint64{}, nil
+	u.sight, u.sharedDigest, u.owed = &sight{}, [2]uint64{}, nil
 }
 
 // later has something done right after this user's lock is given back, in order.
@@ -202,13 +202,14 @@ func (u *user) version() string { return versionOf(u.digest) }
 
 // items lists what clients see, by address.
 func (u *user) items() []Item {
-	out := make([]Item, 0, len(u.entries))
+	shared := u.sight.contacts(u.lists)
+	out := make([]Item, 0, len(u.entries)+len(shared))
 	for contact := range u.entries {
 		if it := u.item(contact); !it.Hidden {
 			out = append(out, it)
 		}
 	}
-	for _, contact := range u.sight.contacts(u.lists) {
+	for _, contact := range shared {
 		out = append(out, u.item(contact))
 	}
 	slices.SortFunc(out, func(a, b Item) int { return a.JID.Compare(b.JID) })
