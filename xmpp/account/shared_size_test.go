@@ -48,22 +48,32 @@ func TestSharedSize(t *testing.T) {
 	users := w.populate(4000)
 	w.group("Help Desk", "Everybody", users[:1000]...)
 	w.at("u3999/1").s.Closed() // what everybody has in common is there
-	const online = 100
+	const online = 50
 	heap := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	before := heap()
-	clients := make([]*client, online)
-	for i := range clients {
-		clients[i] = w.at(users[2000+i] + "/1")
+	come := func(users []string) (clients []*client, each int64) {
+		before := heap()
+		for _, name := range users {
+			clients = append(clients, w.at(name+"/1"))
+		}
+		return clients, (int64(heap()) - int64(before)) / int64(len(users))
 	}
-	// Without a group, the same costs 2 KiB in this test.
-	if each := (int64(heap()) - int64(before)) / online; each > 8<<10 {
-		t.Errorf("a user who sees 1000 contacts costs %d bytes", each)
+	clients, each := come(users[2000 : 2000+online])
+	w.group("Help Desk", "Nobody", users[:1000]...)
+	for _, c := range clients {
+		c.s.Closed()
 	}
+	_, without := come(users[3000 : 3000+online])
+	t.Logf("a user who is there costs %d bytes with a group of 1000, and %d without", each, without)
+	if each > without+2<<10 {
+		t.Errorf("a user who sees 1000 contacts costs %d bytes, and %d one who sees none", each, without)
+	}
+	w.group("Help Desk", "Everybody", users[:1000]...)
+	clients, _ = come(users[2000 : 2000+online])
 	began := time.Now()
 	w.group("Help Desk", "Everybody", users[1:1001]...)
 	for _, c := range clients {
@@ -139,7 +149,7 @@ func BenchmarkSharedChange(b *testing.B) {
 	users := w.populate(10_000)
 	w.group("Help Desk", "Everybody", users[:1000]...)
 	told := make(chan struct{}, 1<<20)
-	const online = 1000
+	const online = 500
 	for i := range online {
 		c := w.at(users[5000+i] + "/1")
 		c.mu.Lock()
