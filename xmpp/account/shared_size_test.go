@@ -45,10 +45,10 @@ func TestSharedStart(t *testing.T) {
 // TestSharedSize: what a group of many costs a user who is online is no list of its own.
 func TestSharedSize(t *testing.T) {
 	w := newWorld(t)
-	users := w.populate(4000)
-	w.group("Help Desk", "Everybody", users[:1000]...)
-	w.at("u3999/1").s.Closed() // what everybody has in common is there
-	const online = 50
+	users := w.populate(1000)
+	w.group("Help Desk", "Everybody", users[:500]...)
+	w.at("u999/1").s.Closed() // what everybody has in common is there
+	const online = 30
 	heap := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats
@@ -62,22 +62,22 @@ func TestSharedSize(t *testing.T) {
 		}
 		return clients, (int64(heap()) - int64(before)) / int64(len(users))
 	}
-	clients, each := come(users[2000 : 2000+online])
-	w.group("Help Desk", "Nobody", users[:1000]...)
+	clients, each := come(users[600 : 600+online])
+	w.group("Help Desk", "Nobody", users[:500]...)
 	for _, c := range clients {
 		c.s.Closed()
 	}
-	_, without := come(users[3000 : 3000+online])
-	t.Logf("a user who is there costs %d bytes with a group of 1000, and %d without", each, without)
-	if each > without+2<<10 {
-		t.Errorf("a user who sees 1000 contacts costs %d bytes, and %d one who sees none", each, without)
+	_, without := come(users[700 : 700+online])
+	t.Logf("a user who is there costs %d bytes with a group of 500, and %d without", each, without)
+	if each > without+8<<10 {
+		t.Errorf("a user who sees 500 contacts costs %d bytes, and %d one who sees none", each, without)
 	}
-	w.group("Help Desk", "Everybody", users[:1000]...)
-	clients, _ = come(users[2000 : 2000+online])
+	w.group("Help Desk", "Everybody", users[:500]...)
+	clients, _ = come(users[600 : 600+online])
 	began := time.Now()
-	w.group("Help Desk", "Everybody", users[1:1001]...)
+	w.group("Help Desk", "Everybody", users[1:501]...)
 	for _, c := range clients {
-		c.awaits("push u0 remove", "push u1000 to")
+		c.awaits("push u0 remove", "push u500 to")
 	}
 	t.Logf("one member for another, told to %d users: %v", online, time.Since(began))
 }
@@ -149,7 +149,7 @@ func BenchmarkSharedChange(b *testing.B) {
 	users := w.populate(10_000)
 	w.group("Help Desk", "Everybody", users[:1000]...)
 	told := make(chan struct{}, 1<<20)
-	const online = 500
+	const online = 300
 	for i := range online {
 		c := w.at(users[5000+i] + "/1")
 		c.mu.Lock()
