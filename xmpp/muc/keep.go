@@ -193,10 +193,13 @@ func archived(o *room.Archive) *archive.Message {
 // store stores what is held in one room, until nothing is.
 func (s *Service) store(e *entry) {
 	defer s.flights.end()
-	most := maxBatch
+	most, refused := maxBatch, 0
 	for {
 		owner, batch := e.batch(most)
 		if len(batch) == 0 {
+			if refused > 1 {
+				s.log.Error("events of a room were refused because they could not be stored", "room", e.addr.String(), "events", refused)
+			}
 			return
 		}
 		err := s.write(e, owner, batch)
@@ -209,6 +212,12 @@ func (s *Service) store(e *entry) {
 			// One of them may be to blame. Alone, those that can be stored are.
 			most = 1
 			continue
+		}
+		if err != nil {
+			if refused == 0 { // the others most likely for the same reason
+				s.log.Error("what happened in a room could not be stored, and is refused", "room", e.addr.String(), "error", err.Error())
+			}
+			refused += len(batch)
 		}
 		s.release(e, batch, err)
 	}
@@ -266,9 +275,6 @@ func (s *Service) write(e *entry, owner int64, batch []*held) error {
 
 // release lets go what was held behind a batch, or says why it could not be stored.
 func (s *Service) release(e *entry, batch []*held, failed error) {
-	if failed != nil {
-		s.log.Error("what happened in a room could not be stored, and is refused", "room", e.addr.String(), "events", len(batch), "error", failed.Error())
-	}
 	s.route(e, s.released(e, batch, failed))
 	for _, h := range batch {
 		if h.session != nil {

@@ -48,7 +48,7 @@ func Statements() []string {
 	list := []string{
 		archivePut, archiveGet, archiveRecent, archiveEnd, archiveFind, archiveBury, archivePrune, archiveNumber,
 		droppedPut, droppedList, droppedDelete,
-		roomGet, roomNew, roomUID, roomOwner, roomThere, roomOwners, roomSubject, roomApplied, roomVCard, roomDelete,
+		roomGet, roomNew, roomUID, roomOwner, roomThere, roomOlder, roomSubject, roomApplied, roomVCard, roomDelete,
 		nickList, nickPut, nickDelete, nickPurge,
 	}
 	word := "a"

@@ -19,7 +19,7 @@ const (
 	roomUID     = `UPDATE room SET uid = $2 WHERE name = $1`
 	roomOwner   = `SELECT owner, uid FROM room WHERE name = $1`
 	roomThere   = `SELECT name FROM room WHERE owner = $1`
-	roomOwners  = `SELECT owner FROM room`
+	roomOlder   = `SELECT owner FROM room WHERE EXISTS (SELECT id FROM archive WHERE archive.owner = room.owner AND archive.id <= $1)`
 	roomSubject = `UPDATE room SET subject = $2, subject_text = $3, subject_from = $4, subject_time = $5 WHERE owner = $1`
 	roomApplied = `UPDATE room SET declared_subject = $2 WHERE owner = $1`
 	roomVCard   = `UPDATE room SET vcard = $2 WHERE owner = $1`
@@ -210,7 +210,7 @@ func (s *Store) PruneRooms(ctx context.Context, upTo int64) (int64, error) {
 	if err != nil || upTo <= 0 {
 		return total, err
 	}
-	owners, err := s.numbers(ctx, roomOwners)
+	owners, err := s.numbers(ctx, roomOlder, upTo)
 	for _, owner := range owners {
 		n, err := s.pruneArchive(ctx, owner, upTo)
 		if total += n; err != nil {
