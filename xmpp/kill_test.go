@@ -254,9 +254,9 @@ func (k *killing) round(number int, last bool) {
 
 func (k *killing) await(what string, ok func() (bool, string)) {
 	k.t.Helper()
-	late := time.AfterFunc(30*time.Second, func() { k.mu.Lock(); k.changed.Broadcast(); k.mu.Unlock() })
+	late := time.AfterFunc(killPatience+time.Second, func() { k.mu.Lock(); k.changed.Broadcast(); k.mu.Unlock() })
 	defer late.Stop()
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(killPatience)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
@@ -319,6 +319,10 @@ type killSender struct {
 	c       *wireClient
 }
 
+// killPatience bounds the waiting for what has to arrive. It is long because the machine may be busy; nothing takes it when all is well.
+const killPatience = 2 * time.Minute
+
+// killWindow bounds what a sender leaves unacknowledged.
 const killWindow = 60
 
 // live sends until the process is over; in its last life, only what has to be sent again.

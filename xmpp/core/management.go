@@ -266,7 +266,7 @@ func (s *Session) FlushingOn(c Conn, b []byte) []byte {
 		b = append(b, requestElement...)
 	}
 	s.mu.Unlock()
-	s.sb.traces.leave(left)
+	s.sb.traces.leave(left, s.sb.now())
 	return b
 }
 

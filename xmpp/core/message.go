@@ -30,7 +30,7 @@ func (sb *Switchboard) messageFromClient(s *Session, m *stanza.Stanza) {
 		return
 	}
 	// 3. What a former process has stored already, though the client never heard of it.
-	if sb.echoes(m) {
+	if sb.echoes(s, m) {
 		return
 	}
 	// 4. Nothing is taken that could not be kept.

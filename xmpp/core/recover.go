@@ -8,9 +8,12 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
 
-// formerSpan is how long before its last message a former process stored what its clients may send again, and how long after the start they may come
-// back for it.
-const formerSpan = 15 * time.Minute
+const (
+	// echoSpan is how long before its last message a former process got those that clients send again: they had no acknowledgement.
+	echoSpan = 2 * time.Minute
+	// formerSpan is how long after the start clients may come back.
+	formerSpan = 15 * time.Minute
+)
 
 // Recover takes over what a former process has left in the journal: messages that it had accepted and not delivered wait for their accounts from now on.
 // It is called before the first Bind.
@@ -23,7 +26,7 @@ func (sb *Switchboard) Recover(ctx context.Context) error {
 		until: sb.now().Add(formerSpan), stored: make(map[uint64]struct{}), arrived: make(map[uint64]struct{}),
 		sessions: make(map[resumptionID]*formerSession),
 	}
-	err := j.Recover(ctx, formerSpan, func(username string, session []byte) {
+	err := j.Recover(ctx, echoSpan, func(username string, session []byte) {
 		if len(session) == len(resumptionID{}) {
 			f.session(resumptionID(session), hashOf(username)).noted = true
 		}
@@ -34,14 +37,14 @@ func (sb *Switchboard) Recover(ctx context.Context) error {
 		return err
 	}
 	sb.traces.file = j.Traces()
-	sb.traces.read(func(r trace) {
+	for _, r := range sb.traces.read(echoSpan) {
 		if r.session == (resumptionID{}) {
 			f.arrived[r.sum] = struct{}{}
-			return
+			continue
 		}
 		s := f.session(r.session, r.user)
 		s.traces = append(s.traces, r)
-	})
+	}
 	if len(f.stored) > 0 || len(f.arrived) > 0 || len(f.sessions) > 0 {
 		sb.former.Store(f)
 	}
@@ -98,15 +101,20 @@ func (f *former) find(username string, id resumptionID) *formerSession {
 	return nil
 }
 
-// received notes which messages a client has got in a session.
-func (f *former) received(s *formerSession, handled uint32) {
+// received notes which messages a client has got in a session. It gives traces of those that are new, for a process that may come after this one.
+func (f *former) received(s *formerSession, handled uint32) (left []trace) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range s.traces {
-		if int32(handled-uint32(r.place)) >= 0 { //nolint:gosec // both are counted modulo 2^32
+		if int32(handled-uint32(r.place)) < 0 { //nolint:gosec // both are counted modulo 2^32
+			continue
+		}
+		if _, there := f.arrived[r.sum]; !there {
 			f.arrived[r.sum] = struct{}{}
+			left = append(left, trace{user: r.user, sum: r.sum})
 		}
 	}
+	return left
 }
 
 // has reports whether the recipient has a message.
@@ -120,13 +128,16 @@ func (f *former) has(sum uint64) bool {
 	return ok
 }
 
-// echoes reports whether a message that a client sends was stored or delivered by a former process already. Whatever is different is another message.
-func (sb *Switchboard) echoes(m *stanza.Stanza) bool {
+// echoes reports whether a message was stored or delivered by a former process already. Whatever is different is another message, and so is what a client
+// sends that counts nothing.
+func (sb *Switchboard) echoes(s *Session, m *stanza.Stanza) bool {
 	f := sb.formerProcess()
-	if f == nil || sb.locate(m.To) != atAccount {
+	if f == nil || s.sm.Load() == nil || sb.locate(m.To) != atAccount {
 		return false
 	}
-	n := sum(m, nil)
+	room := sb.takeBuffer()
+	n := sum(m, *room)
+	sb.giveBuffer(room)
 	_, stored := f.stored[n]
 	return n != 0 && stored || f.has(n)
 }

@@ -95,7 +95,7 @@ func (sb *Switchboard) Resume(conn Conn, username string, request xmlstream.Elem
 		if session == nil {
 			return nil, failedElement(stanza.ConditionItemNotFound, nil), nil
 		}
-		f.received(session, h)
+		sb.traces.leave(f.received(session, h), sb.now())
 		p = past{username: username}
 	}
 	if s == nil {

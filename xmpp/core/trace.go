@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
@@ -26,15 +28,16 @@ type traces struct {
 }
 
 const (
-	traceSize  = 56
+	traceSize  = 64
 	traceCount = 1 << 16
 )
 
 // trace is one record.
 type trace struct {
-	session    resumptionID // none for a client that acknowledges nothing, which has the message
+	session    resumptionID // none when the client has the message
 	user       uint64       // hash of the username
 	place, sum uint64
+	at         int64  // Unix milliseconds
 	number     uint64 // of the record; 0 is none
 }
 
@@ -43,7 +46,7 @@ var traceTable = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // 
 func (r *trace) append(b []byte) []byte {
 	start := len(b)
 	b = append(b, r.session[:]...)
-	for _, n := range []uint64{r.user, r.place, r.sum, r.number} {
+	for _, n := range []uint64{r.user, r.place, r.sum, uint64(r.at), r.number} { //nolint:gosec // bits
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], traceTable))
@@ -53,28 +56,30 @@ func (r *trace) append(b []byte) []byte {
 // parse reads a record; false when there is none, or not a whole one.
 func (r *trace) parse(b []byte) bool {
 	n := copy(r.session[:], b)
-	for _, into := range []*uint64{&r.user, &r.place, &r.sum, &r.number} {
+	at := uint64(0)
+	for _, into := range []*uint64{&r.user, &r.place, &r.sum, &at, &r.number} {
 		*into = binary.BigEndian.Uint64(b[n:])
 		n += 8
 	}
+	r.at = int64(at) //nolint:gosec // bits
 	return r.number != 0 && binary.BigEndian.Uint32(b[n:]) == crc32.Checksum(b[:n], traceTable)
 }
 
-// read gives all records that there are, and goes on after the last.
-func (t *traces) read(each func(trace)) {
+// read gives the records of so long before the last one, and goes on after that.
+func (t *traces) read(span time.Duration) (list []trace) {
 	t.next.Store(1)
 	if t.file == nil {
-		return
+		return nil
 	}
 	buf := make([]byte, traceSize*1024)
-	last := uint64(0)
+	last, latest := uint64(0), int64(0)
 	for at := int64(0); at < traceSize*traceCount; {
 		n, err := t.file.ReadAt(buf, at)
 		for b := buf[:n]; len(b) >= traceSize; b = b[traceSize:] {
 			var r trace
 			if r.parse(b) {
-				last = max(last, r.number)
-				each(r)
+				last, latest = max(last, r.number), max(latest, r.at)
+				list = append(list, r)
 			}
 		}
 		if at += int64(n); err != nil {
@@ -82,10 +87,11 @@ func (t *traces) read(each func(trace)) {
 		}
 	}
 	t.next.Store(last + 1)
+	return slices.DeleteFunc(list, func(r trace) bool { return r.at < latest-span.Milliseconds() })
 }
 
 // leave writes records for what a session is about to be sent. That it fails costs no more than that a message may come twice.
-func (t *traces) leave(list []trace) {
+func (t *traces) leave(list []trace, now time.Time) {
 	if len(list) == 0 {
 		return
 	}
@@ -94,7 +100,7 @@ func (t *traces) leave(list []trace) {
 	b := room[:0]
 	at := number % traceCount
 	for i := range list {
-		list[i].number = number + uint64(i) //nolint:gosec // an index
+		list[i].number, list[i].at = number+uint64(i), now.UnixMilli() //nolint:gosec // an index
 		if place := list[i].number % traceCount; place == 0 && len(b) > 0 {
 			_, _ = t.file.WriteAt(b, int64(at)*traceSize) //nolint:gosec // below traceCount
 			b, at = b[:0], 0
@@ -155,7 +161,7 @@ func (s *Session) FlushedOn(c Conn) {
 		s.unwritten = nil
 	}
 	s.mu.Unlock()
-	s.sb.traces.leave(list)
+	s.sb.traces.leave(list, s.sb.now())
 }
 
 // hashOf is the same in every process.
