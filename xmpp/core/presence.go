@@ -61,7 +61,7 @@ func (sb *Switchboard) presenceToHost(s *Session, h Hosts, p *stanza.Stanza) {
 	h.Receive(s, p)
 	if !h.Holds(note.From, note.To) {
 		note.Type = stanza.PresenceUnavailable
-		sb.presences.Directed(s, &note)
+		_ = sb.presences.Directed(s, &note) // taking a note back is never refused
 		return
 	}
 	if s.ended.Load() {
