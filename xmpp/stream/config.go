@@ -94,11 +94,15 @@ type Resumer interface {
 	Resume(c *Conn, username string, request xmlstream.Element) (s Session, reply []byte, failure *stanza.StreamError)
 }
 
-// Flusher is a Session that may add to what is about to be written, and hears when it is.
+// Flusher is a Session that may add to what is about to be written.
 type Flusher interface {
 	// Flushing is called on the writing goroutine before each write but the last, and appends to b.
 	Flushing(b []byte) []byte
-	// Flushed is called after each write that succeeded.
+}
+
+// Written is a Flusher that hears of what was written, too.
+type Written interface {
+	// Flushed is called on the writing goroutine after each write that succeeded, but the last.
 	Flushed()
 }
 

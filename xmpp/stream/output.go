@@ -232,8 +232,8 @@ func (c *Conn) write() {
 		c.mu.Lock()
 		c.taken = upTo
 		c.mu.Unlock()
-		if more != nil {
-			more.Flushed()
+		if w, ok := more.(Written); ok {
+			w.Flushed()
 		}
 	}
 }
