@@ -94,7 +94,7 @@ func readProxyV2(r io.Reader) (netip.AddrPort, error) {
 	if _, err := io.ReadFull(r, rest); err != nil {
 		return netip.AddrPort{}, err
 	}
-	ip := 0
+	var ip int
 	switch {
 	case command == 0:
 		return netip.AddrPort{}, nil // LOCAL, whatever else it says
@@ -158,7 +158,7 @@ func (n *negotiation) proxy() error {
 	n.mute = true
 	from, err := readProxyHeader(c.raw)
 	if err != nil {
-		if err != io.EOF { // a balancer that looks whether the port is open is no fault
+		if !errors.Is(err, io.EOF) { // a balancer that looks whether the port is open is no fault
 			n.cfg.Meter.Refuse(meter.ProxyHeader)
 			if c.ln.seldom() {
 				n.cfg.Log.Warn("a connection from a trusted proxy did not begin with a PROXY header; switch the PROXY protocol on in the proxy, or "+
