@@ -51,6 +51,10 @@ type flushPanics struct {
 	armed *atomic.Bool
 }
 
+var _ Flusher = flushPanics{}
+
+func (f flushPanics) Flushed() {}
+
 func (f flushPanics) Flushing(b []byte) []byte {
 	if f.armed.Load() {
 		panic("a secret of the client")

@@ -36,7 +36,10 @@ func (r *resuming) Resume(c *Conn, name string, request xmlstream.Element) (Sess
 // flushing is a session that ends all that is written with an element of its own.
 type flushing struct{ session }
 
+var _ Flusher = (*flushing)(nil)
+
 func (f *flushing) Flushing(b []byte) []byte { return append(b, "<flushed/>"...) }
+func (f *flushing) Flushed()                 {}
 
 // XEP-0198 §2, §3, §5: what may come in place of binding a resource.
 func TestResume(t *testing.T) {
