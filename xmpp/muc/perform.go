@@ -1,6 +1,8 @@
 package muc
 
 import (
+	"runtime"
+
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/muc/room"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
@@ -31,6 +33,18 @@ func (s *Service) route(e *entry, stanzas [][]byte) {
 	}
 }
 
+// longTurn is how many deliveries a room makes before others get theirs: a few milliseconds of work.
+const longTurn = 2000
+
+// yield lets everybody else have a turn when a room has made many deliveries. The room stays locked meanwhile: whoever wants to say something in the
+// same room waits for the lock then, and not in front of those who have to do with other rooms.
+func (e *entry) yield(deliveries int) {
+	if e.turn += deliveries; e.turn >= longTurn {
+		e.turn = 0
+		runtime.Gosched()
+	}
+}
+
 // locked is with under the room's lock. later are whole stanzas that are to be routed without it.
 func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOver bool) (later [][]byte, ok bool) {
 	e.mu.Lock()
@@ -49,6 +63,7 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 			later = s.send(o, later)
 		case *room.Broadcast:
 			s.sb.Fanout(o.Head, o.Tail, o.To)
+			e.yield(len(o.To))
 		case *room.Wish:
 			outputs = s.grant(e, o, outputs)
 		case *room.Ended:

@@ -74,6 +74,7 @@ type entry struct {
 	proposing bool            // somebody does, or is about to
 	gone      bool            // not in the table any more
 	keeping   keeping
+	turn      int // deliveries since others had theirs
 }
 
 var _ core.Hosts = (*Service)(nil)
