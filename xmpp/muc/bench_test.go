@@ -26,7 +26,9 @@ type counter struct {
 	ready chan struct{}
 }
 
-func (c *counter) SendParts(head, to, tail []byte, _ int) bool { return c.Send(slices.Concat(head, to, tail)) }
+func (c *counter) SendParts(head, to, tail []byte, _ int) bool {
+	return c.Send(slices.Concat(head, to, tail))
+}
 
 func (c *counter) Send(b []byte) bool {
 	if strings.HasPrefix(string(b[:8]), "<message") {

@@ -205,7 +205,9 @@ type client struct {
 	got []string
 }
 
-func (c *client) SendParts(head, to, tail []byte, _ int) bool { return c.Send(slices.Concat(head, to, tail)) }
+func (c *client) SendParts(head, to, tail []byte, _ int) bool {
+	return c.Send(slices.Concat(head, to, tail))
+}
 
 func (c *client) Send(b []byte) bool {
 	c.mu.Lock()
