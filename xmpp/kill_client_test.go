@@ -19,8 +19,7 @@ type wireClient struct {
 	conn *tls.Conn
 	in   *xml.Decoder
 
-	mu  sync.Mutex // of writing
-	out []byte
+	mu sync.Mutex // of writing
 }
 
 // element is whatever the server sends as a child of the stream.

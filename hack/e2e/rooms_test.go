@@ -137,7 +137,7 @@ spec:
 	})
 
 	It("turns a client's lasting room into a ChatRoom, which is there after a restart", func() {
-		ines, tobias := s.login("ines", "ines's word"), s.login("tobias", "tobias's word")
+		ines := s.login("ines", "ines's word")
 		Expect(ines.enter(den, "ines").has("201")).To(BeTrue(), "XEP-0045 §10.1.1")
 		Expect(ines.configure(den, "muc#roomconfig_persistentroom=1", "muc#roomconfig_roomname=The Den",
 			"muc#roomconfig_passwordprotectedroom=1", "muc#roomconfig_roomsecret=sesame").Type).To(Equal("result"))
@@ -146,7 +146,8 @@ spec:
 		Expect(banned.Type).To(Equal("result"))
 
 		s.restart()
-		tobias, ines = s.login("tobias", "tobias's word"), s.login("ines", "ines's word")
+		tobias := s.login("tobias", "tobias's word")
+		ines = s.login("ines", "ines's word")
 		Expect(tobias.enter(den, "toby").condition()).To(Equal("not-authorized"), "it asks for the password")
 		tobias.raw(`<presence to="` + den + `/toby"><x xmlns="http://jabber.org/protocol/muc"><password>sesame</password></x></presence>`)
 		tobias.next("own presence", func(in incoming) bool { return in.XMLName.Local == "presence" && in.has("110") })

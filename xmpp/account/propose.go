@@ -68,7 +68,7 @@ func (r *Rosters) logStore(u *user, err error) {
 	r.log.Error("the roster could not be read or written", "user", u.username, "error", err.Error())
 }
 
-// ErrFull: a store has no room for what it was to write. It can be tried again.
+// ErrFull says that a store has no room for what it was to write. It can be tried again.
 var ErrFull = errors.New("there is no space left")
 
 // noRoom is what a client hears when its change cannot be stored because the store has no room.
