@@ -392,6 +392,17 @@ func TestTracesAfterACrash(t *testing.T) {
 		t.Error("the session takes nothing")
 	}
 	want(t, "given back", bodies(t, again.take()), []string{"14"})
+
+	// Killed once more: what he has got is still known, though he does not say it again.
+	third := noted(t, &notebook{file: n.file}, "juliet", "romeo")
+	last := third.enable(third.online("romeo", "street", "0"))
+	sender = third.enable(third.online("juliet", "door", "0"))
+	sender.send(message("m5", "5"))
+	sender.send(message("m15", "15"))
+	want(t, "arrives", bodies(t, last.take()), []string{"15"})
+	// A client that counts nothing sends nothing again: this is another message.
+	third.online("juliet", "roof", "0").send(message("m5", "5"))
+	want(t, "arrives", bodies(t, last.take()), []string{"5"})
 }
 
 // What was stored when the process was killed is not taken once more from a sender that had not heard so.
