@@ -14,12 +14,11 @@ import (
 	"time"
 )
 
-// link of a client that is killed with its server: it may break at any byte, and says so.
+// wireClient is the connection of a client whose server is killed: it may break at any byte, and every method says so.
 type wireClient struct {
 	conn *tls.Conn
 	in   *xml.Decoder
-
-	mu sync.Mutex // of writing
+	mu   sync.Mutex // of writing
 }
 
 // element is whatever the server sends as a child of the stream.
