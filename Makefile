@@ -51,7 +51,7 @@ ASSETS := $(abspath $(BIN)/k8s)
 endif
 
 # Modules of this repository.
-MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench
+MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops
 # Where the race detector pays: everything with goroutines of its own.
 RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
@@ -163,6 +163,10 @@ bench: $(BIN)/run controlplane build ## The program against the machine's limit,
 .PHONY: test-bench
 test-bench: ## Tests of the benchmark itself; with Prosody and ejabberd where they are installed
 	@cd hack/bench && $(GO) test ./...
+
+.PHONY: test-gitops
+test-gitops: controlplane ## What owners of rooms change against the engines of Flux and Argo CD
+	@cd hack/gitops && KUBEBUILDER_ASSETS=$(ASSETS) $(GO) test ./...
 
 .PHONY: microbench
 microbench: ## Go benchmarks of the core's parts (BENCH=pattern)
