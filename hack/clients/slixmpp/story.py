@@ -76,6 +76,13 @@ class Client(slixmpp.ClientXMPP):
     def hear(self, text):
         return self.next(f"message {text!r}", lambda s: s.name == "message" and s["body"] == text)
 
+    async def counted(self, body):
+        """Wait until the library counts a message: one that is still in its other queue when the connection breaks, it drops."""
+        unacked = self.plugin["xep_0198"].unacked_queue
+        async with asyncio.timeout(LIMIT):
+            while not any(s.name == "message" and s["body"] == body for _, s in unacked):
+                await asyncio.sleep(0)
+
     def occupant(self, nick, role, code=None):
         return self.next(f"presence of {nick} as {role} with {code}", lambda s: s.name == "presence" and s["from"].resource == nick
                          and s["muc"]["role"] == role and (code is None or code in s["muc"]["status_codes"]))
@@ -209,6 +216,7 @@ async def before():
     for client, bodies in heard.items():
         client.add_event_handler("message", lambda m, bodies=bodies: bodies.append(m["body"]))
     mira.send_message(mto=tobias.boundjid, mbody="into the tunnel", mtype="chat")
+    await mira.counted("into the tunnel")
     mira.transport.abort()
     for number in range(5):
         tobias.send_message(mto=mira.boundjid, mbody=f"number {number}", mtype="chat")
