@@ -190,3 +190,21 @@ func TestXEP0045Section10_1WhoMayCreate(t *testing.T) {
 	second.enter("$heath/secondwitch")
 	second.sees("presence $heath/secondwitch owner moderator jid=~wiccarocks/laptop 110 201", "message $heath groupchat subject=")
 }
+
+// XEP-0307: a name for a room that is nobody else's, for those who may create rooms.
+func TestXEP0307UniqueRoomNames(t *testing.T) {
+	p := newParlour(t, "crone1")
+	first := p.guest("crone1/desktop")
+	name := func() string {
+		return first.ask("<iq type='get' to='$'><unique xmlns='http://jabber.org/protocol/muc#unique'/></iq>").child("unique").Text
+	}
+	one, other := name(), name()
+	if len(one) < 20 || one == other {
+		t.Errorf("the names are %q and %q", one, other)
+	}
+	if got := first.disco("$", discoInfo).all("feature", "var"); !slices.Contains(got, "http://jabber.org/protocol/muc#unique") {
+		t.Errorf("features %q", got)
+	}
+	p.property(directory.KeyRoomCreation, directory.RoomCreationNobody)
+	first.asks("<iq type='get' to='$'><unique xmlns='http://jabber.org/protocol/muc#unique'/></iq>", "cancel not-allowed")
+}

@@ -2,6 +2,7 @@ package muc
 
 import (
 	"cmp"
+	"crypto/rand"
 	"slices"
 	"strings"
 
@@ -13,8 +14,9 @@ import (
 )
 
 const (
-	nsMUC       = "http://jabber.org/protocol/muc" // XEP-0045
-	nsOccupants = "urn:xmpp:occupant-id:0"         // XEP-0421
+	nsMUC       = "http://jabber.org/protocol/muc"        // XEP-0045
+	nsUnique    = "http://jabber.org/protocol/muc#unique" // XEP-0307
+	nsOccupants = "urn:xmpp:occupant-id:0"                // XEP-0421
 )
 
 // maxItems bounds the rooms of one answer.
@@ -53,6 +55,13 @@ func (s *Service) toService(st *stanza.Stanza) {
 			return
 		}
 		s.sb.Route(stanza.Result(st, payload))
+	case request.Is(nsUnique, "unique"):
+		if bad := s.mayCreate(st.From); bad != nil {
+			s.refuse(st, bad)
+			return
+		}
+		// A name of so much chance is nobody's, now or later.
+		s.sb.Route(stanza.Result(st, xmlstream.NewBuilder(nil).Open(nsUnique, "unique").Text(strings.ToLower(rand.Text())).Close().Bytes()))
 	case request.Is(stanza.NSDiscoInfo, "query"), request.Is(stanza.NSDiscoItems, "query"):
 		s.refuse(st, stanza.NewError(stanza.ConditionItemNotFound, ""))
 	default:
@@ -63,7 +72,7 @@ func (s *Service) toService(st *stanza.Stanza) {
 func (s *Service) info(domain string) []byte {
 	b := xmlstream.NewBuilder(nil).Open(stanza.NSDiscoInfo, "query")
 	b.Open(stanza.NSDiscoInfo, "identity").Attr("category", "conference").Attr("type", "text").Attr("name", (*s.hosts.Load())[domain].Name).Close()
-	for _, v := range []string{stanza.NSDiscoInfo, stanza.NSDiscoItems, nsMUC, stanza.NSRSM, stanza.NSPing, nsOccupants} {
+	for _, v := range []string{stanza.NSDiscoInfo, stanza.NSDiscoItems, nsMUC, stanza.NSRSM, stanza.NSPing, nsOccupants, nsUnique} {
 		b.Open(stanza.NSDiscoInfo, "feature").Attr("var", v).Close()
 	}
 	return b.Close().Bytes()

@@ -251,16 +251,24 @@ func closing() *stanza.Error {
 	return stanza.NewError(stanza.ConditionServiceUnavailable, "The server is shutting down.")
 }
 
+// mayCreate says why somebody may not create any room.
+func (s *Service) mayCreate(who jid.JID) *stanza.Error {
+	switch s.dir.String(directory.KeyRoomCreation) {
+	case directory.RoomCreationAdmins:
+		if !s.admin(who) {
+			return stanza.NewError(stanza.ConditionNotAllowed, "Only administrators may create rooms.")
+		}
+	case directory.RoomCreationNobody:
+		return stanza.NewError(stanza.ConditionNotAllowed, "Rooms are not created from here. Ask whoever runs this server for one.")
+	}
+	return nil
+}
+
 // create makes a temporary room for a client, or says why not.
 func (s *Service) create(addr, from jid.JID) (*entry, *stanza.Error) {
 	maker := from.Bare()
-	switch s.dir.String(directory.KeyRoomCreation) {
-	case directory.RoomCreationAdmins:
-		if !s.admin(from) {
-			return nil, stanza.NewError(stanza.ConditionNotAllowed, "Only administrators may create rooms.")
-		}
-	case directory.RoomCreationNobody:
-		return nil, stanza.NewError(stanza.ConditionNotAllowed, "Rooms are not created from here. Ask whoever runs this server for one.")
+	if bad := s.mayCreate(from); bad != nil {
+		return nil, bad
 	}
 	quota := s.dir.Int(directory.KeyRoomsOfUser)
 	s.mu.Lock()
