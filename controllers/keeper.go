@@ -379,7 +379,8 @@ func (k *keeper) purge(ctx context.Context, id identity) error {
 	if id.Kind == directory.KindUser {
 		err = k.store.PurgeAccount(ctx, id.Name)
 	} else {
-		err = k.store.PurgeRoom(ctx, id.Name)
+		successor, _ := k.directory.Holder(id.Kind, id.Name)
+		err = k.store.PurgeRoom(ctx, id.Name, successor.UID)
 	}
 	if err != nil {
 		return fmt.Errorf("purging the data of %s %q: %w", id.Kind, id.Name, err)

@@ -150,13 +150,13 @@ var _ = Describe("A proposal about a room", func() {
 		refusal := &directory.InvalidError{Field: "permission", Message: "not any more"}
 		tries := 0
 		err := op.provision.UpdateRoom(ctx, owner, "lobby@conference", directory.RoomUpdate{Moderated: new(true),
-			Permit: func(now []directory.Affiliation, _ []directory.GroupAffiliation) error {
+			Permit: func(now directory.RoomState) error {
 				if tries++; tries == 1 {
 					// Somebody takes the ownership away between the look and the change.
 					patch(ctx, room(ctx, "lobby"), `{"spec":{"affiliations":[]}}`)
 					return nil
 				}
-				Expect(now).To(BeEmpty())
+				Expect(now.Affiliations).To(BeEmpty())
 				return refusal
 			}})
 		Expect(err).To(MatchError(refusal))
@@ -188,6 +188,22 @@ var _ = Describe("A proposal about a room", func() {
 		patch(ctx, &secret, `{"data":{"password":"b3Blbg=="}}`)
 		Eventually(told).Should(Receive(BeTrue()))
 		Expect(password()).To(Equal("open"))
+	})
+
+	It("keeps what is kept for good from whoever makes a room of that name", func(ctx SpecContext) {
+		r := &v1alpha1.ChatRoom{ObjectMeta: metav1.ObjectMeta{Namespace: op.namespace, Name: "vault"},
+			Spec: v1alpha1.ChatRoomSpec{DeletionPolicy: new(v1alpha1.DeletionPolicyRetain)}}
+		create(ctx, r)
+		row := func() string {
+			id, _, err := op.store.GetIdentity(ctx, directory.KindRoom.String(), "vault@conference")
+			Expect(err).NotTo(HaveOccurred())
+			return id.DeletionPolicy + " " + string(id.State)
+		}
+		Eventually(row).Should(Equal("Retain active"))
+		Expect(kube.Delete(ctx, r)).To(Succeed())
+		Eventually(row).Should(Equal("Retain pending"))
+		Expect(op.provision.CreateRoom(ctx, owner, "vault", "conference", directory.RoomUpdate{})).
+			To(MatchError(And(MatchError(directory.ErrExists), ContainSubstring("kept"))))
 	})
 
 	It("leaves no room's Secret behind when the process dies half way", func(ctx SpecContext) {

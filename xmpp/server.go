@@ -240,7 +240,8 @@ func (s *Server) Run(ctx context.Context) error {
 	for range listeners {
 		if err := <-failures; err != nil && failed == nil {
 			failed = err
-			end() // one listener less is a server that some clients cannot reach: better none, and a restart
+			s.rooms.Shutdown() // or everybody would seem to have left
+			end()              // one listener less is a server that some clients cannot reach: better none, and a restart
 		}
 	}
 	return failed

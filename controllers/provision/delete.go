@@ -29,7 +29,7 @@ type deletion[T client.Object] struct {
 
 // carryOut deletes the resource and returns when it is gone here, and its data with it.
 func (d deletion[T]) carryOut(ctx context.Context, p *Provisioner) error {
-	uid, err := d.delete(ctx, p)
+	uid, retain, err := d.delete(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -37,6 +37,9 @@ func (d deletion[T]) carryOut(ctx context.Context, p *Provisioner) error {
 		return p.directory.WaitGone(ctx, d.kind, d.identity, uid)
 	}); err != nil {
 		return err
+	}
+	if retain {
+		return nil
 	}
 	if err := p.purgeIntended(ctx, d.kind, d.identity, uid); err != nil {
 		return fmt.Errorf("%s %q is deleted, its data is purged later: %w", d.kind, d.identity, errors.Join(directory.ErrNotYetActive, err))
@@ -46,40 +49,41 @@ func (d deletion[T]) carryOut(ctx context.Context, p *Provisioner) error {
 
 // delete writes down that the data goes as well, and deletes the resource. If the deletion failed for certain, the intent is
 // taken back.
-func (d deletion[T]) delete(ctx context.Context, p *Provisioner) (uid string, err error) {
+func (d deletion[T]) delete(ctx context.Context, p *Provisioner) (uid string, retain bool, err error) {
 	unlock := p.LockName(d.kind, d.identity)
 	defer unlock()
 	for range maxTries {
 		obj := d.obj()
 		if err := p.get(ctx, d.name, obj); err != nil {
-			return "", explain(err, d.resource, d.identity)
+			return "", false, explain(err, d.resource, d.identity)
 		}
 		if err := d.permit(obj); err != nil {
-			return "", err
+			return "", false, err
 		}
 		if err := p.permitDelete(d.by, obj, d.policy(obj)); err != nil {
-			return "", err
+			return "", false, err
 		}
-		undo, err := p.intendPurge(ctx, d.kind, d.identity, obj, d.retain(obj))
+		retain = d.retain(obj)
+		undo, err := p.intendPurge(ctx, d.kind, d.identity, obj, retain)
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		// As it is: permission was given for this state of it.
 		err = p.removeAsIs(ctx, obj)
 		if err == nil {
-			return string(obj.GetUID()), nil
+			return string(obj.GetUID()), retain, nil
 		}
 		if Unreachable(err) && !apierrors.IsTooManyRequests(err) {
 			// It may have been deleted. The intent stands; if the resource turns out to be there still, whoever settles
 			// names takes it back.
-			return "", explain(err, d.resource, d.identity)
+			return "", false, explain(err, d.resource, d.identity)
 		}
 		undo()
 		if !apierrors.IsConflict(err) {
-			return "", explain(err, d.resource, d.identity)
+			return "", false, explain(err, d.resource, d.identity)
 		}
 	}
-	return "", fmt.Errorf("%s %q: %w", d.kind, d.identity, directory.ErrConflict)
+	return "", false, fmt.Errorf("%s %q: %w", d.kind, d.identity, directory.ErrConflict)
 }
 
 // locate finds the resource that declares an identity: in the directory, else, in case the projection lags, at the API server under

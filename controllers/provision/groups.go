@@ -172,7 +172,7 @@ func editMembers(e *editor, field string, list []string, add, remove []jid.JID, 
 		return fieldpath.MakePathOrDie("spec", field, fieldpath.ValueElement(value.NewValueInterface(name)))
 	}
 	for _, j := range remove {
-		if i := index(j); i >= 0 {
+		for i := index(j); i >= 0; i = index(j) { // in each spelling
 			e.touch(entry(list[i]))
 			list = slices.Delete(list, i, i+1)
 		}

@@ -26,6 +26,9 @@ func (p *Provisioner) purgeLeftovers(ctx context.Context, kind directory.Kind, i
 	if !ok {
 		return nil
 	}
+	if kind == directory.KindRoom && row.DeletionPolicy == string(v1alpha1.DeletionPolicyRetain) {
+		return fmt.Errorf("room %q: its data is kept for whoever declares a ChatRoom of that name: %w", identity, directory.ErrExists)
+	}
 	if _, held := p.directory.Holder(kind, identity); held {
 		return fmt.Errorf("%s %q: %w", kind, identity, directory.ErrExists)
 	}
@@ -53,7 +56,8 @@ func (p *Provisioner) purgeLeftovers(ctx context.Context, kind directory.Kind, i
 // purge removes what is remembered of a name.
 func (p *Provisioner) purge(ctx context.Context, kind directory.Kind, identity string) error {
 	if kind == directory.KindRoom {
-		return p.identities.PurgeRoom(ctx, identity)
+		successor, _ := p.directory.Holder(kind, identity)
+		return p.identities.PurgeRoom(ctx, identity, successor.UID)
 	}
 	return p.identities.PurgeAccount(ctx, identity)
 }
@@ -61,7 +65,7 @@ func (p *Provisioner) purge(ctx context.Context, kind directory.Kind, identity s
 // intendPurge writes down that the data of a name goes with it, before it is deleted:
 // should this process end in between, the next one knows. Undo takes it back.
 func (p *Provisioner) intendPurge(ctx context.Context, kind directory.Kind, identity string, obj client.Object, retain bool) (undo func(), err error) {
-	if p.identities == nil || retain || kind == directory.KindGroup {
+	if p.identities == nil || kind == directory.KindGroup {
 		return func() {}, nil
 	}
 	row := store.Identity{
@@ -70,8 +74,12 @@ func (p *Provisioner) intendPurge(ctx context.Context, kind directory.Kind, iden
 		DeletionPolicy: string(v1alpha1.DeletionPolicyDelete),
 		State:          store.PurgeNow, Since: p.clock.Now().UTC(),
 	}
+	if retain {
+		// The row may not have heard yet that the data stays.
+		row.DeletionPolicy, row.State = string(v1alpha1.DeletionPolicyRetain), store.Active
+	}
 	if err := p.identities.PutIdentity(ctx, row); err != nil {
-		return nil, fmt.Errorf("remembering that the data of %s %q is to be purged: %w", kind, identity, err)
+		return nil, fmt.Errorf("remembering that the data of %s %q goes or stays: %w", kind, identity, err)
 	}
 	return func() {
 		row.State = store.Active

@@ -42,7 +42,7 @@ type Identities interface {
 	GetIdentity(ctx context.Context, kind, name string) (store.Identity, bool, error)
 	PutIdentity(ctx context.Context, id store.Identity) error
 	PurgeAccount(ctx context.Context, username string) error
-	PurgeRoom(ctx context.Context, identity string) error
+	PurgeRoom(ctx context.Context, identity, successor string) error
 }
 
 // Config is what a Provisioner works with.

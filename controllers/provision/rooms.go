@@ -188,15 +188,22 @@ func (p *Provisioner) updateRoom(ctx context.Context, by directory.Actor, identi
 	if secret != nil {
 		p.adopt(ctx, secret, changed, kindRoom)
 	}
+	err = await(ctx, func(ctx context.Context) error { return p.waitRoom(ctx, identity, changed, secret) })
 	if before != "" {
-		p.dropRoomPassword(ctx, before)
+		// Only now: without its Secret a room that still named it would let nobody in.
+		p.dropRoomPassword(ctx, identity, before)
 	}
-	return await(ctx, func(ctx context.Context) error { return p.waitRoom(ctx, identity, changed, secret) })
+	return err
 }
 
 // dropRoomPassword deletes the Secret of a password that a room no longer has, if this program issued it.
-func (p *Provisioner) dropRoomPassword(ctx context.Context, name string) {
+func (p *Provisioner) dropRoomPassword(ctx context.Context, identity, name string) {
 	ctx = context.WithoutCancel(ctx)
+	for _, r := range p.directory.Rooms() {
+		if r.PasswordSecret != nil && r.PasswordSecret.Name == name && r.Identity() != identity {
+			return // it is another room's as well
+		}
+	}
 	var secret corev1.Secret
 	if err := p.get(ctx, name, &secret); err != nil || secret.Type != TypeRoomPassword || !sweepable(&secret) {
 		return // whose it is, or whether it is there, is found out when Secrets are swept
@@ -249,17 +256,27 @@ func permitRoom(r *v1alpha1.ChatRoom, identity string, permit directory.RoomPerm
 	if permit == nil {
 		return nil
 	}
-	var now []directory.Affiliation
+	usual := directory.NewRoom(local, r.EffectiveService())
+	now := directory.RoomState{
+		Persistent: or(r.Spec.Persistent, usual.Persistent), RegistrationEnabled: or(r.Spec.RegistrationEnabled, usual.RegistrationEnabled),
+		CanInvite: or(r.Spec.CanInvite, usual.CanInvite),
+	}
 	for _, a := range r.Spec.Affiliations {
 		if j, err := directory.ParseBare(a.JID); err == nil {
-			now = append(now, directory.Affiliation{JID: j, Affiliation: directory.AffiliationName(a.Affiliation)})
+			now.Affiliations = append(now.Affiliations, directory.Affiliation{JID: j, Affiliation: directory.AffiliationName(a.Affiliation)})
 		}
 	}
-	var groups []directory.GroupAffiliation
 	for _, a := range r.Spec.GroupAffiliations {
-		groups = append(groups, directory.GroupAffiliation{Group: a.Group, Affiliation: directory.AffiliationName(a.Affiliation)})
+		now.GroupAffiliations = append(now.GroupAffiliations, directory.GroupAffiliation{Group: a.Group, Affiliation: directory.AffiliationName(a.Affiliation)})
 	}
-	return permit(now, groups)
+	return permit(now)
+}
+
+func or[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
 }
 
 // editRoom changes a ChatRoom as asked, all but its password, and says which paths that touches. What already is as asked, by a field or by

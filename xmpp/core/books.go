@@ -31,6 +31,7 @@ type books struct {
 	flights        *flights // nil when there are none
 	begun, cleared uint64
 	storing        *epochs   // what services store for the session; nil when there was never anything
+	passed         *passage  // what was passed on when the session ended; nil before
 	demand         uint64    // those below have to be over
 	since          time.Time // when something was demanded that is not over yet
 	asks           []ask     // answers that the client waits for, in order
@@ -107,6 +108,26 @@ func (s *Session) letterSettled() {
 	b.cond.Broadcast()
 	s.answerAsks()
 	b.mu.Unlock()
+}
+
+// passage is what a session that has ended passed on: these flights, and letters up to a number.
+type passage struct{ from, to, letters uint64 }
+
+// passedOver reports whether all that was passed on is stored, acknowledged or noted down. Only that is asked for: two sessions that have ended and
+// passed on to each other would wait for each other's own messages for ever, while what is passed on goes from an earlier end to a later one. b.mu is held.
+func (b *books) passedOver() bool {
+	p := b.passed
+	if p == nil || b.settled < p.letters {
+		return false
+	}
+	for i := max(p.from, b.cleared); i < p.to; {
+		group := b.groupAt(i)
+		if group[0].to != nil {
+			return false
+		}
+		i += uint64(len(group))
+	}
+	return true
 }
 
 // idle reports whether nothing is under way. b.mu is held.

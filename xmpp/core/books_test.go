@@ -518,3 +518,26 @@ func BenchmarkManagedMessage(b *testing.B) {
 		romeo.mu.Unlock()
 	}
 }
+
+// Sessions that end with messages to each other do not wait for each other, nor does anybody for them.
+func TestEndedSessionsDoNotWaitForEachOther(t *testing.T) {
+	n := &notebook{broken: true} // so that nothing is noted before they end
+	b := noted(t, n, "juliet", "romeo", "mercutio")
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	romeo := b.enable(b.online("romeo", "orchard", "0"))
+	mercutio := b.enable(b.online("mercutio", "street", "0"))
+	juliet.send(chat("romeo@chat.example", "one"))
+	romeo.send(chat("juliet@chat.example", "two"))
+	mercutio.send(chat("romeo@chat.example", "three"))
+	mercutio.send(chat("juliet@chat.example", "four"))
+	romeo.s.Closed()
+	juliet.s.Closed()
+	n.set(func() { n.broken = false })
+	mercutio.send(request)
+	mercutio.awaitsCount(2)
+	eventually(t, "nobody is looked after any more", func() bool {
+		b.ledger.mu.Lock()
+		defer b.ledger.mu.Unlock()
+		return len(b.ledger.list) == 0
+	})
+}

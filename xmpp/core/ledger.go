@@ -336,7 +336,7 @@ func (s *Session) note(f *flight, n *notes, sender *Session) fate {
 	o := &s.books
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.idle() {
+	if o.passedOver() {
 		return fateOver
 	}
 	s.demandAll()

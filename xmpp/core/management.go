@@ -109,11 +109,14 @@ func (s *Session) enable(e xmlstream.Element) {
 		reply.Attr("id", m.id.String()).Attr("resume", "true").Attr("max", strconv.FormatInt(max(1, int64(patience/time.Second)), 10))
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	// Both at once, so that the first stanza that counts is the first after the answer.
 	s.sm.Store(m)
 	if s.conn != nil {
 		s.conn.Send(reply.Close().Bytes())
+	}
+	s.mu.Unlock()
+	if m.resumable && s.ended.Load() {
+		s.sb.resumptions.remove(s, m) // it ended in the middle, as one without stream management
 	}
 }
 

@@ -25,7 +25,7 @@ func (s *Session) passOn(q *unacked, first uint64) {
 			switch {
 			case e.copies.lost():
 				s.redeliver(&st, e, first+uint64(i)) //nolint:gosec // an index
-			case e.noted:
+			case e.noted && s.sm.Load().resumable: // others without resumption share the note
 				sb.ledger.forget(s.noteKey(e.id)) // others have copies of it, and notes
 			}
 		case st.IsRequest():
@@ -64,6 +64,7 @@ func (s *Session) redeliver(m *stanza.Stanza, e *entry, place uint64) {
 	if sm := s.sm.Load(); sm.resumable && !e.noted && out.worth&worthMailbox != 0 && sb.mailboxes != nil && sb.ledger.journal != nil {
 		out.identify(sb)
 		s.fly(flight{to: s, kind: placeFlight, mark: place, id: out.stamps.id}, true)
+		out.again = true // its place goes when the message does
 	}
 	buf := sb.takeBuffer()
 	defer sb.giveBuffer(buf)

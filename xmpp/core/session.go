@@ -273,14 +273,20 @@ func (s *Session) depart() {
 		q, first := m.queue, m.acked+1
 		m.queue = nil
 		s.mu.Unlock()
+		b := &s.books
+		b.mu.Lock()
+		passed := &passage{from: b.begun}
+		b.mu.Unlock()
 		if q != nil {
 			s.passOn(q, first)
 			s.sb.giveQueue(q)
 		}
+		b.mu.Lock()
+		passed.to, passed.letters = b.begun, b.accepted
+		b.passed = passed
 		s.passedOn.Store(true)
-		s.books.mu.Lock()
 		s.demandAll()
-		s.books.mu.Unlock()
+		b.mu.Unlock()
 	})
 }
 

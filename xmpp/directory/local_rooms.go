@@ -59,7 +59,7 @@ func (l *Local) UpdateRoom(ctx context.Context, _ Actor, identity string, u Room
 		return fmt.Errorf("the room %q was %w", identity, ErrNotFound)
 	}
 	if u.Permit != nil {
-		if err := u.Permit(have.Affiliations, have.GroupAffiliations); err != nil {
+		if err := u.Permit(have.State()); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,7 @@ func (l *Local) DeleteRoom(ctx context.Context, _ Actor, identity string, permit
 		return fmt.Errorf("the room %q was %w", identity, ErrNotFound)
 	}
 	if permit != nil {
-		if err := permit(r.Affiliations, r.GroupAffiliations); err != nil {
+		if err := permit(r.State()); err != nil {
 			return err
 		}
 	}

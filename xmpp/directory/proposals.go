@@ -58,8 +58,23 @@ type RoomUpdate struct {
 	Permit RoomPermit
 }
 
-// RoomPermit says why somebody may not do to a room with these affiliations what is wished for.
-type RoomPermit func(now []Affiliation, groups []GroupAffiliation) error
+// RoomPermit says why somebody may not do to a room, as it is now, what is wished for.
+type RoomPermit func(now RoomState) error
+
+// RoomState is what permission to change a room depends on.
+type RoomState struct {
+	Persistent, RegistrationEnabled, CanInvite bool
+	Affiliations                               []Affiliation
+	GroupAffiliations                          []GroupAffiliation
+}
+
+// State is what permission to change the room depends on.
+func (r *Room) State() RoomState {
+	return RoomState{
+		Persistent: r.Persistent, RegistrationEnabled: r.RegistrationEnabled, CanInvite: r.CanInvite,
+		Affiliations: r.Affiliations, GroupAffiliations: r.GroupAffiliations,
+	}
+}
 
 // GroupUpdate changes what is not nil, and leaves the rest. Of lists it names what comes and what goes, so that nothing is lost when two
 // change a group at once.

@@ -166,6 +166,10 @@ func (s *Service) redeclare(e *entry, r *room.Room) []room.Output {
 	case !ok, old != nil && old.UID != next.UID:
 		return r.Destroyed(room.Destruction{Reason: "The room was removed."}, nil)
 	}
+	if old == nil && e.reload {
+		// The name has its data back, which a room that was made meanwhile does not know: whoever enters next finds it.
+		return r.Shutdown(nil)
+	}
 	if old == nil {
 		s.mu.Lock()
 		s.unmake(e)
@@ -173,6 +177,9 @@ func (s *Service) redeclare(e *entry, r *room.Room) []room.Output {
 		r.Rekey(s.occupantKey(e.addr, next.UID)) // that it will have after a restart as well
 	}
 	e.declared = next
+	if old == nil {
+		r.Unlock() // what is declared has been configured
+	}
 	out := r.Reconfigured(s.config(next), nil)
 	if old == nil {
 		out = remembered(r, out)

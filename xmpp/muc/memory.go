@@ -147,6 +147,7 @@ func (s *Service) adopt(e *entry) bool {
 	}
 	e.mu.Lock()
 	e.keeping.owner = r.Owner
+	e.reload = r.Subject != nil || len(r.Nicks) > 0 || len(r.VCard) > 0 || r.LastID > 0
 	e.mu.Unlock()
 	return true
 }

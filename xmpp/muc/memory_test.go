@@ -157,7 +157,7 @@ func TestRoomsMadeAnew(t *testing.T) {
 	w.declare("lounge", "3", nil)
 	equal(t, "what was kept", bodies(mira.enter(lounge, "Mira")), "of the second")
 	// Purged while it is there, it begins anew.
-	if err := w.store.PurgeRoom(t.Context(), "lounge@conference"); err != nil {
+	if err := w.store.PurgeRoom(t.Context(), "lounge@conference", ""); err != nil {
 		t.Fatal(err)
 	}
 	mira.say(lounge, "of the third")

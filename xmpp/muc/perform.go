@@ -53,6 +53,7 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 		return nil, false
 	}
 	e.keeping.begin(e.room)
+	e.visited = e.visited || e.room.Len() > 0
 	outputs, ended := event(e.room), false
 	for i := 0; i < len(outputs); i++ { // wishes add to the list
 		if s.keep(e, outputs, i) {
@@ -68,7 +69,7 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 			outputs = s.grant(e, o, outputs)
 		case *room.Ended:
 			ended = true
-			if e.declared != nil && !o.Destroyed && !o.Shutdown && !e.declared.Persistent {
+			if e.declared != nil && !o.Destroyed && !o.Shutdown && !e.declared.Persistent && e.visited {
 				s.abandoned.add(e)
 			}
 		}

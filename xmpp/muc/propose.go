@@ -66,7 +66,13 @@ func (s *Service) carryOut(ctx context.Context, e *entry) {
 			return
 		}
 		if !state.gone && !state.declared && !lasting(w) {
-			s.finish(e, func(*room.Room) []room.Output { return s.grantHere(e, w, nil) })
+			s.finish(e, func(*room.Room) []room.Output {
+				if e.declared != nil { // since a moment ago
+					e.wishes = slices.Insert(e.wishes, 0, w)
+					return nil
+				}
+				return s.grantHere(e, w, nil)
+			})
 			continue
 		}
 		err := fmt.Errorf("room %s: %w", e.addr, directory.ErrNotFound)
@@ -115,9 +121,10 @@ func (s *Service) carryOutOne(ctx context.Context, e *entry, w *room.Wish, now s
 	}
 	by.Address = s.sb.RemoteAddr(w.By)
 	identity := s.identity(e.addr)
-	permit := func(list []directory.Affiliation, groups []directory.GroupAffiliation) error {
+	permit := func(r directory.RoomState) error {
 		c := *cfg
-		c.Affiliations = s.affiliations(list, groups)
+		c.RegistrationEnabled, c.CanInvite = r.RegistrationEnabled, r.CanInvite
+		c.Affiliations = s.affiliations(r.Affiliations, r.GroupAffiliations)
 		if bad := w.Permitted(&c, s.admin(w.By)); bad != nil {
 			return &refused{bad}
 		}
@@ -262,8 +269,8 @@ func (s *Service) refusal(e *entry, err error) *stanza.Error {
 	return bad
 }
 
-// errOccupied says that somebody has entered a room again that everybody had left.
-var errOccupied = errors.New("somebody is in the room")
+// errStays says that a room that everybody had left is persistent by now, or that somebody has entered it again.
+var errStays = errors.New("the room stays")
 
 // occupied reports whether somebody is in a room.
 func (s *Service) occupied(addr jid.JID) bool {
@@ -283,15 +290,15 @@ const abandon = time.Minute
 func (s *Service) left(ctx context.Context, addr jid.JID) {
 	ctx, cancel := context.WithTimeout(ctx, abandon)
 	defer cancel()
-	err := s.proposer.DeleteRoom(ctx, directory.Actor{Via: "server"}, s.identity(addr), func([]directory.Affiliation, []directory.GroupAffiliation) error {
-		if s.occupied(addr) {
-			return errOccupied
+	err := s.proposer.DeleteRoom(ctx, directory.Actor{Via: "server"}, s.identity(addr), func(r directory.RoomState) error {
+		if r.Persistent || s.occupied(addr) {
+			return errStays
 		}
 		return nil
 	})
 	var managed *directory.ManagedError
 	switch {
-	case err == nil, errors.Is(err, directory.ErrNotFound), errors.As(err, &managed), errors.Is(err, errOccupied), ctx.Err() != nil:
+	case err == nil, errors.Is(err, directory.ErrNotFound), errors.As(err, &managed), errors.Is(err, errStays), ctx.Err() != nil:
 	default:
 		s.log.Warn("a room that is not persistent was left, and its ChatRoom cannot be deleted now; it is when the room is left again",
 			"room", addr.String(), "error", err.Error())

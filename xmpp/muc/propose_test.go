@@ -296,3 +296,39 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// A room that is not persistent goes when the last occupant has left: not before anybody has come, and not if it is to stay by now.
+func TestRoomThatNobodyLeftStays(t *testing.T) {
+	w, _ := newWorld(t)
+	w.user("crone1")
+	crone := w.session("crone1@chat.example/desktop")
+	declare := func(name string, generation int64, persistent bool) {
+		d := directory.NewRoom(name, "conference")
+		d.Ref = directory.Ref{Name: name, UID: "uid-" + name, Generation: generation}
+		d.Persistent, d.DisplayName = persistent, fmt.Sprint(name, generation)
+		w.dir.PutRoom(d)
+	}
+	declare("coven", 1, false)
+	w.send(crone, `<iq type='get' id='d1' to='coven@conference.chat.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>`)
+	w.awaits(crone, "id='d1'", "type='result'")
+	declare("coven", 2, false) // a change while nobody is in it
+
+	// What came before in the queue has been dealt with when this one is gone.
+	declare("cave", 1, false)
+	w.enter(crone, "cave", "firstwitch")
+	w.send(crone, "<presence type='unavailable' to='cave@conference.chat.example/firstwitch'></presence>")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := w.dir.WaitGone(ctx, directory.KindRoom, "cave@conference", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := w.dir.Room("coven@conference"); !ok {
+		t.Error("a room that nobody has entered was deleted")
+	}
+
+	declare("hall", 1, true)
+	w.rooms.left(ctx, jid.MustParse("hall@conference.chat.example"))
+	if _, ok := w.dir.Room("hall@conference"); !ok {
+		t.Error("a room was deleted that is persistent by now")
+	}
+}

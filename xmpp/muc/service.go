@@ -71,6 +71,8 @@ type entry struct {
 	room      *room.Room
 	declared  *directory.Room // what the room was last configured by; nil while it is temporary
 	wishes    []*room.Wish    // to be proposed
+	visited   bool            // somebody has been in it
+	reload    bool            // more is remembered of its name than it knows
 	proposing bool            // somebody does, or is about to
 	gone      bool            // not in the table any more
 	keeping   keeping

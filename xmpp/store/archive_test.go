@@ -393,7 +393,7 @@ func TestPurgeRoom(t *testing.T) {
 		say(t, s, other.Owner, list[0])
 		must(t, s.WriteRoom(t.Context(), r.Owner, []muc.Write{{Nick: &room.ReservedNick{User: jid.MustParse("mira@chat.example"), Nick: "m"}, VCard: []byte("<vCard/>")}}))
 		for range 2 {
-			must(t, s.PurgeRoom(t.Context(), lounge))
+			must(t, s.PurgeRoom(t.Context(), lounge, ""))
 			if got := found(t, s, archive.Query{Owner: r.Owner}); len(got) > 0 {
 				t.Errorf("%d messages are left", len(got))
 			}

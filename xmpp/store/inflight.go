@@ -26,7 +26,7 @@ const (
 		AND NOT EXISTS (SELECT 1 FROM offline WHERE offline.username = inflight.username AND offline.id = inflight.id)`
 	inflightSessions = `SELECT DISTINCT username, session FROM inflight`
 	offlineLast      = `SELECT COALESCE(MAX(received), 0) FROM offline`
-	offlineSince     = `SELECT stanza FROM offline WHERE received >= $1 ORDER BY received LIMIT $2`
+	offlineSince     = `SELECT stanza FROM offline WHERE received >= $1 ORDER BY received DESC LIMIT $2`
 )
 
 // maxRecovered bounds the messages that Recover gives.

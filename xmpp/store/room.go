@@ -222,7 +222,9 @@ func (s *Store) PruneRooms(ctx context.Context, upTo int64) (int64, error) {
 
 // PurgeRoom removes everything that is remembered of a room, and the name itself last, so that a purge that was cut short is done again.
 // Whoever opens a room of that name meanwhile finds nothing. Purging again, or what isn't there, is no error.
-func (s *Store) PurgeRoom(ctx context.Context, identity string) error {
+//
+// successor is the uid of who has the name by now, or empty: what has been remembered of that life of the room stays.
+func (s *Store) PurgeRoom(ctx context.Context, identity, successor string) error {
 	var owner int64
 	what := "purging the data of the room " + identity
 	err := s.write(ctx, what, func(t *txn) error {
@@ -234,6 +236,10 @@ func (s *Store) PurgeRoom(ctx context.Context, identity string) error {
 		}
 		if err != nil {
 			return err
+		}
+		if successor != "" && uid == successor {
+			owner = 0
+			return nil
 		}
 		return t.forgetRoom(owner)
 	})

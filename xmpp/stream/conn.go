@@ -46,6 +46,7 @@ type Conn struct {
 	out      *buffer       // what waits to be written; nil when nothing does
 	sent     uint64        // stanzas that were queued
 	taken    uint64        // those of them that are written
+	dropped  bool          // some of what was queued never will be written
 	// Set by Close while the stream is negotiated; the negotiating goroutine does the rest.
 	ending bool
 	cause  *stanza.StreamError

@@ -85,6 +85,7 @@ func (c *Conn) SendParts(head, to, tail []byte, recipients int) bool {
 		c.ln.cfg.Log.Info("a client is too slow for what is sent to it; its stream is closed", "remote", c.raw.RemoteAddr().String(), "waiting", waiting)
 		// What waits would not be taken in time, either.
 		c.release()
+		c.dropped = true
 		c.close(stanza.NewStreamError(stanza.StreamResourceConstraint, "The client does not take what is sent to it."))
 		return false
 	}
@@ -230,7 +231,9 @@ func (c *Conn) write() {
 			return
 		}
 		c.mu.Lock()
-		c.taken = upTo
+		if !c.dropped {
+			c.taken = upTo
+		}
 		c.mu.Unlock()
 		if w, ok := more.(Written); ok {
 			w.Flushed()

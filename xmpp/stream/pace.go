@@ -87,6 +87,7 @@ func (c *Conn) slowDown(wait time.Duration, now int64) {
 	c.mu.Lock()
 	c.waiting = nil
 	c.mu.Unlock()
+	c.arrival = time.Now().UnixNano() // the client was kept waiting, and not silent
 }
 
 // wakeReader ends the wait of slowDown. c.mu is held.

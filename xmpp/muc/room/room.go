@@ -60,6 +60,9 @@ func New(o Options) *Room {
 // Rekey gives the room another key for occupant ids, as when it becomes a lasting one: the old ids mean nobody any more.
 func (r *Room) Rekey(key []byte) { r.key = key }
 
+// Unlock lets others in than the maker, without whose word (XEP-0045 §10.1.3): the room's configuration was given elsewhere.
+func (r *Room) Unlock() { r.locked = false }
+
 // Stanza takes what a session, or somebody else, sent to the room or to an occupant of it. The stanza need not stay valid.
 func (r *Room) Stanza(by Sender, s *stanza.Stanza, out []Output) []Output {
 	if r.ended {
