@@ -199,9 +199,9 @@ var _ = Describe("A proposal about a room", func() {
 			Expect(err).NotTo(HaveOccurred())
 			return id.DeletionPolicy + " " + string(id.State)
 		}
-		Eventually(row).Should(Equal("Retain active"))
+		Eventually(row).Should(Equal("Retain Active"))
 		Expect(kube.Delete(ctx, r)).To(Succeed())
-		Eventually(row).Should(Equal("Retain pending"))
+		Eventually(row).Should(Equal("Retain Pending"))
 		Expect(op.provision.CreateRoom(ctx, owner, "vault", "conference", directory.RoomUpdate{})).
 			To(MatchError(And(MatchError(directory.ErrExists), ContainSubstring("kept"))))
 	})
