@@ -203,7 +203,7 @@ var _ = Describe("A proposal about a room", func() {
 		Expect(kube.Delete(ctx, r)).To(Succeed())
 		Eventually(row).Should(Equal("Retain Pending"))
 		Expect(op.provision.CreateRoom(ctx, owner, "vault", "conference", directory.RoomUpdate{})).
-			To(MatchError(And(MatchError(directory.ErrExists), ContainSubstring("kept"))))
+			To(And(MatchError(directory.ErrExists), MatchError(ContainSubstring("kept"))))
 	})
 
 	It("leaves no room's Secret behind when the process dies half way", func(ctx SpecContext) {
