@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -240,11 +241,8 @@ func (p *Provisioner) roomResource(ctx context.Context, identity string) (string
 
 // splitRoom takes an identity apart.
 func splitRoom(identity string) (roomName, service string) {
-	i := slices.Index([]byte(identity), '@')
-	if i < 0 {
-		return identity, v1alpha1.DefaultRoomService
-	}
-	return identity[:i], identity[i+1:]
+	roomName, service, _ = strings.Cut(identity, "@")
+	return roomName, service
 }
 
 // permitRoom fails when a resource is that of another room, or when who asks may not change the room as it is.

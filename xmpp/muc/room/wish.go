@@ -187,7 +187,7 @@ func changes(before, after *Config) []int {
 	return codes
 }
 
-func choose(cond bool, yes, no int) int {
+func choose[T any](cond bool, yes, no T) T {
 	if cond {
 		return yes
 	}
@@ -242,19 +242,12 @@ func (r *Room) Shutdown(out []Output) []Output {
 func (r *Room) evict(n notice, end *Ended, out []Output) []Output {
 	n.unavailable = true
 	for _, o := range r.occupants {
-		o.affiliation = choose2(end.Destroyed, None, o.affiliation)
+		o.affiliation = choose(end.Destroyed, None, o.affiliation)
 		out = r.tellSelf(o, &n, out)
 	}
 	r.occupants, r.byNick, r.bySession, r.everybody, r.moderators, r.stale = nil, nil, nil, nil, 0, false
 	r.ended = true
 	return append(out, end)
-}
-
-func choose2(cond bool, yes, no Affiliation) Affiliation {
-	if cond {
-		return yes
-	}
-	return no
 }
 
 // AdminChanged says that a user administers the service from now on, or no longer.
