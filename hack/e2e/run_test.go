@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -92,17 +91,15 @@ var _ = Describe("make run", Ordered, func() {
 		leavesNothing()
 	})
 
-	It("starts within 15 seconds when warm, after having been killed, and finds its data", func() {
+	It("starts after having been killed, and finds its data", func() {
 		p := up()
 		ready(p)
 		p.Kill()
 		Expect(os.Remove(filepath.Join(dir, "env"))).To(Succeed())
 
-		begin := time.Now()
 		p = up()
 		ready(p)
 		Eventually(func() string { return p.Tail(100) }, startLimit).Should(ContainSubstring("Ctrl-C stops everything"))
-		Expect(time.Since(begin)).To(BeNumerically("<", 15*time.Second))
 		env := ready(p)
 		out, err := exec.Command(filepath.Join(binaries, "kubectl"), "--kubeconfig="+env["KUBECONFIG"], "--namespace=chat", "get", "configmap", "kept").CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(out))

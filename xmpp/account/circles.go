@@ -249,10 +249,11 @@ func (s *shares) build(old *sharing, all bool, dirty map[string]struct{}) *shari
 			dirty[g.GroupName] = struct{}{}
 		}
 	}
-	shared := make(map[string]*directory.Group)
+	read, shared := make(map[string]*directory.Group, len(dirty)), make(map[string]*directory.Group)
 	touched := false
 	for name := range dirty {
 		g, ok := s.dir.Group(name)
+		read[name] = g
 		if ok && g.SharedRoster.Mode != directory.SharedNobody && g.SharedRoster.Mode != "" {
 			shared[name], touched = g, true
 		}
@@ -282,6 +283,13 @@ func (s *shares) build(old *sharing, all bool, dirty map[string]struct{}) *shari
 		c := old.circles[name]
 		if _, again := dirty[name]; again || c == nil {
 			c = s.circle(name, shared[name], c)
+			if g, _ := s.dir.Group(name); again && g != read[name] {
+				// It has changed meanwhile, and its members may be of another state than the rest.
+				s.note(name)
+				if old := old.circles[name]; old != nil {
+					c = old
+				}
+			}
 		}
 		next.circles[name] = c
 		same = same && old.circles[name] == c

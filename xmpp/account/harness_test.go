@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -556,17 +555,13 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// idle fails when the service still holds users who are gone.
+// idle fails when the service goes on holding users who are gone, or pairs.
 func (w *world) idle() {
 	w.t.Helper()
-	w.rosters.pairs.mu.Lock()
-	if n := len(w.rosters.pairs.locks); n > 0 {
-		w.t.Errorf("%d pairs are still in memory", n)
-	}
-	w.rosters.pairs.mu.Unlock()
-	w.rosters.mu.Lock()
-	defer w.rosters.mu.Unlock()
-	if n := len(w.rosters.users); n > 0 {
-		w.t.Errorf("%d users are still in memory: %s", n, fmt.Sprint(w.rosters.users))
-	}
+	eventually(w.t, "no pair in memory", func() bool {
+		w.rosters.pairs.mu.Lock()
+		defer w.rosters.pairs.mu.Unlock()
+		return len(w.rosters.pairs.locks) == 0
+	})
+	eventually(w.t, "no user in memory", func() bool { return len(w.rosters.there()) == 0 })
 }

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -164,7 +165,9 @@ func (r *Rosters) wake() {
 	}
 }
 
+// applyDeclared brings users up to date with what has changed, until ctx ends.
 func (r *Rosters) applyDeclared(ctx context.Context) {
+	var followed *sharing // what everybody who is there has been brought up to
 	for {
 		select {
 		case <-ctx.Done():
@@ -172,16 +175,19 @@ func (r *Rosters) applyDeclared(ctx context.Context) {
 		case <-r.dirty.signal:
 		}
 		r.dirty.mu.Lock()
-		names, groups := r.dirty.names, r.dirty.groups
-		r.dirty.names, r.dirty.groups = make(map[string]struct{}), false
+		names, groups, due := r.dirty.names, r.dirty.groups, r.dirty.introductions
+		r.dirty.names, r.dirty.groups, r.dirty.introductions = make(map[string]struct{}), false, nil
 		r.dirty.mu.Unlock()
-		if groups {
-			// Whom it concerns is found out at each of them; with nobody there, nothing is made of the groups at all.
-			r.mu.Lock()
-			for name := range r.users {
+		if len(r.there()) == 0 { // then nothing is made of the groups at all
+			continue
+		}
+		// A member's own change and the groups' may be noted one after the other, and somebody may have looked at the groups between.
+		in := r.shares.current()
+		if groups || in != followed {
+			// Whoever comes later has a look of their own. Whom it concerns is found out at each of them.
+			for _, name := range r.there() {
 				names[name] = struct{}{}
 			}
-			r.mu.Unlock()
 		}
 		for name := range names {
 			u := r.lock(name)
@@ -191,15 +197,31 @@ func (r *Rosters) applyDeclared(ctx context.Context) {
 			}
 			r.unlock(u)
 		}
+		followed = in
 		r.dirty.mu.Lock()
-		introductions := r.dirty.introductions
+		fresh := r.dirty.introductions
 		r.dirty.introductions = nil
 		r.dirty.mu.Unlock()
-		slices.SortFunc(introductions, introduction.compare)
-		for _, i := range slices.Compact(introductions) {
+		if r.shares.current() == in {
+			due = append(due, fresh...)
+		} else { // some may come of groups that not everybody has followed
+			r.dirty.mu.Lock()
+			r.dirty.introductions = append(fresh, r.dirty.introductions...)
+			r.dirty.mu.Unlock()
+			r.wake()
+		}
+		slices.SortFunc(due, introduction.compare)
+		for _, i := range slices.Compact(due) {
 			r.showPresence(i.username, i.contact)
 		}
 	}
+}
+
+// there names the users whose state is in memory.
+func (r *Rosters) there() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.users))
 }
 
 // lock gives a user's state, locked. Every lock is followed by unlock.
