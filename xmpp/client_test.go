@@ -35,11 +35,18 @@ type peer struct {
 	lines []string
 }
 
+// patient is a context for mellium, which must not be cancelled when a call has returned: a deadline that mellium then sets for a moment would end the
+// next call.
+func patient(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // connect logs in; the error is the client's.
 func (h *host) connect(addr jid.JID, password string, mode stream.Mode, mechanism sasl.Mechanism) (*mellium.Session, error) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
-	defer cancel()
+	ctx := patient(h.t)
 	roots := x509.NewCertPool()
 	roots.AddCert(h.certificate.Leaf)
 	cfg := &tls.Config{RootCAs: roots, ServerName: domain, NextProtos: []string{"xmpp-client"}}
@@ -185,8 +192,7 @@ func (p *peer) handle(rw xmlstream.TokenReadEncoder, start *xml.StartElement) er
 
 func (p *peer) send(r xml.TokenReader) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
-	defer cancel()
+	ctx := patient(p.t)
 	if err := p.session.Send(ctx, r); err != nil {
 		p.t.Fatalf("%s: %v", p.name, err)
 	}
@@ -226,8 +232,7 @@ func (p *peer) awaits(lines ...string) {
 // contacts is the roster as the library reads it.
 func (p *peer) contacts() []string {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
-	defer cancel()
+	ctx := patient(p.t)
 	iter := roster.Fetch(ctx, p.session)
 	out := []string{}
 	for iter.Next() {

@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,8 +22,7 @@ func archivedRoom(r *directory.Room) {
 func (g *guest) fetch(at string, q history.Query) (lines, ids []string, end history.Result) {
 	g.t.Helper()
 	g.in.forget()
-	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
-	defer cancel()
+	ctx := patient(g.t)
 	end, err := history.Fetch(ctx, q, mjid.MustParse(long(at)), g.session)
 	if err != nil {
 		g.t.Fatalf("%s cannot read the archive: %v", g.jid, err)

@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -182,8 +181,7 @@ func TestRoomLosesLockedUsers(t *testing.T) {
 func TestIndependentRooms(t *testing.T) {
 	p := newParlour(t, "mira", "tobias")
 	mira, tobias := p.guest("mira/desk"), p.guest("tobias/phone")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
+	ctx := patient(t)
 	room := mjid.MustParse("club@conference." + domain)
 	mira.enter("$club/mira")
 	form, err := muc.GetConfig(ctx, room, mira.session)

@@ -2,7 +2,6 @@ package xmpp
 
 import (
 	"cmp"
-	"context"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -279,8 +278,7 @@ func (g *guest) ping() {
 // post sends and does not wait.
 func (g *guest) post(stanzas ...string) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
-	defer cancel()
+	ctx := patient(g.t)
 	for _, s := range stanzas {
 		if err := g.session.Send(ctx, tokens(s)); err != nil {
 			g.t.Fatalf("%s cannot send %s: %v", g.jid, s, err)
@@ -291,8 +289,7 @@ func (g *guest) post(stanzas ...string) {
 // ask sends a request and gives the answer.
 func (g *guest) ask(request string) *node {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
-	defer cancel()
+	ctx := patient(g.t)
 	r, err := g.session.SendIQ(ctx, tokens(request))
 	if err != nil {
 		g.t.Fatalf("%s gets no answer to %s: %v", g.jid, request, err)

@@ -262,8 +262,7 @@ func TestDeclaredRoster(t *testing.T) {
 func TestIndependentRequests(t *testing.T) {
 	h := newHost(t, "mira")
 	mira := h.login("mira", stream.StartTLS)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
+	ctx := patient(t)
 	if err := ping.Send(ctx, mira.session, mjid.MustParse(domain)); err != nil {
 		t.Errorf("ping: %v", err)
 	}

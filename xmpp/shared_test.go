@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -31,8 +30,7 @@ func (h *host) share(name string, shared directory.SharedRoster, members ...stri
 // grouped is the roster with its groups, as the library reads it.
 func (p *peer) grouped() (out []string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
-	defer cancel()
+	ctx := patient(p.t)
 	iter := roster.Fetch(ctx, p.session)
 	for iter.Next() {
 		it := iter.Item()

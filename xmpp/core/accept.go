@@ -43,7 +43,10 @@ func (s *Session) AwaitRoom() {
 }
 
 // Accept says that a stanza of the client is on its way into a store. It does not wait. The ticket is for Settled.
-func (s *Session) Accept() (ticket uint64) {
+func (s *Session) Accept() (ticket uint64) { return s.AcceptWith(0) }
+
+// AcceptWith is Accept for what comes of a stanza that has a ticket already, and is not settled: the same answers wait for both. 0: it has none.
+func (s *Session) AcceptWith(ticket uint64) uint64 {
 	b := &s.books
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -51,16 +54,35 @@ func (s *Session) Accept() (ticket uint64) {
 		b.storing = &epochs{first: 1, counts: []int{0}}
 	}
 	e := b.storing
-	e.counts[len(e.counts)-1]++
+	if ticket == 0 {
+		ticket = e.now()
+	}
+	e.counts[ticket-e.first]++
 	e.total++
-	return e.now()
+	return ticket
 }
 
 // Settled says that a stanza that was accepted is stored, or that its sender was told why not.
 func (s *Session) Settled(ticket uint64) {
+	s.books.mu.Lock()
+	defer s.books.mu.Unlock()
+	s.books.settle(ticket)
+	s.answerAsks()
+}
+
+// settledWithFlights is Settled once the flights that there are now are over.
+func (s *Session) settledWithFlights(ticket uint64) {
 	b := &s.books
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.landing = append(b.landing, landing{flights: b.begun, ticket: ticket})
+	s.clearDelivered()
+	s.answerAsks()
+	s.demandAll()
+}
+
+// settle takes a ticket back. b.mu is held.
+func (b *books) settle(ticket uint64) {
 	b.prepare()
 	e := b.storing
 	e.counts[ticket-e.first]--
@@ -72,5 +94,4 @@ func (s *Session) Settled(ticket uint64) {
 	e.counts = e.counts[:copy(e.counts, e.counts[done:])]
 	e.first += uint64(done)
 	b.cond.Broadcast()
-	s.answerAsks()
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -33,7 +34,7 @@ type books struct {
 	storing        *epochs   // what services store for the session; nil when there was never anything
 	passed         *passage  // what was passed on when the session ended; nil before
 	demand         uint64    // those below have to be over
-	since          time.Time // when something was demanded that is not over yet
+	landing        []landing // in order
 	asks           []ask     // answers that the client waits for, in order
 }
 
@@ -44,6 +45,9 @@ type ask struct {
 	handled          uint32        // what the client is told then
 	done             chan struct{} // closed instead of telling the client
 }
+
+// landing is what is settled once so many flights are over.
+type landing struct{ flights, ticket uint64 }
 
 // flight is a copy of a message in the queue of a session.
 type flight struct {
@@ -180,12 +184,14 @@ func (s *Session) admits() bool {
 // demandAll has everything noted down that is under way. b.mu is held.
 func (s *Session) demandAll() {
 	b := &s.books
-	if b.demand <= b.cleared {
-		b.since = s.sb.now()
-	}
 	if b.demand = b.begun; b.demand > b.cleared {
 		s.sb.ledger.due(s)
 	}
+}
+
+// hurried reports whether somebody cannot go on before flights are over: a client that comes back, or one that has as many as there may be. b.mu is held.
+func (b *books) hurried() bool {
+	return b.begun-b.cleared >= maxFlights || slices.ContainsFunc(b.asks, func(a ask) bool { return a.done != nil })
 }
 
 // groupAt gives the flights of one message, of which i is the first. b.mu is held.
@@ -237,6 +243,14 @@ func (b *books) trim(sb *Switchboard) {
 func (s *Session) answerAsks() {
 	b := &s.books
 	n := 0
+	for n < len(b.landing) && b.cleared >= b.landing[n].flights {
+		b.settle(b.landing[n].ticket)
+		n++
+	}
+	if n > 0 {
+		b.landing = b.landing[:copy(b.landing, b.landing[n:])]
+	}
+	n = 0
 	for _, a := range b.asks {
 		if b.settled < a.letters || b.cleared < a.flights || !b.storing.over(a.epoch) {
 			break

@@ -102,6 +102,27 @@ func (sb *Switchboard) Hand(to jid.JID, stanzas []byte, ends []int) bool {
 	return true
 }
 
+// Relay routes what a service has made of a message that a client sent: the client's message counts as handled when this one does (XEP-0198 §4). by is
+// the client's session, nil when there is none here. A ticket that the session gave for the message is settled with it; 0: there is none, and the session's
+// goroutine is the caller.
+func (sb *Switchboard) Relay(by *Session, ticket uint64, st *stanza.Stanza) {
+	if ticket != 0 {
+		defer by.settledWithFlights(ticket)
+	}
+	if by == nil || st.Kind != stanza.Message || sb.locate(st.To) != atAccount {
+		sb.Route(st)
+		return
+	}
+	if sb.echoes(by, st) {
+		return
+	}
+	buf := sb.takeBuffer()
+	defer sb.giveBuffer(buf)
+	out := sb.judge(false, st)
+	out.books, out.relayed, out.ticket = by, true, ticket
+	*buf = sb.deliver(&out, (*buf)[:0])
+}
+
 // RemoteAddr gives the network address of a session's client, as far as it is known.
 func (sb *Switchboard) RemoteAddr(full jid.JID) string {
 	if s := sb.table.find(full.Local(), full.Resource()); s != nil && full.Domain() == sb.domain {

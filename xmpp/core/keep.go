@@ -24,6 +24,7 @@ type Letter struct {
 
 	sb      *Switchboard
 	session *Session // whose books it is in: the sender's, nil when the message came another way
+	ticket  uint64   // of what a service made of the sender's message; 0: it is the sender's message itself
 	again   bool     // there is a note of it
 	sent    stanza.Stanza
 }
@@ -36,7 +37,11 @@ func (l *Letter) Settle(bad *stanza.Error) {
 			l.sb.ledger.forget(NoteKey{Username: l.Username, ID: l.ID})
 		}
 	}
-	if l.session != nil {
+	switch {
+	case l.session == nil:
+	case l.ticket != 0:
+		l.session.Settled(l.ticket)
+	default:
 		l.session.letterSettled()
 	}
 }
@@ -271,11 +276,19 @@ func (sb *Switchboard) keep(out *outgoing, reachable func() bool) (kept, retry b
 	if m.ID == nil {
 		l.sent.ID = nil
 	}
-	if s != nil {
+	switch {
+	case s == nil:
+	case out.relayed:
+		l.ticket = s.AcceptWith(out.ticket)
+	default:
 		s.books.accept()
 	}
 	if !sb.mailboxes.Keep(l, reachable) {
-		if s != nil {
+		switch {
+		case s == nil:
+		case out.relayed:
+			s.Settled(l.ticket)
+		default:
 			s.books.unaccept()
 		}
 		return false, true
@@ -292,7 +305,10 @@ type outgoing struct {
 	refused []*Session
 	// books is the session whose books follow what becomes of it; nil when nobody does.
 	books *Session
-	again bool // there is a note of it
+	// relayed: it is what a service made of a message of that session. It may be another goroutine than the session's that sees to it.
+	relayed bool
+	ticket  uint64 // of that session for that message; 0: it has none
+	again   bool   // there is a note of it
 
 	sum    uint64
 	summed bool

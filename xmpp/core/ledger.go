@@ -189,7 +189,10 @@ func (s *Session) takeFlights(n *notes) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s.clearDelivered()
-	patient := n.now.Sub(b.since) < writtenPatience
+	patience := writtenPatience
+	if b.hurried() {
+		patience = 0
+	}
 	for i := b.cleared; i < b.demand && !n.full(); {
 		group := b.groupAt(i)
 		i += uint64(len(group))
@@ -201,7 +204,7 @@ func (s *Session) takeFlights(n *notes) {
 			end(group)
 			continue
 		}
-		switch s.noteGroup(group, n, patient) {
+		switch s.noteGroup(group, n, patience) {
 		case fateOver:
 			end(group)
 		case fateNoted:
@@ -229,8 +232,9 @@ const (
 	fateOver
 )
 
-// noteGroup takes notes of one message that has not arrived. That a client without acknowledgements may get a copy, too, is not waited for.
-func (s *Session) noteGroup(group []flight, n *notes, patient bool) fate {
+// noteGroup takes notes of one message that has not arrived. That a client without acknowledgements may get a copy, too, is not waited for;
+// that only such clients do is, for so long since the message came.
+func (s *Session) noteGroup(group []flight, n *notes, patience time.Duration) fate {
 	for i := range group {
 		if f := &group[i]; f.kind == managedFlight && f.to.answersSoon(f, n.now) {
 			return fateOpen
@@ -255,7 +259,7 @@ func (s *Session) noteGroup(group []flight, n *notes, patient bool) fate {
 			}
 		case unmanagedFlight:
 			f.to.mu.Lock()
-			open = open || patient && f.to.written(f.mark) == writtenNot
+			open = open || n.now.Sub(IDTime(f.id)) < patience && f.to.written(f.mark) == writtenNot
 			f.to.mu.Unlock()
 		}
 	}

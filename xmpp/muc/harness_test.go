@@ -32,7 +32,8 @@ type faulty struct {
 	*store.Store
 	mu    sync.Mutex
 	fail  error
-	gates map[int64]chan struct{} // by owner; writes wait until they are closed
+	gates map[int64]chan struct{} // by owner, 0 for the journal; writes wait until they are closed
+	notes []string                // that were written
 }
 
 func (f *faulty) WriteRoom(ctx context.Context, owner int64, writes []muc.Write) error {
@@ -105,13 +106,15 @@ func (strangers) Gone(*core.Session)                                   {}
 
 // world is a server with rooms, without sockets.
 type world struct {
-	t     *testing.T
-	dir   *directory.Directory
-	path  string
-	store *faulty
-	sb    *core.Switchboard
-	rooms *muc.Service
-	stop  func()
+	t        *testing.T
+	dir      *directory.Directory
+	path     string
+	store    *faulty
+	sb       *core.Switchboard
+	rooms    *muc.Service
+	proposer *slow
+	mail     *mailbox // nil: accounts have none, and nothing is noted down
+	stop     func()
 
 	mu  sync.Mutex
 	now time.Time
@@ -146,8 +149,13 @@ func (w *world) start() {
 	}
 	w.store = &faulty{Store: data, gates: map[int64]chan struct{}{}}
 	w.sb = core.New(core.Config{Directory: w.dir, Log: log, Now: w.clock})
-	w.rooms = muc.New(muc.Config{Switchboard: w.sb, Directory: w.dir, Store: w.store, Key: []byte("installation"), Log: log, Now: w.clock})
+	w.proposer = &slow{Local: directory.NewLocal(w.dir)}
+	w.rooms = muc.New(muc.Config{Switchboard: w.sb, Directory: w.dir, Proposer: w.proposer, Store: w.store, Key: []byte("installation"), Log: log, Now: w.clock})
 	w.sb.UseHosts(w.rooms)
+	if w.mail != nil {
+		w.sb.UseMailboxes(w.mail)
+		w.sb.UseJournal(w.store)
+	}
 	if err := w.sb.Install(strangers{w.sb}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -155,6 +163,7 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { w.rooms.Run(ctx) })
+	running.Go(func() { w.sb.Run(ctx) })
 	w.stop = func() {
 		w.rooms.Shutdown()
 		cancelWatch()

@@ -42,6 +42,7 @@ type keeping struct {
 	before  room.Memory
 	session *core.Session  // of the client that sent the stanza; nil: none that is here
 	stanza  *stanza.Stanza // nil: it is no stanza
+	ticket  uint64         // of the session for the stanza; 0: it has none yet
 	now     *held          // what has to be stored of this event; nil: nothing so far
 }
 
@@ -73,7 +74,7 @@ func (h *held) untrue(i int) bool {
 
 // begin prepares for an event.
 func (k *keeping) begin(r *room.Room) {
-	k.before, k.session, k.stanza, k.now = r.Memory(), nil, nil, nil
+	k.before, k.session, k.stanza, k.ticket, k.now = r.Memory(), nil, nil, 0, nil
 }
 
 // by says which stanza the event is. It is called within the event.
@@ -116,9 +117,12 @@ func (s *Service) keep(e *entry, outputs []room.Output, i int) bool {
 			h.write.Declared = &declared
 			h.write.Subject, h.undo.Subject = o.Subject, o.Subject
 		}
-	case *room.Send, *room.Broadcast:
+	case *room.Send, *room.Broadcast, *passed:
 		if len(k.held) == 0 {
 			return false
+		}
+		if p, ok := o.(*passed); ok && p.ticket == 0 {
+			p.ticket = p.by.Accept()
 		}
 		last := k.held[len(k.held)-1]
 		last.outputs = append(last.outputs, o)
@@ -284,7 +288,7 @@ func (s *Service) release(e *entry, batch []*held, failed error) {
 }
 
 // released is release under the room's lock. later are whole stanzas that are to be routed without it.
-func (s *Service) released(e *entry, batch []*held, failed error) (later [][]byte) {
+func (s *Service) released(e *entry, batch []*held, failed error) (later []onward) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	k := &e.keeping
@@ -299,13 +303,15 @@ func (s *Service) released(e *entry, batch []*held, failed error) (later [][]byt
 			switch o := o.(type) {
 			case *room.Send:
 				later = s.send(o, later)
+			case *passed:
+				later = o.onward(later)
 			case *room.Broadcast:
 				s.sb.Fanout(o.Head, o.Tail, o.To)
 			}
 		}
 		if failed != nil && h.request != nil {
 			if reply := stanza.ErrorReply(h.request, notNow()); reply != nil {
-				later = append(later, reply.Append(nil))
+				later = append(later, onward{xml: reply.Append(nil)})
 			}
 		}
 		if h.done != nil {

@@ -1,12 +1,16 @@
 package muc_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
 // managed enables stream management (XEP-0198).
@@ -225,4 +229,150 @@ func TestRoomsHoldNoMoreThanTheyMay(t *testing.T) {
 	if n := strings.Count(clients[0].seen(), "type='groupchat'") - strings.Count(clients[0].seen(), "type='error'"); n < 2048 {
 		t.Errorf("%d messages came through", n)
 	}
+}
+
+// mailbox keeps letters that are not stored before the test says so.
+type mailbox struct {
+	mu      sync.Mutex
+	letters []*core.Letter
+}
+
+func (m *mailbox) Keep(l *core.Letter, _ func() bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.letters = append(m.letters, l)
+	return true
+}
+
+func (m *mailbox) take() []*core.Letter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := m.letters
+	m.letters = nil
+	return list
+}
+
+// slow is a proposer that can be made to wait.
+type slow struct {
+	*directory.Local
+	gate chan struct{} // nil: it does not
+}
+
+func (s *slow) UpdateRoom(ctx context.Context, by directory.Actor, identity string, u directory.RoomUpdate) error {
+	if s.gate != nil {
+		<-s.gate
+	}
+	return s.Local.UpdateRoom(ctx, by, identity, u)
+}
+
+// Record makes the store a journal that tells what was noted down, and waits while a test holds it.
+func (f *faulty) Record(ctx context.Context, add []core.Note, remove []core.NoteKey) error {
+	f.mu.Lock()
+	gate := f.gates[0]
+	f.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	f.mu.Lock()
+	for i := range add {
+		f.notes = append(f.notes, string(add[i].Stanza))
+	}
+	f.mu.Unlock()
+	return f.Store.Record(ctx, add, remove)
+}
+
+// XEP-0198 §4: what a room passes on to one person is handled when that person has it, or it is noted down or in the mailbox.
+func TestWhatIsPassedOnIsAcknowledgedWhenItIsKept(t *testing.T) {
+	const request = "<r xmlns='urn:xmpp:sm:3'/>"
+	told := func(h int) string { return fmt.Sprintf("<a xmlns='urn:xmpp:sm:3' h='%d'/>", h) }
+	invitation := func(who string) string {
+		return "<message to='" + lounge + "' id='i-" + who + "'><x xmlns='http://jabber.org/protocol/muc#user'><invite to='" + who + "@" + domain + "'/></x></message>"
+	}
+	w := newWorld(t)
+	w.stop()
+	w.mail = &mailbox{}
+	w.start()
+	w.declare("lounge", "1", nil)
+	mira, tobias := w.login("mira"), w.login("tobias")
+	for _, c := range []*client{mira, tobias} {
+		c.managed()
+	}
+	mira.enter(lounge, "Mira")
+	tobias.enter(lounge, "Tobias")
+	mira.send(request)
+	mira.until(told(1))
+	unacknowledged := func(step string) {
+		t.Helper()
+		mira.send(request)
+		mira.mu.Lock()
+		defer mira.mu.Unlock()
+		for _, xml := range mira.got {
+			if strings.Contains(xml, "<a ") {
+				t.Errorf("%s: %s", step, xml)
+			}
+		}
+	}
+
+	gate := make(chan struct{})
+	w.store.mu.Lock()
+	w.store.gates[0] = gate
+	w.store.mu.Unlock()
+	mira.send("<message to='" + lounge + "/Tobias' type='chat' id='pm'><body>between us</body></message>")
+	tobias.until("between us")
+	unacknowledged("a private message that is in a queue")
+	w.store.mu.Lock()
+	delete(w.store.gates, 0)
+	w.store.mu.Unlock()
+	close(gate)
+	mira.until(told(2))
+	w.store.mu.Lock()
+	if len(w.store.notes) != 1 || !strings.Contains(w.store.notes[0], "from='"+lounge+"/Mira'") || !strings.Contains(w.store.notes[0], "between us") {
+		t.Errorf("noted down: %q", w.store.notes)
+	}
+	w.store.mu.Unlock()
+
+	// Somebody who is not there.
+	mira.send(invitation("jana"))
+	unacknowledged("an invitation that is not stored")
+	letters := w.mail.take()
+	if len(letters) != 1 || letters[0].Username != "jana" {
+		t.Fatalf("in the mailboxes: %v", letters)
+	}
+	letters[0].Settle(nil)
+	mira.until(told(3))
+
+	// Behind a message that the room is storing.
+	release := w.hold("lounge@conference")
+	tobias.say(lounge, "stored first")
+	mira.send(invitation("root"))
+	unacknowledged("an invitation that waits in the room")
+	release()
+	eventually(t, "the letter", func() bool {
+		letters = append(letters, w.mail.take()...)
+		return len(letters) == 2
+	})
+	unacknowledged("an invitation that waits in the mailbox")
+	letters[1].Settle(nil)
+	mira.until(told(4))
+
+	w.declare("council", "2", func(r *directory.Room) {
+		r.MembersOnly = true
+		r.Affiliations = append(r.Affiliations, directory.Affiliation{JID: jid.MustParse("mira@" + domain), Affiliation: directory.AffiliationAdmin})
+	})
+	council := strings.Replace(lounge, "lounge", "council", 1)
+	mira.enter(council, "Mira")
+	mira.send(request)
+	mira.until(told(5))
+	proposal := make(chan struct{})
+	w.proposer.gate = proposal
+	mira.send(strings.Replace(invitation("jana"), lounge, council, 1))
+	unacknowledged("an invitation that is being proposed")
+	close(proposal)
+	eventually(t, "the letter", func() bool {
+		letters = append(letters, w.mail.take()...)
+		return len(letters) == 3
+	})
+	unacknowledged("an invitation that waits in the mailbox after the proposal")
+	letters[2].Settle(nil)
+	mira.until(told(6))
 }

@@ -22,15 +22,45 @@ func (s *Service) finish(e *entry, event func(*room.Room) []room.Output) {
 }
 
 // route sends on whole stanzas of a room.
-func (s *Service) route(e *entry, stanzas [][]byte) {
-	for _, b := range stanzas {
-		st, err := core.ReadBack(b)
-		if err != nil {
+func (s *Service) route(e *entry, list []onward) {
+	for _, o := range list {
+		if st, err := core.ReadBack(o.xml); err == nil {
+			s.sb.Relay(o.by, o.ticket, st)
+		} else { // this program wrote it
 			s.log.Error("a stanza of a room cannot be read and is dropped", "room", e.addr.String(), "error", err.Error())
-			continue
+			if o.ticket != 0 {
+				o.by.Settled(o.ticket)
+			}
 		}
-		s.sb.Route(st)
 	}
+}
+
+// onward is a whole stanza that is to be routed.
+type onward struct {
+	xml    []byte
+	by     *core.Session // whose message it was made of; nil: nobody's that is here
+	ticket uint64        // of that session, which waits for it; 0: it does not
+}
+
+// passed is a message that a room makes of a client's for one person, such as a private message or an invitation (XEP-0045 §7.5, §7.8.2). It is not the
+// room's to keep, so its sender's books follow it to whoever gets it.
+type passed struct {
+	*room.Send
+	by     *core.Session
+	ticket uint64
+}
+
+// pass makes of an output that is one what the sender's books can follow.
+func (k *keeping) pass(o room.Output) room.Output {
+	send, ok := o.(*room.Send)
+	if !ok || k.session == nil || k.stanza.Kind != stanza.Message || send.Kind != stanza.Message || send.To.Bare() == k.stanza.From.Bare() {
+		return o
+	}
+	p := &passed{Send: send, by: k.session}
+	if k.ticket != 0 {
+		p.ticket = p.by.AcceptWith(k.ticket)
+	}
+	return p
 }
 
 // longTurn is how many deliveries a room makes before others get theirs: a few milliseconds of work.
@@ -46,7 +76,7 @@ func (e *entry) yield(deliveries int) {
 }
 
 // locked is with under the room's lock. later are whole stanzas that are to be routed without it.
-func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOver bool) (later [][]byte, ok bool) {
+func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOver bool) (later []onward, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.gone && !evenOver {
@@ -56,12 +86,15 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 	e.visited = e.visited || e.room.Len() > 0
 	outputs, ended := event(e.room), false
 	for i := 0; i < len(outputs); i++ { // wishes add to the list
+		outputs[i] = e.keeping.pass(outputs[i])
 		if s.keep(e, outputs, i) {
 			continue
 		}
 		switch o := outputs[i].(type) {
 		case *room.Send:
 			later = s.send(o, later)
+		case *passed:
+			later = o.onward(later)
 		case *room.Broadcast:
 			s.sb.Fanout(o.Head, o.Tail, o.To)
 			e.yield(len(o.To))
@@ -82,7 +115,7 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 }
 
 // send gives stanzas to a session, or takes note of them where the account has to decide, or where the session has just gone.
-func (s *Service) send(o *room.Send, later [][]byte) [][]byte {
+func (s *Service) send(o *room.Send, later []onward) []onward {
 	ends := o.Ends
 	if len(ends) == 0 {
 		ends = []int{len(o.XML)}
@@ -92,10 +125,15 @@ func (s *Service) send(o *room.Send, later [][]byte) [][]byte {
 	}
 	start := 0
 	for _, end := range ends {
-		later = append(later, o.XML[start:end])
+		later = append(later, onward{xml: o.XML[start:end]})
 		start = end
 	}
 	return later
+}
+
+// onward takes note of a message that is passed on.
+func (p *passed) onward(later []onward) []onward {
+	return append(later, onward{xml: p.XML, by: p.by, ticket: p.ticket})
 }
 
 // grant makes a client's wish come true, or says why not, or has it proposed. The room's lock is held.

@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,9 +53,44 @@ func (p *proposals) take() []*entry {
 // propose takes note of a wish for Run. The room's lock is held.
 func (s *Service) propose(e *entry, w *room.Wish) {
 	e.wishes = append(e.wishes, w)
+	if k := &e.keeping; k.session != nil && k.stanza.Kind == stanza.Message {
+		if e.causes == nil {
+			e.causes = make(map[uint64]cause)
+		}
+		st := &stanza.Stanza{Kind: k.stanza.Kind, Type: k.stanza.Type, ID: bytes.Clone(k.stanza.ID), From: k.stanza.From, To: k.stanza.To}
+		e.causes[w.ID] = cause{session: k.session, ticket: k.session.Accept(), stanza: st}
+	}
 	if !e.proposing {
 		e.proposing = true
 		s.proposals.add(e)
+	}
+}
+
+// cause is a message that a wish came of, such as an invitation to a room for members: it is handled when the wish is.
+type cause struct {
+	session *core.Session
+	ticket  uint64
+	stanza  *stanza.Stanza // without its content
+}
+
+// answer is finish for what comes of a wish, unless event puts it off.
+func (s *Service) answer(e *entry, w *room.Wish, event func(*room.Room) (out []room.Output, putOff bool)) {
+	var c cause
+	s.finish(e, func(r *room.Room) []room.Output {
+		if c = e.causes[w.ID]; c.session != nil {
+			e.keeping.by(c.session, c.stanza)
+			e.keeping.ticket = c.ticket
+		}
+		out, putOff := event(r)
+		if putOff {
+			c = cause{}
+		} else {
+			delete(e.causes, w.ID)
+		}
+		return out
+	})
+	if c.session != nil {
+		c.session.Settled(c.ticket)
 	}
 }
 
@@ -66,12 +102,12 @@ func (s *Service) carryOut(ctx context.Context, e *entry) {
 			return
 		}
 		if !state.gone && !state.declared && !lasting(w) {
-			s.finish(e, func(*room.Room) []room.Output {
+			s.answer(e, w, func(*room.Room) (out []room.Output, putOff bool) {
 				if e.declared != nil { // since a moment ago
 					e.wishes = slices.Insert(e.wishes, 0, w)
-					return nil
+					return nil, true
 				}
-				return s.grantHere(e, w, nil)
+				return s.grantHere(e, w, nil), false
 			})
 			continue
 		}
@@ -82,12 +118,12 @@ func (s *Service) carryOut(ctx context.Context, e *entry) {
 		if err == nil {
 			s.adopt(e)
 		}
-		s.finish(e, func(r *room.Room) (out []room.Output) {
+		s.answer(e, w, func(r *room.Room) (out []room.Output, putOff bool) {
 			if !e.gone {
 				// What has come true is told before the wish is answered, and not only when the directory's own word arrives.
 				out = s.redeclare(e, r)
 			}
-			return r.WishDone(w.ID, s.refusal(e, err), out)
+			return r.WishDone(w.ID, s.refusal(e, err), out), false
 		})
 	}
 }

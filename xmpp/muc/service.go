@@ -69,12 +69,13 @@ type entry struct {
 
 	mu        sync.Mutex
 	room      *room.Room
-	declared  *directory.Room // what the room was last configured by; nil while it is temporary
-	wishes    []*room.Wish    // to be proposed
-	visited   bool            // somebody has been in it
-	reload    bool            // more is remembered of its name than it knows
-	proposing bool            // somebody does, or is about to
-	gone      bool            // not in the table any more
+	declared  *directory.Room  // what the room was last configured by; nil while it is temporary
+	wishes    []*room.Wish     // to be proposed
+	causes    map[uint64]cause // of wishes, by their ids; nil: none came of a message
+	visited   bool             // somebody has been in it
+	reload    bool             // more is remembered of its name than it knows
+	proposing bool             // somebody does, or is about to
+	gone      bool             // not in the table any more
 	keeping   keeping
 	turn      int // deliveries since others had theirs
 }
