@@ -24,6 +24,26 @@ type operation struct {
 	handle func(*call) (answer, error)
 	// takes says that a request's body is read, answers that a success has one.
 	takes, answers bool
+	doc            doc
+}
+
+// doc is what the OpenAPI document says of an operation. Programs are generated from it: ids and schemas keep their names.
+type doc struct {
+	id      string // operationId
+	tag     string
+	summary string
+	query   []queryParameter
+	// takes and answers are names of schemas; empty: no entity.
+	takes, answers string
+	// errors are statuses with the exceptions that they come with, such as "404 UserNotFoundException", besides those of every operation.
+	errors []string
+}
+
+// queryParameter is one of the query string.
+type queryParameter struct {
+	name, description string
+	kind              string // string, integer or boolean
+	initial           string // the default; empty: none
 }
 
 // operation finds a method. HEAD is answered wherever GET is.
