@@ -114,9 +114,10 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	declared := directory.New(o.domain)
 	var chat *xmpp.Server
 	proposer := provision.New(provision.Config{
-		Live: live, Namespace: o.namespace, Directory: declared, Identities: data, Log: root.WithName("provision"),
+		Live: live, Namespace: o.namespace, Directory: declared, Identities: data, Key: installation.Key, Log: root.WithName("provision"),
 		// Proposals only come once the server is there.
-		Forget: func(ctx context.Context, username string) error { return chat.Rosters().Forget(ctx, username) },
+		Forget:  func(ctx context.Context, username string) error { return chat.Rosters().Forget(ctx, username) },
+		Renamed: func(ctx context.Context, from, to string) error { return chat.Rosters().Renamed(ctx, from, to) },
 	})
 	if _, err := controllers.Setup(ctx, mgr, controllers.Options{
 		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer,

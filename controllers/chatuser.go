@@ -22,14 +22,17 @@ type users struct {
 	provision *provision.Provisioner
 	saltKey   []byte
 	endpoint  provision.Endpoint
+	// seen hears of every state of a ChatUser.
+	seen func(*v1alpha1.ChatUser)
 }
 
 func (k *users) projector(namespace string) *projector[*v1alpha1.ChatUser] {
 	return &projector[*v1alpha1.ChatUser]{
 		kind: directory.KindUser, directory: k.directory, queue: reportQueue{namespace: namespace},
 		put: func(u *v1alpha1.ChatUser) string {
+			k.seen(u)
 			entry, problems := translateUser(u, k.directory.Domain())
-			if invalidly(problems, v1alpha1.ReasonInvalidName) {
+			if invalidly(problems, v1alpha1.ReasonInvalidName) || awaits(u) {
 				return ""
 			}
 			k.directory.PutUser(entry)
@@ -84,7 +87,7 @@ func (k *users) provide(ctx context.Context, u *v1alpha1.ChatUser) (bool, error)
 
 func (k *users) decide(ctx context.Context, u *v1alpha1.ChatUser) ([]metav1.Condition, error) {
 	entry, problems := translateUser(u, k.directory.Domain())
-	in := userInputs{Problems: problems, Locked: entry.Locked}
+	in := userInputs{Problems: problems, Locked: entry.Locked, Awaits: awaits(u)}
 	if entry.Username != "" {
 		in.Address = k.address(entry.Username)
 		in.Claim = k.claim(u, entry.Username)

@@ -50,6 +50,8 @@ type userInputs struct {
 	Address string
 	Locked  bool
 	Secret  secretInputs
+	// Awaits says that it takes the place of another account that is there still.
+	Awaits bool
 }
 
 // secretInputs is how the Secret of a user stands.
@@ -69,7 +71,10 @@ type secretInputs struct {
 // decideUser makes the conditions of a ChatUser.
 func decideUser(in userInputs) []metav1.Condition {
 	findings := found(in.Problems)
-	if !invalidly(in.Problems, v1alpha1.ReasonInvalidName) {
+	switch {
+	case in.Awaits:
+		findings = append(findings, finding{v1alpha1.ReasonPending, "An account is being renamed to this one. Nothing needs to be done."})
+	case !invalidly(in.Problems, v1alpha1.ReasonInvalidName):
 		findings = append(findings, in.Claim.findings()...)
 	}
 	credentials := in.Secret.finding()

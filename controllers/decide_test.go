@@ -103,6 +103,7 @@ func TestDecideUser(t *testing.T) {
 		credentials string
 	}{
 		{"all well", userInputs{Claim: own, Secret: found}, v1alpha1.ReasonActive, v1alpha1.ReasonSecretFound},
+		{"takes a place", userInputs{Claim: claim{Name: "mira"}, Secret: found, Awaits: true}, v1alpha1.ReasonPending, v1alpha1.ReasonSecretFound},
 		{"locked is in force, too", userInputs{Claim: own, Secret: found, Locked: true}, v1alpha1.ReasonActive, v1alpha1.ReasonSecretFound},
 		{
 			"generated", userInputs{Claim: own, Secret: secretInputs{Name: "s", Generated: true, Found: true}},

@@ -107,11 +107,15 @@ func keepOfResource(obj any) (any, error) {
 		return obj, nil
 	}
 	o.SetManagedFields(nil)
-	created, ok := o.GetAnnotations()[v1alpha1.CreatedAtAnnotation]
-	if ok {
-		o.SetAnnotations(map[string]string{v1alpha1.CreatedAtAnnotation: created})
-	} else {
-		o.SetAnnotations(nil)
+	var keep map[string]string
+	for _, name := range []string{v1alpha1.CreatedAtAnnotation, v1alpha1.RenamedFromAnnotation, v1alpha1.AwaitsAnnotation} {
+		if value, ok := o.GetAnnotations()[name]; ok {
+			if keep == nil {
+				keep = make(map[string]string, 1)
+			}
+			keep[name] = value
+		}
 	}
+	o.SetAnnotations(keep)
 	return obj, nil
 }

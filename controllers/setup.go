@@ -70,7 +70,15 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	}
 	sweeper.watch()
 
-	users := &users{directory: o.Directory, client: mgr.GetCache(), provision: o.Provision, saltKey: o.InstallationKey, endpoint: o.Endpoint}
+	renames := &renames{
+		cache: mgr.GetCache(), provision: o.Provision, directory: o.Directory, leadership: leadership,
+		clock: o.Clock, log: o.Log.WithName("rename"), namespace: o.Namespace,
+	}
+	renames.watch()
+
+	users := &users{
+		directory: o.Directory, client: mgr.GetCache(), provision: o.Provision, saltKey: o.InstallationKey, endpoint: o.Endpoint, seen: renames.seen,
+	}
 	groups := &groups{directory: o.Directory}
 	rooms := &rooms{directory: o.Directory, client: mgr.GetCache(), namespace: o.Namespace}
 	o.Directory.UsePasswords(rooms.password)
@@ -82,6 +90,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 		keyOf client.IndexerFunc
 	}{
 		{&v1alpha1.ChatUser{}, credentialIndex, credentialIndexer},
+		{&v1alpha1.ChatUser{}, renameIndex, renameIndexer},
 		{&v1alpha1.ChatRoom{}, passwordIndex, passwordIndexer},
 		{&v1alpha1.SystemProperty{}, valueIndex, valueIndexer},
 	} {
@@ -134,7 +143,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 			leadership: leadership, config: mgr.GetConfig(), namespace: o.Namespace, timing: o.LeaseTiming, log: o.Log.WithName("leadership"),
 		}
 	}
-	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper, mentions} {
+	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper, renames, mentions} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, err
 		}

@@ -122,7 +122,7 @@ func start(ctx context.Context, namespace string, o options) *operator {
 	installation, err := controllers.LoadInstallation(ctx, live, namespace, op.secretName, log)
 	Expect(err).NotTo(HaveOccurred())
 	op.provision = provision.New(provision.Config{
-		Live: live, Namespace: namespace, Directory: op.directory, Identities: op.store, Log: log, Clock: o.clock,
+		Live: live, Namespace: namespace, Directory: op.directory, Identities: op.store, Key: installation.Key, Log: log, Clock: o.clock,
 	})
 	manager, err := controllers.NewManager(config, controllers.ManagerOptions{
 		Namespace: namespace, MetricsBindAddress: "0", HealthProbeBindAddress: "0", Log: log,

@@ -67,6 +67,7 @@ type Proposer interface {
 	CreateUsers(ctx context.Context, by directory.Actor, users []directory.NewUser) error
 	UpdateUser(ctx context.Context, by directory.Actor, username string, u directory.UserUpdate) error
 	DeleteUser(ctx context.Context, by directory.Actor, username string) error
+	RenameUser(ctx context.Context, by directory.Actor, username, to string, u directory.UserUpdate) (left []string, err error)
 	PutContact(ctx context.Context, by directory.Actor, username string, c directory.Contact, create bool) error
 	PutProperty(ctx context.Context, by directory.Actor, key, value string, mustExist bool) error
 	DeleteProperty(ctx context.Context, by directory.Actor, key string) error

@@ -180,13 +180,13 @@ func text(s *string) string {
 	return *s
 }
 
-// updateUser is PUT /users/{username}: absent fields stay, properties are replaced.
+// updateUser is PUT /users/{username}: absent fields stay, properties are replaced. With another username in the body the account is renamed.
 func updateUser(c *call) (answer, error) {
-	u, err := c.user()
-	if err != nil {
-		return answer{}, err
-	}
+	u, missing := c.user()
 	if c.body == nil {
+		if missing != nil {
+			return answer{}, missing
+		}
 		return done()
 	}
 	e, err := c.body.User()
@@ -194,10 +194,20 @@ func updateUser(c *call) (answer, error) {
 		return answer{}, err
 	}
 	name := c.params["username"]
+	if missing != nil {
+		own, _ := prepareUsername(name, c.server.Domain)
+		if other, _ := prepareUsername(e.Username, c.server.Domain); strings.TrimSpace(e.Username) != "" && other != own && own != "" {
+			return answer{}, noSuchUser(name)
+		}
+		return answer{}, missing
+	}
 	if strings.TrimSpace(e.Username) != "" {
-		if other, valid := prepareUsername(e.Username, c.server.Domain); !valid || other != u.Username {
-			return answer{}, badRequest("the username of the path and of the body differ, and accounts cannot be renamed: "+
-				"create the new account and delete the old one", name)
+		switch other, valid := prepareUsername(e.Username, c.server.Domain); {
+		case !valid:
+			return answer{}, badRequest("Could not update the user: this can be no username, it is too long, of another server, "+
+				"or has a character that usernames cannot have", e.Username)
+		case other != u.Username:
+			return renameUser(c, u, other, e)
 		}
 	}
 	properties, err := userProperties(e)
@@ -220,6 +230,47 @@ func updateUser(c *call) (answer, error) {
 	details := userDetails(change.DisplayName, change.Email, change.Properties, change.Password != nil)
 	if err := c.changeUser(u.Username, change, "edited user ", details...); err != nil {
 		return answer{}, err
+	}
+	return done()
+}
+
+// noSuchUser is what the original says when somebody is to be renamed who isn't there.
+func noSuchUser(name string) *failure {
+	return problem(http.StatusNotFound, userNotFound, "Could not find user", name)
+}
+
+// renameUser gives an account another name. Its password stays, whatever the body has; name and email stay unless the body has them, and properties unless
+// it has any.
+func renameUser(c *call, u *directory.User, to string, e entity.User) (answer, error) {
+	var change directory.UserUpdate
+	if name := text(e.Name); name != "" {
+		change.DisplayName = &name
+	}
+	if email := text(e.Email); email != "" {
+		change.Email = &email
+	}
+	properties, err := userProperties(e)
+	if err != nil {
+		return answer{}, err
+	}
+	if len(properties) > 0 {
+		change.Properties = &properties
+	}
+	left, err := c.server.Proposer.RenameUser(c.ctx, c.actor(), u.Username, to, change)
+	if took(err) {
+		details := append(userDetails(change.DisplayName, change.Email, change.Properties, false), detail("renamed from", u.Username))
+		for _, where := range left {
+			details = append(details, detail("left", where))
+		}
+		c.record("edited user "+to, details...)
+	}
+	if err != nil {
+		return answer{}, explain(err, refusal{
+			resource: e.Username,
+			notFound: noSuchUser(c.params["username"]),
+			exists:   problem(http.StatusConflict, userAlreadyExists, couldNotCreateUser, e.Username),
+			doing:    "renamed",
+		})
 	}
 	return done()
 }

@@ -219,9 +219,6 @@ func TestUpdateUser(t *testing.T) {
 	w.want(200, "", "PUT", "/users/mira", "", header("Content-Type", formatJSON))
 	w.want(200, "", "PUT", "/users/mira", "")
 	w.wantError(400, "IllegalArgumentException", "Could not update the user, because the password is empty", "mira", "PUT", "/users/mira", `{"password":""}`)
-	w.wantError(400, "IllegalArgumentException",
-		"the username of the path and of the body differ, and accounts cannot be renamed: create the new account and delete the old one", "mira",
-		"PUT", "/users/mira", `{"username":"mirabel"}`)
 	w.wantError(404, "UserNotFoundException", "Could not get user", "nobody7", "PUT", "/users/nobody7", `{"name":"x"}`)
 	const edited = "edited user mira"
 	w.wantAudit("created new user mira", edited, edited, edited, edited, edited)
@@ -235,6 +232,36 @@ func TestUpdateUser(t *testing.T) {
 	w.wantError(404, "UserNotFoundException", "Could not get user", "mira", "DELETE", "/users/mira", "")
 	w.refuse(&directory.ManagedError{Field: "spec.displayName", Manager: "flux"})
 	w.want(409, errorJSON("ManagedByOther", `spec.displayName is declared by \"flux\": change it there`, "mira"), "PUT", "/users/mira", `{"name":"x"}`, accept(formatJSON))
+}
+
+// A different username in the body renames (§8.2): the old password stays, name and email unless the body has them, and properties unless it has some.
+func TestRenameUser(t *testing.T) {
+	w := newWorld(t)
+	w.want(201, "", "POST", "/users", `{"username":"mira","password":"one","name":"Mira","email":"m@x","properties":[{"key":"a","value":"1"}]}`)
+	w.want(201, "", "POST", "/users", `{"username":"tobias","password":"one"}`)
+	w.want(201, "", "POST", "/users/tobias/roster", `{"jid":"mira@chat.example","nickname":"M","subscriptionType":3}`)
+	w.wantError(409, "UserAlreadyExistsException", "Could not create new user", "tobias", "PUT", "/users/mira", `{"username":"tobias"}`)
+	w.wantError(404, "UserNotFoundException", "Could not find user", "nobody7", "PUT", "/users/nobody7", `{"username":"jana"}`)
+	w.wantError(404, "UserNotFoundException", "Could not get user", "nobody7", "PUT", "/users/nobody7", `{"username":"Nobody7"}`)
+	for _, bad := range []string{"a b", "jana@other.example"} {
+		if got := w.send("PUT", "/users/mira", `{"username":"`+bad+`"}`); got.Code != 400 || !entityLike(got.Body.String(), "IllegalArgumentException") {
+			t.Errorf("%q: %d %s", bad, got.Code, got.Body)
+		}
+	}
+	w.want(200, "", "PUT", "/users/mira", `{"username":"Jana@chat.example","name":" ","email":"j@x","password":"two","properties":[]}`)
+	w.want(200, `{"username":"jana","name":"Mira","email":"j@x","properties":[{"key":"a","value":"1"}]}`, "GET", "/users/jana", "", accept(formatJSON))
+	w.wantError(404, "UserNotFoundException", "Could not get user", "mira", "GET", "/users/mira", "")
+	if !w.canLogIn("jana", "one") || w.canLogIn("jana", "two") || w.canLogIn("mira", "one") {
+		t.Error("the old password is that of the new account, and of no other")
+	}
+	w.want(200, `{"rosterItem":[{"jid":"jana@chat.example","nickname":"M","subscriptionType":3,"groups":[]}]}`, "GET", "/users/tobias/roster", "", accept(formatJSON))
+	w.want(200, "", "PUT", "/users/jana", `<user><username>mira</username><properties><property key="b" value="2"/></properties></user>`)
+	w.want(200, `{"username":"mira","name":"Mira","email":"j@x","properties":[{"key":"b","value":"2"}]}`, "GET", "/users/mira", "", accept(formatJSON))
+	if text := w.audit.text(); !strings.Contains(text, "edited user jana") || !strings.Contains(text, "renamed from = mira") || strings.Contains(text, "two") {
+		t.Errorf("audit log: %s", text)
+	}
+	w.refuse(&directory.ManagedError{Field: "spec.displayName", Manager: "flux"})
+	w.want(409, errorJSON("ManagedByOther", `spec.displayName is declared by \"flux\": change it there`, "jana"), "PUT", "/users/mira", `{"username":"jana"}`, accept(formatJSON))
 }
 
 func TestListUsers(t *testing.T) {

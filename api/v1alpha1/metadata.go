@@ -15,6 +15,17 @@ const (
 	// before its resource was made, as after an import. It is what status.createdAt shows then.
 	CreatedAtAnnotation = "chat-operator.io/created-at"
 
+	// RenamedFromAnnotation is on a ChatUser that takes the place of another until everything that named the other names it. Its value is the
+	// other's username and uid, and a seal: only the operator can write it.
+	RenamedFromAnnotation = "chat-operator.io/renamed-from"
+
+	// RenamedToAnnotation is on a ChatUser that another is about to take the place of. Its value is that one's username. Only the operator writes it.
+	RenamedToAnnotation = "chat-operator.io/renamed-to"
+
+	// AwaitsAnnotation is on a ChatUser that is not in force yet, since it takes the place of another one that is there still. Its value is that
+	// one's name and uid, NAME/UID. Only the operator writes it.
+	AwaitsAnnotation = "chat-operator.io/awaits"
+
 	// ConfirmPurgeAnnotation, on the operator's own Secret, releases the purge brake. When more than a tenth of the accounts (and
 	// at least ten) are gone and their data falls due, nothing is purged until somebody confirms it. Its value is a time
 	// (RFC 3339): what was deleted up to then may be purged. The Event that reports the brake has the whole command. What is deleted

@@ -43,6 +43,8 @@ type Identities interface {
 	PutIdentity(ctx context.Context, id store.Identity) error
 	PurgeAccount(ctx context.Context, username string) error
 	PurgeRoom(ctx context.Context, identity, successor string) error
+	// MoveAccount gives everything that is remembered of a user to another name.
+	MoveAccount(ctx context.Context, from, to string) error
 }
 
 // Config is what a Provisioner works with.
@@ -58,6 +60,10 @@ type Config struct {
 	// Forget takes a user who was deleted through this program out of the remembered
 	// rosters of others; nil: there are none.
 	Forget func(ctx context.Context, username string) error
+	// Renamed has the remembered rosters of others name a user as it is called now; nil: there are none.
+	Renamed func(ctx context.Context, from, to string) error
+	// Key seals what this program writes into resources for itself.
+	Key []byte
 	// Clock is the real one if nil.
 	Clock clock.PassiveClock
 }
@@ -72,6 +78,8 @@ type Provisioner struct {
 	clock      clock.PassiveClock
 	names      *nameLocks
 	forget     func(ctx context.Context, username string) error
+	renamed    func(ctx context.Context, from, to string) error
+	key        []byte
 	limits     *limits
 	lookups    *lookups
 }
@@ -86,6 +94,9 @@ func New(c Config) *Provisioner {
 	if c.Forget == nil {
 		c.Forget = func(context.Context, string) error { return nil }
 	}
+	if c.Renamed == nil {
+		c.Renamed = func(context.Context, string, string) error { return nil }
+	}
 	return &Provisioner{
 		live:       client.WithFieldOwner(c.Live, FieldManager),
 		namespace:  c.Namespace,
@@ -95,12 +106,14 @@ func New(c Config) *Provisioner {
 		clock:      c.Clock,
 		names:      newNameLocks(),
 		forget:     c.Forget,
+		renamed:    c.Renamed,
+		key:        c.Key,
 		limits:     newLimits(c.Clock),
 		lookups:    newLookups(),
 	}
 }
 
-func (p *Provisioner) key(name string) types.NamespacedName {
+func (p *Provisioner) named(name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: p.namespace, Name: name}
 }
 
@@ -108,7 +121,7 @@ func (p *Provisioner) key(name string) types.NamespacedName {
 func (p *Provisioner) get(ctx context.Context, name string, obj client.Object) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return p.live.Get(ctx, p.key(name), obj)
+	return p.live.Get(ctx, p.named(name), obj)
 }
 
 func (p *Provisioner) create(ctx context.Context, obj client.Object) error {

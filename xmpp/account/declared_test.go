@@ -324,3 +324,27 @@ func TestForget(t *testing.T) {
 		t.Errorf("still in the rosters of %q", holders)
 	}
 }
+
+// TestRenamed: an account that has another name is a contact under that one, and clients see one go and another come (RFC 6121 §2.1.6).
+func TestRenamed(t *testing.T) {
+	w := newWorld(t, "juliet", "romeo", "nurse", "eve", "julia")
+	w.befriend("juliet", "romeo")
+	w.remember("nurse", Item{JID: jid.MustParse("juliet@chat.example"), Name: "J", Subscription: SubscriptionTo})
+	w.remember("nurse", Item{JID: jid.MustParse("julia@chat.example"), Name: "there already", Subscription: SubscriptionFrom})
+	w.remember("eve", Item{JID: jid.MustParse("juliet@chat.example"), PendingIn: true, Hidden: true})
+	romeo, nurse := w.at("romeo/garden"), w.at("nurse/door")
+	for range 2 { // again changes nothing
+		if err := w.rosters.Renamed(t.Context(), "juliet", "julia"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	romeo.sees("push julia both", "push juliet remove")
+	romeo.hasRoster("julia both")
+	nurse.sees("push julia both", "push juliet remove")
+	if holders, _ := w.store.Holders(t.Context(), jid.MustParse("juliet@chat.example")); len(holders) > 0 {
+		t.Errorf("still in the rosters of %q", holders)
+	}
+	if holders, _ := w.store.Holders(t.Context(), jid.MustParse("julia@chat.example")); len(holders) != 3 {
+		t.Errorf("in the rosters of %q", holders)
+	}
+}

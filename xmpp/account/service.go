@@ -70,6 +70,61 @@ func (r *Rosters) Set(ctx context.Context, by directory.Actor, username string, 
 	return nil
 }
 
+// Renamed has the remembered rosters of all others name an account as it is called now, with what follows for them: their clients see a contact go and
+// another come. It may be called again. Declared contacts are left to those who declare them.
+func (r *Rosters) Renamed(ctx context.Context, from, to string) error {
+	old, err := jid.New(from, r.sb.Domain(), "")
+	if err != nil {
+		return err
+	}
+	now, err := jid.New(to, r.sb.Domain(), "")
+	if err != nil {
+		return err
+	}
+	holders, err := r.store.Holders(ctx, old)
+	if err != nil {
+		return fmt.Errorf("looking for the rosters that %q is in: %w", old, err)
+	}
+	var failed error
+	for _, holder := range holders {
+		if err := r.renamedIn(ctx, holder, old, now); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("renaming %q in the roster of %q: %w", old, holder, err))
+		}
+	}
+	return failed
+}
+
+func (r *Rosters) renamedIn(ctx context.Context, holder string, old, now jid.JID) error {
+	u := r.lock(holder)
+	defer r.unlock(u)
+	if err := r.ensure(u); err != nil {
+		return err
+	}
+	row, had := u.row(old)
+	if !had || u.jid == now {
+		return nil
+	}
+	before, was := u.item(old), u.item(now)
+	// The new entry first: what ends in between leaves both, and goes on from there.
+	if there, ok := u.row(now); !ok {
+		row.JID = now
+		if err := r.writeRow(ctx, u, row, false); err != nil {
+			return err
+		}
+	} else if there.Subscription|row.Subscription != there.Subscription {
+		there.Subscription |= row.Subscription
+		if err := r.writeRow(ctx, u, there, true); err != nil {
+			return err
+		}
+	}
+	if err := r.deleteRow(ctx, u, old, true); err != nil {
+		return err
+	}
+	r.changed(u, &was, true)
+	r.changed(u, &before, false)
+	return nil
+}
+
 // Forget takes an account that goes away out of the remembered rosters of all others, with what follows for them. Declared contacts are left
 // to those who declare them.
 func (r *Rosters) Forget(ctx context.Context, username string) error {

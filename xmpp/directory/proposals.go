@@ -96,6 +96,9 @@ type Proposer interface {
 	CreateUsers(ctx context.Context, by Actor, users []NewUser) error
 	UpdateUser(ctx context.Context, by Actor, username string, u UserUpdate) error
 	DeleteUser(ctx context.Context, by Actor, username string) error
+	// RenameUser gives an account another name, with all that belongs to it, and has whatever names it name it so. The update changes the account at the
+	// same time; its password is left out. What names the account and may not be changed from here stays, and is listed, a sentence each.
+	RenameUser(ctx context.Context, by Actor, username, to string, u UserUpdate) (left []string, err error)
 	// PutContact sets an entry of the declared roster. With create it must not be there yet, else it must.
 	PutContact(ctx context.Context, by Actor, username string, c Contact, create bool) error
 	DeleteContact(ctx context.Context, by Actor, username string, contact jid.JID) error

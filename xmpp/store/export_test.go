@@ -57,6 +57,7 @@ func Statements() []string {
 		count, _ := countStatement(&q)
 		list = append(list, page, count)
 	}
+	list = append(list, moveAccount()...)
 	return append(list,
 		rosterLoad, rosterPut, rosterDelete, rosterHolders, rosterPurge,
 		offlineCount, offlinePut, offlineLoad, offlineDelete, offlinePrune, offlinePurge, lastPut, lastGet, lastPurge,

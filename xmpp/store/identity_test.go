@@ -82,3 +82,34 @@ func TestPurgeAccountTakesEverythingOfIt(t *testing.T) {
 		}
 	})
 }
+
+func TestMoveAccountMovesEverythingOfIt(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		at := time.Date(2031, 4, 5, 6, 7, 8, 0, time.UTC)
+		anna, tobias := account.Item{JID: jid.MustParse("anna@chat.example")}, account.Item{JID: jid.MustParse("tobias@chat.example"), Name: "Tobi"}
+		must(t, s.PutItem(ctx, "mira", tobias))
+		must(t, s.PutItem(ctx, "jana", anna)) // of an earlier account of the new name
+		must(t, s.PutItem(ctx, "tobias", anna))
+		must(t, s.PutLast(ctx, []account.Last{{Username: "mira", Since: at, Status: "gone"}}))
+		must(t, s.PutIdentity(ctx, store.Identity{Kind: "user", Name: "mira", State: store.Active}))
+		for range 2 { // again changes nothing
+			must(t, s.MoveAccount(ctx, "mira", "jana"))
+			if items, err := s.LoadRoster(ctx, "jana"); err != nil || len(items) != 1 || items[0].JID != tobias.JID || items[0].Name != "Tobi" {
+				t.Errorf("the roster under the new name: %+v, %v", items, err)
+			}
+			if items, err := s.LoadRoster(ctx, "mira"); err != nil || len(items) != 0 {
+				t.Errorf("the roster under the old name: %+v, %v", items, err)
+			}
+			if items, err := s.LoadRoster(ctx, "tobias"); err != nil || len(items) != 1 {
+				t.Errorf("another account's roster: %+v, %v", items, err)
+			}
+			if last, ok, err := s.GetLast(ctx, "jana"); err != nil || !ok || !last.Since.Equal(at) {
+				t.Errorf("the last presence: %+v, %v, %v", last, ok, err)
+			}
+			if _, ok, err := s.GetIdentity(ctx, "user", "mira"); err != nil || ok {
+				t.Errorf("the name is still there: %v, %v", ok, err)
+			}
+		}
+	})
+}
