@@ -227,15 +227,15 @@ func (r *Rosters) follow(u *user, before, after *sight) {
 	}
 	u.sight = after
 	var told []owed
-	there := r.online(u.username)
+	there := len(list) <= pushAtOnce && r.online(u.username)
 	for i, contact := range list {
 		now := u.item(contact)
 		was, is := olds[i].Subscription, now.Subscription
 		if was.SeenByContact() && !is.SeenByContact() {
 			r.hidePresence(u, contact)
 		}
-		// Both sides see to it that presence is shown. One of them may have gone a longer way at once than the other, and then finds nothing new.
-		// Who comes later asks.
+		// Both sides see to it that presence is shown, as to one of them the other may be nothing new, by an entry of its own. Of thousands that a manifest
+		// brings at once, not all pairs are kept in memory: there it is left to each contact, who asks when told of the user.
 		if there && !was.SeenByContact() && is.SeenByContact() && contact.Domain() == r.sb.Domain() && r.online(contact.Local()) {
 			r.showSoon(u.username, contact)
 		}
