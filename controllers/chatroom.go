@@ -58,7 +58,7 @@ func (k *rooms) projector(namespace string) *projector[*v1alpha1.ChatRoom] {
 	return &projector[*v1alpha1.ChatRoom]{
 		kind: directory.KindRoom, directory: k.directory, queue: reportQueue{namespace: namespace},
 		put: func(r *v1alpha1.ChatRoom) string {
-			entry, problems := translateRoom(r)
+			entry, problems := translateRoom(r, k.directory.Domain())
 			if invalidly(problems, v1alpha1.ReasonInvalidName) {
 				return ""
 			}
@@ -67,7 +67,7 @@ func (k *rooms) projector(namespace string) *projector[*v1alpha1.ChatRoom] {
 		},
 		remove: k.directory.DeleteRoom,
 		identity: func(r *v1alpha1.ChatRoom) string {
-			entry, problems := translateRoom(r)
+			entry, problems := translateRoom(r, k.directory.Domain())
 			if invalidly(problems, v1alpha1.ReasonInvalidName) {
 				return ""
 			}
@@ -82,7 +82,7 @@ func (k *rooms) subject() subject[*v1alpha1.ChatRoom] {
 		new:    func() *v1alpha1.ChatRoom { return &v1alpha1.ChatRoom{} },
 		status: func(r *v1alpha1.ChatRoom) *v1alpha1.CommonStatus { return &r.Status.CommonStatus },
 		decide: func(ctx context.Context, r *v1alpha1.ChatRoom) ([]metav1.Condition, error) {
-			entry, problems := translateRoom(r)
+			entry, problems := translateRoom(r, k.directory.Domain())
 			if entry.RoomName == "" {
 				r.Status.JID = nil
 				return decideNamed(namedInputs{Problems: problems}), nil
@@ -93,12 +93,17 @@ func (k *rooms) subject() subject[*v1alpha1.ChatRoom] {
 			if entry.PasswordSecret != nil {
 				_, secret = k.readPassword(ctx, *entry.PasswordSecret)
 			}
+			noService := ""
+			if !k.directory.HasRoomService(entry.Service) {
+				noService = entry.Service
+			}
 			return decideNamed(namedInputs{
-				Problems: problems,
-				Secret:   secret,
-				Unknown:  unknownToRoom(k.directory, &entry),
-				Claim:    claimOn(k.directory, directory.KindRoom, entry.Identity(), address, r),
-				Active:   fmt.Sprintf("%s is in force.", address),
+				Problems:  problems,
+				Secret:    secret,
+				NoService: noService,
+				Unknown:   unknownToRoom(k.directory, &entry),
+				Claim:     claimOn(k.directory, directory.KindRoom, entry.Identity(), address, r),
+				Active:    fmt.Sprintf("%s is in force.", address),
 			}), nil
 		},
 	}

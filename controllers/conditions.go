@@ -26,6 +26,7 @@ var severity = []string{
 	v1alpha1.ReasonNameConflict,
 	v1alpha1.ReasonInvalidValue,
 	v1alpha1.ReasonSecretInvalid,
+	v1alpha1.ReasonServiceNotFound,
 	v1alpha1.ReasonSecretNotFound,
 	v1alpha1.ReasonPending,
 	v1alpha1.ReasonActive,
@@ -70,7 +71,7 @@ func (f finding) stalled() bool {
 
 // reconciling says whether what is missing can come by itself.
 func (f finding) reconciling() bool {
-	return f.Reason == v1alpha1.ReasonPending || f.Reason == v1alpha1.ReasonSecretNotFound
+	return f.Reason == v1alpha1.ReasonPending || f.Reason == v1alpha1.ReasonSecretNotFound || f.Reason == v1alpha1.ReasonServiceNotFound
 }
 
 // conditionsOf makes the conditions of a finding, Ready first, and those of a kind

@@ -8,6 +8,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
 // Decisions: pure functions from what was gathered to conditions.
@@ -156,6 +157,8 @@ type namedInputs struct {
 	Claim    claim
 	// Secret is how a room's password stands; nil: there is nothing to say.
 	Secret *finding
+	// NoService names the chat service that a room is in and that is not there; empty: it is.
+	NoService string
 	// Unknown are accounts and groups that the resource names and that are not there.
 	Unknown []string
 	// Active is the message of a resource in force.
@@ -170,6 +173,11 @@ func decideNamed(in namedInputs) []metav1.Condition {
 	}
 	if in.Secret != nil {
 		findings = append(findings, *in.Secret)
+	}
+	if in.NoService != "" {
+		findings = append(findings, finding{v1alpha1.ReasonServiceNotFound, fmt.Sprintf(
+			"There is no chat service %q, and nobody reaches the room: create a SystemProperty %q whose value is the name that people see.",
+			in.NoService, directory.RoomServicePrefix+in.NoService)})
 	}
 	if len(findings) == 0 {
 		findings = []finding{active(in.Active)}

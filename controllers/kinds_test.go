@@ -45,6 +45,27 @@ var _ = Describe("A SystemProperty", func() {
 		Eventually(func() time.Duration { return op.directory.Duration(directory.KeyPurgeDelay) }).Should(Equal(7 * 24 * time.Hour))
 	})
 
+	It("makes a chat service, without which its rooms are in force nowhere", func(ctx SpecContext) {
+		r := &v1alpha1.ChatRoom{
+			ObjectMeta: metav1.ObjectMeta{Namespace: op.namespace, Name: v1alpha1.EncodeRoomName("lobby", "team")},
+			Spec:       v1alpha1.ChatRoomSpec{RoomName: new("lobby"), Service: new("team")},
+		}
+		create(ctx, r)
+		s := becomes(ctx, r, v1alpha1.ReasonServiceNotFound)
+		Expect(s.Kstatus).To(Equal(status.InProgressStatus))
+		Expect(s.Message).To(ContainSubstring("xmpp.muc.service.team"))
+		p := property("xmpp.muc.service.team", "The Team")
+		create(ctx, p)
+		becomes(ctx, r, v1alpha1.ReasonActive)
+		Expect(becomes(ctx, p, v1alpha1.ReasonActive).Message).To(Equal("The value is in force."))
+		Expect(kube.Delete(ctx, p)).To(Succeed())
+		becomes(ctx, r, v1alpha1.ReasonServiceNotFound)
+
+		bad := property("xmpp.muc.service.a.b", "x")
+		create(ctx, bad)
+		becomes(ctx, bad, v1alpha1.ReasonInvalidValue)
+	})
+
 	It("with a key that the server does not know is kept", func(ctx SpecContext) {
 		p := property("Console Order", "a,b")
 		create(ctx, p)

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,7 +71,7 @@ func (u *unknown) sorted() []string {
 // are one change to a group of them all.
 const settled = time.Second
 
-// mentions has groups and rooms reported on anew when a user or a group comes or goes that they name. It looks at all of them, but only when that
+// mentions has groups and rooms reported on anew when a user, a group or a chat service comes or goes that they name. It looks at all of them, but only when that
 // happens.
 type mentions struct {
 	directory     *directory.Directory
@@ -82,6 +83,7 @@ type mentions struct {
 	mu    sync.Mutex
 	users map[string]struct{} // by username
 	named map[string]struct{} // groups
+	hosts map[string]struct{} // chat services
 }
 
 func (m *mentions) NeedLeaderElection() bool { return false }
@@ -89,7 +91,7 @@ func (m *mentions) NeedLeaderElection() bool { return false }
 // watch has the mentions hear of names. Called once, before anything is put.
 func (m *mentions) watch() {
 	m.wake = make(chan struct{}, 1)
-	m.users, m.named = map[string]struct{}{}, map[string]struct{}{}
+	m.users, m.named, m.hosts = map[string]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
 	m.directory.Watch(func(e directory.Event) {
 		if (e.Old == nil) == (e.New == nil) {
 			return
@@ -105,6 +107,10 @@ func (m *mentions) watch() {
 			m.users[e.Identity] = struct{}{}
 		case directory.KindGroup:
 			m.named[e.Identity] = struct{}{}
+		case directory.KindProperty:
+			if service, ok := strings.CutPrefix(e.Identity, directory.RoomServicePrefix); ok {
+				m.hosts[service] = struct{}{}
+			}
 		}
 		m.mu.Unlock()
 		select {
@@ -135,8 +141,8 @@ func (m *mentions) Start(ctx context.Context) error {
 
 func (m *mentions) report() {
 	m.mu.Lock()
-	users, named := m.users, m.named
-	m.users, m.named = map[string]struct{}{}, map[string]struct{}{}
+	users, named, hosts := m.users, m.named, m.hosts
+	m.users, m.named, m.hosts = map[string]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
 	m.mu.Unlock()
 	domain := m.directory.Domain()
 	user := func(j jid.JID) bool {
@@ -153,7 +159,8 @@ func (m *mentions) report() {
 		}
 	}
 	for _, r := range m.directory.Rooms() {
-		if slices.ContainsFunc(r.Affiliations, func(a directory.Affiliation) bool { return user(a.JID) }) ||
+		_, hosted := hosts[r.Service]
+		if hosted || slices.ContainsFunc(r.Affiliations, func(a directory.Affiliation) bool { return user(a.JID) }) ||
 			slices.ContainsFunc(r.GroupAffiliations, func(a directory.GroupAffiliation) bool { return group(a.Group) }) {
 			m.rooms.add(r.Name, true)
 		}

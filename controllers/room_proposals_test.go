@@ -100,6 +100,22 @@ var _ = Describe("A proposal about a room", func() {
 		Expect(op.provision.UpdateRoom(ctx, owner, "дж@workshop", directory.RoomUpdate{Moderated: new(true)})).To(Succeed())
 	})
 
+	It("changes entries of a list when its author goes over from client-side to server-side apply", func(ctx SpecContext) {
+		manifest := `{apiVersion: chat-operator.io/v1alpha1, kind: ChatRoom, metadata: {name: ops}, spec: {affiliations: [{jid: mira@` + domain + `, affiliation: Owner}]}}`
+		kubectl(manifest, "apply", "-f", "-")
+		becomes(ctx, room(ctx, "ops"), v1alpha1.ReasonActive)
+		add := directory.RoomUpdate{Affiliations: []directory.Affiliation{{JID: tobias, Affiliation: directory.AffiliationMember}}}
+		Expect(op.provision.UpdateRoom(ctx, owner, "ops@conference", add)).To(MatchError(ContainSubstring("kubectl-client-side-apply")))
+		kubectl(manifest, "apply", "--server-side", "-f", "-")
+		Expect(op.provision.UpdateRoom(ctx, owner, "ops@conference", add)).To(Succeed())
+		Expect(op.provision.DeleteRoom(ctx, owner, "ops@conference", nil)).To(MatchError(ContainSubstring("has to be deleted there")))
+
+		By("emptying the manifest")
+		kubectl(`{apiVersion: chat-operator.io/v1alpha1, kind: ChatRoom, metadata: {name: whim}, spec: {displayName: Whim}}`, "apply", "--server-side", "-f", "-")
+		kubectl(`{apiVersion: chat-operator.io/v1alpha1, kind: ChatRoom, metadata: {name: whim}, spec: {}}`, "apply", "--server-side", "-f", "-")
+		Expect(room(ctx, "whim").Spec).To(Equal(v1alpha1.ChatRoomSpec{}))
+	})
+
 	It("changes what nobody declared, and a GitOps tool's next apply neither fails nor undoes it", func(ctx SpecContext) {
 		manifest := `{apiVersion: chat-operator.io/v1alpha1, kind: ChatRoom, metadata: {name: ops}, spec: {displayName: Ops, moderated: true,
 			affiliations: [{jid: mira@` + domain + `, affiliation: Owner}]}}`

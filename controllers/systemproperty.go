@@ -162,11 +162,8 @@ func (k *systemProperties) decide(_ context.Context, p *v1alpha1.SystemProperty)
 		in.Invalid = fmt.Errorf("%s: the value in Secret %q, key %q, is not one that this property takes",
 			key, p.Spec.ValueFrom.SecretKeyRef.Name, p.Spec.ValueFrom.SecretKeyRef.Key)
 	}
-	for _, s := range directory.Settings() {
-		if s.Key == key {
-			in.Known, in.Live = true, s.Live
-		}
-	}
+	s, known := directory.SettingOf(key)
+	in.Known, in.Live = known, s.Live
 	return decideProperty(in), nil
 }
 

@@ -12,12 +12,12 @@ import (
 
 // translateRoom makes the directory's entry of a ChatRoom. With an InvalidName
 // there is no entry; other problems leave out only what they are about.
-func translateRoom(r *v1alpha1.ChatRoom) (directory.Room, []problem) {
+func translateRoom(r *v1alpha1.ChatRoom, domain string) (directory.Room, []problem) {
 	name, err := jid.PrepareLocal(r.EffectiveRoomName())
 	if err != nil {
 		return directory.Room{}, invalidName("room name", r.EffectiveRoomName(), err)
 	}
-	affiliations, problems := affiliations(r.Spec.Affiliations)
+	affiliations, problems := affiliations(r.Spec.Affiliations, domain)
 	var password *directory.SecretKey
 	if r.Spec.PasswordSecretRef != nil {
 		password = &directory.SecretKey{Name: r.Spec.PasswordSecretRef.Name, Key: v1alpha1.PasswordKey}
@@ -70,7 +70,7 @@ func presenceBroadcast(roles []v1alpha1.PresenceRole) []directory.RoomRole {
 
 // affiliations prepares the addresses of a room's affiliations. Of entries that
 // only preparation shows to be the same, the more restrictive holds.
-func affiliations(declared []v1alpha1.RoomAffiliation) ([]directory.Affiliation, []problem) {
+func affiliations(declared []v1alpha1.RoomAffiliation, domain string) ([]directory.Affiliation, []problem) {
 	if len(declared) == 0 {
 		return nil, nil
 	}
@@ -82,6 +82,11 @@ func affiliations(declared []v1alpha1.RoomAffiliation) ([]directory.Affiliation,
 		j, err := directory.ParseBare(a.JID)
 		if err != nil {
 			problems = append(problems, invalidValue(path, "%q is no address: %v. Correct or remove the entry.", a.JID, err))
+			continue
+		}
+		if j.Local() == "" && j.Domain() != domain && !strings.Contains(j.Domain(), ".") {
+			// Groups list members so, and people copy that.
+			problems = append(problems, invalidValue(path, "%q is a host, not a user: write %s@%s. Correct the entry.", a.JID, a.JID, domain))
 			continue
 		}
 		entry := directory.Affiliation{JID: j, Affiliation: directory.AffiliationName(a.Affiliation)}

@@ -141,7 +141,7 @@ func sameJIDs(a, b []jid.JID) bool {
 
 func TestTranslateRoom(t *testing.T) {
 	room := &v1alpha1.ChatRoom{ObjectMeta: metav1.ObjectMeta{Name: "lobby"}}
-	entry, problems := translateRoom(room)
+	entry, problems := translateRoom(room, "chat.example")
 	if len(problems) != 0 {
 		t.Fatal(problems)
 	}
@@ -162,9 +162,10 @@ func TestTranslateRoom(t *testing.T) {
 		{JID: "user1@chat.example", Affiliation: v1alpha1.AffiliationOwner},
 		{JID: "user１@chat.example", Affiliation: v1alpha1.AffiliationOutcast},
 		{JID: "spam.example", Affiliation: v1alpha1.AffiliationOutcast},
+		{JID: "ana", Affiliation: v1alpha1.AffiliationOwner}, // a host, which its author did not mean
 	}
-	entry, problems = translateRoom(room)
-	expectProblems(t, problems, v1alpha1.ReasonInvalidValue, "spec.affiliations[1].jid")
+	entry, problems = translateRoom(room, "chat.example")
+	expectProblems(t, problems, v1alpha1.ReasonInvalidValue, "spec.affiliations[1].jid", "spec.affiliations[3].jid")
 	if entry.PresenceBroadcast == nil || len(entry.PresenceBroadcast) != 0 {
 		t.Error("an empty list became the default")
 	}

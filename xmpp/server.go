@@ -149,7 +149,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		Attempts:  s.attempts, Meter: s.meter,
 	})
 	s.sb = core.New(core.Config{Directory: deps.Directory, Log: log, Meter: s.meter})
-	s.rooms = muc.New(muc.Config{Switchboard: s.sb, Directory: deps.Directory, Proposer: deps.Proposer, Store: deps.Rooms, Key: cfg.InstallationKey, Log: log})
+	s.rooms = muc.New(muc.Config{Switchboard: s.sb, Directory: deps.Directory, Proposer: deps.Proposer, Store: deps.Rooms, Key: cfg.InstallationKey, Meter: s.meter, Log: log})
 	s.sb.UseHosts(s.rooms) // XEP-0045
 	if deps.Offline != nil {
 		s.offline = account.NewOffline(account.OfflineConfig{Directory: deps.Directory, Store: deps.Offline, Meter: s.meter, Log: log})

@@ -134,6 +134,7 @@ type ChatGroup struct {
 
 	// spec declares the group.
 	// +required
+	// +kubebuilder:default:={}
 	Spec ChatGroupSpec `json:"spec"`
 
 	// status is what the operator reports.

@@ -72,7 +72,7 @@ type ChatRoomSpec struct {
 	RoomName *string `json:"roomName,omitempty"`
 
 	// service is the chat service that the room belongs to: the first label of its host name, as in lobby@conference.chat.example.
-	// It cannot be changed later. Default: "conference".
+	// Others are made by SystemProperties "xmpp.muc.service.NAME". It cannot be changed later. Default: "conference".
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -259,6 +259,7 @@ type ChatRoom struct {
 
 	// spec declares the room. An empty one ("spec: {}") makes a lasting, listed room that everybody may enter.
 	// +required
+	// +kubebuilder:default:={}
 	Spec ChatRoomSpec `json:"spec"`
 
 	// status is what the operator reports.

@@ -176,6 +176,7 @@ type ChatUser struct {
 	// spec declares the account. An empty one ("spec: {}") is enough: the username is metadata.name then, and a
 	// password is generated.
 	// +required
+	// +kubebuilder:default:={}
 	Spec ChatUserSpec `json:"spec"`
 
 	// status is what the operator reports.

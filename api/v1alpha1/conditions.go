@@ -29,11 +29,13 @@ const (
 	// ReasonInvalidName says that the chat name is no valid part of an XMPP address (RFC 7622). Names cannot be changed:
 	// create another resource and delete this one.
 	ReasonInvalidName = "InvalidName"
-	// ReasonInvalidValue says that a field's value cannot be used; the message names the field. The last good value
-	// stays in force.
+	// ReasonInvalidValue says that a field's value cannot be used; the message names the field. The rest is in force: of a system
+	// property the last good value, of a list what is good in it.
 	ReasonInvalidValue = "InvalidValue"
 	// ReasonSecretNotFound says that the Secret the resource names, or the key in it, does not exist yet.
 	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonServiceNotFound says that there is no chat service of the name that the room is in.
+	ReasonServiceNotFound = "ServiceNotFound"
 	// ReasonSecretInvalid says that the Secret exists, but holds nothing that can be used: neither a password nor
 	// well-formed SCRAM verifiers.
 	ReasonSecretInvalid = "SecretInvalid"

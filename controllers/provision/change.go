@@ -96,7 +96,7 @@ func (p *Provisioner) permitDelete(by directory.Actor, obj client.Object, policy
 		return err
 	}
 	if d, declared := DeclaredAnything(obj); declared {
-		return &directory.ManagedError{Field: fieldName(d.Field), Manager: d.Manager}
+		return &directory.ManagedError{Field: fieldName(d.Field), Manager: d.Manager, Deletion: true}
 	}
 	return nil
 }

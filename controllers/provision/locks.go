@@ -51,12 +51,10 @@ func (p *Provisioner) LockName(kind directory.Kind, identity string) (unlock fun
 }
 
 // Rates of proposals that chat clients make: enough for people, too little for a
-// loop to keep the API server busy. REST callers are administrators and not limited.
+// loop to keep the API server busy. That of one user is a property. REST callers are administrators and not limited.
 const (
-	clientRate       = rate.Limit(1) // a second, each user
-	clientBurst      = 10
 	allClientsRate   = rate.Limit(20) // a second, all together
-	allClientsBurst  = 40
+	allClientsBurst  = 200
 	limitersKeptFor  = 10 * time.Minute
 	limitersSweptOff = 1000
 )
@@ -64,6 +62,8 @@ const (
 type limits struct {
 	clock clock.PassiveClock
 	all   *rate.Limiter
+	// minutely is how many a user may make in a minute.
+	minutely func() int
 
 	mu   sync.Mutex
 	each map[string]*userLimit
@@ -74,8 +74,8 @@ type userLimit struct {
 	used    time.Time
 }
 
-func newLimits(c clock.PassiveClock) *limits {
-	return &limits{clock: c, all: rate.NewLimiter(allClientsRate, allClientsBurst), each: map[string]*userLimit{}}
+func newLimits(c clock.PassiveClock, minutely func() int) *limits {
+	return &limits{clock: c, minutely: minutely, all: rate.NewLimiter(allClientsRate, allClientsBurst), each: map[string]*userLimit{}}
 }
 
 // admit refuses a client that proposes too much.
@@ -95,8 +95,11 @@ func (l *limits) admit(by directory.Actor) error {
 				}
 			}
 		}
-		one = &userLimit{limiter: rate.NewLimiter(clientRate, clientBurst)}
+		one = &userLimit{limiter: rate.NewLimiter(0, 0)}
 		l.each[by.Name] = one
+	}
+	if n := l.minutely(); one.limiter.Burst() != n {
+		one.limiter = rate.NewLimiter(rate.Limit(n)/60, n)
 	}
 	one.used = now
 	// The user's own bucket first: who is refused there takes nothing from the others.

@@ -36,7 +36,8 @@ type Declaration struct {
 //   - an Update manager declares, too, unless it is a person's one-off; a list
 //     of which it owns anything is declared whole, since such tools replace
 //     lists whole;
-//   - everything in the annotation of client-side apply is declared, lists whole;
+//   - everything in the annotation of client-side apply is declared, lists whole,
+//     unless server-side apply has taken over and merely keeps the annotation;
 //   - what was written through a subresource declares nothing.
 func DeclaredPath(obj metav1.Object, paths ...fieldpath.Path) (Declaration, bool) {
 	for _, entry := range obj.GetManagedFields() {
@@ -134,7 +135,7 @@ func isItem(e fieldpath.PathElement) bool { return e.FieldName == nil }
 // lastApplied is what client-side apply keeps in its annotation; nil if nothing.
 func lastApplied(obj metav1.Object) any {
 	text, ok := obj.GetAnnotations()[corev1.LastAppliedConfigAnnotation]
-	if !ok {
+	if !ok || keptByApply(obj) {
 		return nil
 	}
 	var applied any
@@ -142,6 +143,22 @@ func lastApplied(obj metav1.Object) any {
 		return map[string]any{}
 	}
 	return applied
+}
+
+// keptByApply says whether the annotation of client-side apply is there only because kubectl apply --server-side keeps it up to date: what is declared is
+// in the managed fields then.
+func keptByApply(obj metav1.Object) bool {
+	path := fieldpath.MakePathOrDie("metadata", "annotations", corev1.LastAppliedConfigAnnotation)
+	for _, entry := range obj.GetManagedFields() {
+		if entry.Operation != metav1.ManagedFieldsOperationApply || entry.FieldsV1 == nil {
+			continue
+		}
+		set := &fieldpath.Set{}
+		if err := set.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())); err == nil && set.Has(path) {
+			return true
+		}
+	}
+	return false
 }
 
 // names says whether an applied object speaks of a path. A list that it has is

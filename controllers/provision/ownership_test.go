@@ -113,6 +113,26 @@ func TestDeclaredPathByAnnotationAlone(t *testing.T) {
 	}
 }
 
+// Who goes over from client-side to server-side apply keeps the annotation, which declares nothing any more: the managed fields do.
+func TestAnnotationKeptByServerSideApply(t *testing.T) {
+	m := metadata(t, "kubectl-apply-client-side")
+	for i := range m.ManagedFields {
+		if e := &m.ManagedFields[i]; e.Manager == "kubectl-client-side-apply" {
+			e.Manager, e.Operation = "kubectl", metav1.ManagedFieldsOperationApply
+			e.FieldsV1 = metav1.NewFieldsV1(`{"f:spec":{"f:displayName":{}}}`)
+		}
+	}
+	m.ManagedFields = append(m.ManagedFields, metav1.ManagedFieldsEntry{
+		Manager: "kubectl-last-applied", Operation: metav1.ManagedFieldsOperationApply,
+		FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{"f:kubectl.kubernetes.io/last-applied-configuration":{}}}}`),
+	})
+	for field, want := range map[string]bool{"displayName": true, "roster": false} {
+		if _, declared := DeclaredPath(m, specPath(field)); declared != want {
+			t.Errorf("%s: declared %v, want %v", field, declared, want)
+		}
+	}
+}
+
 func TestDeclaredAnything(t *testing.T) {
 	for file, by := range map[string]string{
 		"kubectl-apply-server-side":    "kubectl",

@@ -108,7 +108,7 @@ func New(c Config) *Provisioner {
 		forget:     c.Forget,
 		renamed:    c.Renamed,
 		key:        c.Key,
-		limits:     newLimits(c.Clock),
+		limits:     newLimits(c.Clock, func() int { return c.Directory.Int(directory.KeyChanges) }),
 		lookups:    newLookups(),
 	}
 }

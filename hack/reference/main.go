@@ -34,7 +34,7 @@ func run(dir string) error {
 	}
 	for name, content := range map[string][]byte{
 		"flags.md":      flags(string(help)),
-		"properties.md": properties(directory.Settings()),
+		"properties.md": properties(append(directory.Settings(), directory.Families()...)),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			return err

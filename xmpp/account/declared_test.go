@@ -115,7 +115,7 @@ func TestRefusals(t *testing.T) {
 		{"declared elsewhere, wrapped", "not-allowed", "cancel", "flux", fmt.Errorf("contact: %w", &directory.ManagedError{Field: "spec.roster", Manager: "flux"})},
 		{"policy", "not-allowed", "cancel", "inBandPolicy", &directory.ManagedError{Field: "spec.roster", Policy: true}},
 		{"API server away", "resource-constraint", "wait", "later", &directory.UnavailableError{RetryAfter: time.Second}},
-		{"too many", "resource-constraint", "wait", "later", directory.ErrTooManyRequests},
+		{"too many", "resource-constraint", "wait", "in a minute", directory.ErrTooManyRequests},
 		{"conflict", "resource-constraint", "wait", "again", directory.ErrConflict},
 		{"timeout", "resource-constraint", "wait", "later", context.DeadlineExceeded},
 		{"limit", "resource-constraint", "cancel", "1000", &directory.LimitError{Field: "spec.roster", Limit: 1000}},

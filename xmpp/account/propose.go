@@ -115,7 +115,8 @@ func (r *Rosters) refusal(username string, err error) *stanza.Error {
 	case errors.As(err, &unavailable), errors.Is(err, context.DeadlineExceeded):
 		return stanza.NewError(stanza.ConditionResourceConstraint, "Managed contacts cannot be changed at the moment. Try again later.")
 	case errors.Is(err, directory.ErrTooManyRequests):
-		return stanza.NewError(stanza.ConditionResourceConstraint, "Too many changes. Try again later.")
+		r.meter.Refuse(meter.Changes)
+		return stanza.NewError(stanza.ConditionResourceConstraint, "Too many changes in a short time. Try again in a minute.")
 	case errors.Is(err, directory.ErrConflict):
 		return stanza.NewError(stanza.ConditionResourceConstraint, "Others changed this contact at the same time. Try again.")
 	case errors.Is(err, directory.ErrNotYetActive):

@@ -11,7 +11,7 @@ import (
 // SharedError refuses to part two people whom a group puts together.
 type SharedError struct {
 	Contact jid.JID
-	Group   string // its name
+	Group   string // as people see it in their contact lists
 }
 
 func (e *SharedError) Error() string {
@@ -25,7 +25,7 @@ func (u *user) shared(contact jid.JID) *SharedError {
 	}
 	for _, c := range u.sight.sees {
 		if c.has(contact) {
-			return &SharedError{Contact: contact, Group: c.name}
+			return &SharedError{Contact: contact, Group: c.headings[0]}
 		}
 	}
 	return nil
@@ -38,7 +38,7 @@ func (u *user) sharedBack(contact jid.JID) *SharedError {
 	}
 	for _, c := range u.sight.member {
 		if u.sight.in.shows(c, contact) {
-			return &SharedError{Contact: contact, Group: c.name}
+			return &SharedError{Contact: contact, Group: c.headings[0]}
 		}
 	}
 	return nil

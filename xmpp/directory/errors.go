@@ -36,6 +36,8 @@ type ManagedError struct {
 	Field string
 	// Manager is the field manager that declares it.
 	Manager string
+	// Deletion is set when the resource was to be deleted.
+	Deletion bool
 	// Policy is set when not a manager but the resource's inBandPolicy Deny refuses.
 	Policy bool
 }
@@ -43,6 +45,9 @@ type ManagedError struct {
 func (e *ManagedError) Error() string {
 	if e.Policy {
 		return fmt.Sprintf("%s may not be changed from here: the resource's inBandPolicy is Deny", e.Field)
+	}
+	if e.Deletion {
+		return fmt.Sprintf("%s is declared by %q: it has to be deleted there", e.Field, e.Manager)
 	}
 	return fmt.Sprintf("%s is declared by %q: change it there", e.Field, e.Manager)
 }

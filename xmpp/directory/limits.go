@@ -23,11 +23,18 @@ const (
 	KeyMaxSessions               = "xmpp.limits.sessions"
 	KeyMaxContacts               = "xmpp.limits.roster-entries"
 	KeyOutputBytes               = "xmpp.limits.output-bytes"
+	KeyChanges                   = "xmpp.limits.changes"
 )
 
 // limitSettings are the rows of the limits on what clients may cost.
 func limitSettings() []Setting {
 	return []Setting{
+		{
+			Key: KeyChanges, Type: TypeInt, Default: "120", Live: true,
+			Doc: "How many changes of declared things (lasting rooms, declared contacts) one user's clients may make in a minute, that many at once. Beyond " +
+				"that a client is asked to wait.",
+			check: between(1, 6000),
+		},
 		{
 			Key: KeyMaxUnauthenticated, Type: TypeInt, Default: "4096", Live: true,
 			Doc:   "How many connections may be logging in at once, on all ports together. Beyond that new ones are closed. 0: any number.",

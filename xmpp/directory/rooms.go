@@ -1,5 +1,14 @@
 package directory
 
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// DefaultRoomService is the chat service that is always there.
+const DefaultRoomService = "conference"
+
 // Keys of chat rooms. A property whose key is RoomServicePrefix and a label makes a chat service of that name, beside "conference": rooms are then found
 // at ROOM@LABEL.DOMAIN, and the value is the name that people see.
 const (
@@ -16,6 +25,47 @@ const (
 	RoomCreationAdmins = "admins"
 	RoomCreationNobody = "nobody"
 )
+
+// RoomService is the chat service that a property makes; false: it makes none.
+func (p *SystemProperty) RoomService() (name string, ok bool) {
+	name, ok = strings.CutPrefix(p.Key, RoomServicePrefix)
+	return name, ok && !p.Secret && serviceName.MatchString(name)
+}
+
+// HasRoomService says whether there is a chat service of that name.
+func (d *Directory) HasRoomService(name string) bool {
+	if name == DefaultRoomService {
+		return true
+	}
+	p, ok := d.Property(RoomServicePrefix + name)
+	if !ok {
+		return false
+	}
+	_, ok = p.RoomService()
+	return ok
+}
+
+// serviceName is one label of a host name (RFC 1123 §2.1), as the schema of ChatRoom has it.
+var serviceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// roomFamilies are the rows of chat rooms whose keys end in a name.
+func roomFamilies() []Setting {
+	return []Setting{{
+		Key: RoomServicePrefix + "NAME", Type: TypeString, Live: true,
+		Doc: "Makes a chat service NAME, with rooms at ROOM@NAME.DOMAIN; the value is the name that people see. NAME is one label of a host name: " +
+			"lower-case letters, digits and hyphens. The service " + DefaultRoomService + " is always there, and gets another name for people by its own property. When the property " +
+			"goes, so does the service.",
+	}}
+}
+
+// validateRoomService says what is wrong with the key of a chat service.
+func validateRoomService(key string) error {
+	if name, ok := strings.CutPrefix(key, RoomServicePrefix); ok && !serviceName.MatchString(name) {
+		return &InvalidError{Field: key, Message: fmt.Sprintf(
+			"%q cannot be the name of a chat service: use one label of a host name, of lower-case letters, digits and hyphens", name)}
+	}
+	return nil
+}
 
 // roomSettings are the rows of chat rooms.
 func roomSettings() []Setting {

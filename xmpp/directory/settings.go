@@ -159,8 +159,25 @@ func ValidateSetting(key, value string) error {
 			return err
 		}
 	}
-	return nil
+	return validateRoomService(key)
 }
+
+// SettingOf finds what describes a key that the server honours.
+func SettingOf(key string) (Setting, bool) {
+	p := SystemProperty{Key: key}
+	if _, ok := p.RoomService(); ok {
+		return roomFamilies()[0], true
+	}
+	for _, s := range Settings() {
+		if s.Key == key {
+			return s, true
+		}
+	}
+	return Setting{}, false
+}
+
+// Families lists the settings whose keys end in a name of one's choice.
+func Families() []Setting { return roomFamilies() }
 
 // settingValue is a value in all forms that its type has.
 type settingValue struct {

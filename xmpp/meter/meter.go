@@ -34,6 +34,8 @@ const (
 	ProxyHeader                        // a trusted proxy that did not say where its client is
 	Hibernating                        // too many sessions of a user that wait for their clients
 	Storage                            // the store could not take it
+	Changes                            // too many changes of declared things by a user's clients
+	RoomsOfUser                        // too many rooms that a user has made
 	reasons
 )
 
@@ -50,7 +52,7 @@ func Reasons() []Reason {
 func (r Reason) String() string {
 	return [...]string{"connections", "connections-of-address", "login-time", "login-tries", "logins-of-account", "logins-of-address",
 		"stanza-shape", "flood", "idle", "sessions", "roster-entries", "output",
-		"unacknowledged", "proxy-header", "hibernating", "storage"}[r]
+		"unacknowledged", "proxy-header", "hibernating", "storage", "changes", "rooms-of-user"}[r]
 }
 
 // Result is how an attempt to log in ended.

@@ -13,9 +13,6 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/muc/room"
 )
 
-// DefaultService is the chat service that is always there.
-const DefaultService = "conference"
-
 // maxHistory is how many messages a room keeps for those who enter.
 const maxHistory = 50
 
@@ -24,13 +21,13 @@ func (s *Service) readHosts() {
 	hosts := make(map[string]core.HostItem)
 	add := func(label, name string) {
 		host, err := jid.New("", label+"."+s.sb.Domain(), "")
-		if err == nil && !strings.Contains(label, ".") {
+		if err == nil {
 			hosts[host.Domain()] = core.HostItem{JID: host, Name: name}
 		}
 	}
-	add(DefaultService, "Chat rooms")
+	add(directory.DefaultRoomService, "Chat rooms")
 	for _, p := range s.dir.Properties() {
-		if label, ok := strings.CutPrefix(p.Key, directory.RoomServicePrefix); ok && !p.Secret {
+		if label, ok := p.RoomService(); ok {
 			add(label, p.Value)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/muc/room"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
@@ -289,11 +290,12 @@ func (s *Service) refusal(e *entry, err error) *stanza.Error {
 	case errors.Is(err, directory.ErrNotFound):
 		return stanza.NewError(stanza.ConditionItemNotFound, "This room is not there any more.")
 	case errors.Is(err, directory.ErrExists):
-		return stanza.NewError(stanza.ConditionConflict, "There is a lasting room of this name already.")
+		return stanza.NewError(stanza.ConditionConflict, "There is a lasting room of this name already, or what was said in one is kept for whoever declares it again. Take another name.")
 	case errors.As(err, &unavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return wait("Lasting rooms cannot be changed at the moment. Try again later.")
 	case errors.Is(err, directory.ErrTooManyRequests):
-		return wait("Too many changes. Try again later.")
+		s.meter.Refuse(meter.Changes)
+		return wait("Too many changes in a short time. Try again in a minute.")
 	case errors.Is(err, directory.ErrConflict):
 		return wait("Others changed this room at the same time. Try again.")
 	case errors.Is(err, directory.ErrNotYetActive):

@@ -20,6 +20,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/muc/room"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 )
@@ -33,8 +34,10 @@ type Config struct {
 	Store Store
 	// Key is the installation's: occupant ids (XEP-0421) are made with keys derived from it.
 	Key []byte
-	Log *slog.Logger
-	Now func() time.Time // nil: time.Now
+	// Meter counts refusals; nil counts nothing.
+	Meter *meter.Meter
+	Log   *slog.Logger
+	Now   func() time.Time // nil: time.Now
 }
 
 // Service has all rooms of all chat services. It implements core.Hosts.
@@ -43,6 +46,7 @@ type Service struct {
 	dir      *directory.Directory
 	proposer Proposer
 	key      []byte
+	meter    *meter.Meter
 	log      *slog.Logger
 	now      func() time.Time
 
@@ -85,7 +89,7 @@ var _ core.Hosts = (*Service)(nil)
 // New makes the service. With Watch and Run, changed declarations reach rooms that are in memory.
 func New(cfg Config) *Service {
 	s := &Service{
-		sb: cfg.Switchboard, dir: cfg.Directory, proposer: cfg.Proposer, key: cfg.Key, log: cfg.Log, now: cfg.Now,
+		sb: cfg.Switchboard, dir: cfg.Directory, proposer: cfg.Proposer, key: cfg.Key, meter: cfg.Meter, log: cfg.Log, now: cfg.Now,
 		memory: cfg.Store, retention: make(chan struct{}, 1),
 		rooms: make(map[jid.JID]*entry), made: make(map[jid.JID]int),
 	}
@@ -283,6 +287,7 @@ func (s *Service) create(addr, from jid.JID) (*entry, *stanza.Error) {
 	case s.over:
 		return nil, closing()
 	case quota > 0 && s.made[maker] >= quota && !s.admin(from):
+		s.meter.Refuse(meter.RoomsOfUser)
 		return nil, stanza.NewError(stanza.ConditionResourceConstraint, "You have made too many rooms. Leave one and try again.")
 	}
 	id := s.sb.NewID()

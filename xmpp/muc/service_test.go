@@ -28,7 +28,7 @@ func newService() *Service {
 
 func declared(name string) directory.Room {
 	return directory.Room{
-		Ref: directory.Ref{Name: name, UID: "uid-" + name, Created: time.Unix(1, 0)}, RoomName: name, Service: DefaultService, Listed: true, Persistent: true,
+		Ref: directory.Ref{Name: name, UID: "uid-" + name, Created: time.Unix(1, 0)}, RoomName: name, Service: directory.DefaultRoomService, Listed: true, Persistent: true,
 		PresenceBroadcast: []directory.RoomRole{directory.RoleModerator, directory.RoleParticipant, directory.RoleVisitor},
 	}
 }

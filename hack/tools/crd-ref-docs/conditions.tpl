@@ -18,7 +18,8 @@ to do. Until the operator has looked at a resource, `status.observedGeneration` 
 | `Pending` | `Ready`, `Reconciling` | the operator has not finished with this generation; nothing needs to be done |
 | `NameConflict` | `Ready`, `Stalled` | an older resource of the same kind holds the same chat name; this one is not in force, and takes over when the other is deleted |
 | `InvalidName` | `Ready`, `Stalled` | the chat name is no valid part of an XMPP address; names cannot be changed, so create another resource and delete this one |
-| `InvalidValue` | `Ready`, `Stalled` | a field's value, which the message names, cannot be used; the last good value stays in force |
+| `InvalidValue` | `Ready`, `Stalled` | a field's value, which the message names, cannot be used; the rest is in force: of a system property the last good value, of a list what is good in it |
+| `ServiceNotFound` | `Ready`, `Reconciling` | there is no chat service of the name that the room is in: a SystemProperty `xmpp.muc.service.NAME` makes one |
 | `SecretNotFound` | `Ready`, `CredentialsReady`, `Reconciling` | the Secret that the resource names, or the key in it, does not exist yet |
 | `SecretInvalid` | `Ready`, `CredentialsReady`, `Stalled` | the Secret holds neither a password nor well-formed SCRAM verifiers |
 | `SecretFound` | `CredentialsReady` | the named Secret holds usable credentials |

@@ -369,6 +369,7 @@ func TestAttack41Forms(t *testing.T) {
 	tests := []struct{ fields, want string }{
 		{field("muc#roomconfig_nosuch", "1"), ""},
 		{field("muc#roomconfig_roomname", strings.Repeat("x", 256)), "not-acceptable"},
+		{field("muc#roomconfig_roomname", strings.Repeat("ж", 255)), ""},
 		{field("muc#roomconfig_roomdesc", strings.Repeat("x", 20000)), "not-acceptable"},
 		{field("muc#roomconfig_roomdesc", strings.Repeat("x", 2049)), "not-acceptable"},
 		{field("muc#roomconfig_whois", "everybody"), "not-acceptable"},

@@ -23,7 +23,10 @@ func (r *Room) enter(by *Sender, s *stanza.Stanza, asks xmlstream.Element, out [
 	case r.cfg.MembersOnly && a < Member:
 		return refuse(stanza.ConditionRegistrationRequired, "only members may enter this room") // §7.2.6
 	case r.cfg.Password != "" && !sameSecret(asks.Child(nsMUC, "password").Text(), r.cfg.Password):
-		return refuse(stanza.ConditionNotAuthorized, "this room needs a password") // §7.2.5
+		if asks.Child(nsMUC, "password").Valid() {
+			return refuse(stanza.ConditionNotAuthorized, "this is not the password of this room") // §7.2.5
+		}
+		return refuse(stanza.ConditionNotAuthorized, "this room needs a password")
 	}
 	var codes []int
 	addr := s.To

@@ -33,8 +33,8 @@ func (r *Room) mediate(o *occupant, by *Sender, s *stanza.Stanza, x xmlstream.El
 		switch {
 		case err != nil || to.Local() == "":
 			return r.fail(s, stanza.NewError(stanza.ConditionJIDMalformed, "whom to invite is not a user's address"), out)
-		case r.cfg.Affiliations.Of(to) == Outcast && o.affiliation < Admin:
-			return r.fail(s, stanza.NewError(stanza.ConditionForbidden, "somebody whom you invite is banned from this room"), out)
+		case r.cfg.Affiliations.Of(to) == Outcast:
+			return r.fail(s, stanza.NewError(stanza.ConditionForbidden, to.Bare().String()+" is banned from this room: the ban has to be lifted before they are invited"), out)
 		case len(invites) == maxInvites:
 			return r.fail(s, stanza.NewError(stanza.ConditionResourceConstraint, "these are too many people to be invited at once"), out)
 		}

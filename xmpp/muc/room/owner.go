@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
@@ -138,7 +139,7 @@ func sizeOptions(now int) [][2]string {
 
 // Limits of what an owner may set: those of the resource that declares a room.
 const (
-	maxName        = 255
+	maxName        = 255 // characters, as those of the other texts
 	maxDescription = 2048
 	maxPassword    = 255
 	maxLang        = 35 // BCP 47's recommendation
@@ -191,8 +192,8 @@ func (p *configReader) text(field string, most int, now string, to **string) {
 		return
 	}
 	v := p.f.First(field)
-	if len(v) > most {
-		p.refuse(field, "use at most "+strconv.Itoa(most)+" bytes")
+	if utf8.RuneCountInString(v) > most {
+		p.refuse(field, "use at most "+strconv.Itoa(most)+" characters")
 	} else if v != now {
 		*to = &v
 	}
