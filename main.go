@@ -151,7 +151,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if rest != nil {
 		// Among the manager's HTTP servers it answers before the caches are full: its probes, and to others that they have to wait.
 		if err := mgr.Add(&manager.Server{Name: "REST", Listener: rest, ShutdownTimeout: new(restDrain), Server: restserver.NewHTTPServer(o.rest, restserver.New(
-			restserver.Config{Domain: o.domain, Node: o.node, Secret: func() string { return installation.RESTSecret }, TrustedProxies: o.proxies},
+			restserver.Config{Domain: o.domain, Node: o.node, Version: version, Secret: func() string { return installation.RESTSecret }, TrustedProxies: o.proxies},
 			restserver.Deps{
 				Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Sessions: chat, Audit: data,
 				Health: health, Listeners: chat, Log: log,

@@ -19,6 +19,15 @@ func (c *call) succeed(w http.ResponseWriter, a answer) {
 	if a.allow != "" {
 		h.Set("Allow", a.allow)
 	}
+	if a.policy != "" {
+		h.Set("Content-Security-Policy", a.policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+	}
+	if a.raw != nil {
+		c.send(w, a.status, a.media, a.raw)
+		return
+	}
 	c.write(w, a.status, a.entity)
 }
 
@@ -44,16 +53,23 @@ func (c *call) fail(w http.ResponseWriter, f *failure) {
 }
 
 func (c *call) write(w http.ResponseWriter, status int, e entity.Entity) {
+	if e == nil {
+		c.send(w, status, "", nil)
+		return
+	}
+	c.send(w, status, c.format.ContentType(), entity.Marshal(c.format, e))
+}
+
+// send writes an answer of any kind.
+func (c *call) send(w http.ResponseWriter, status int, media string, body []byte) {
 	h := w.Header()
 	// Constant, whatever the Origin is: what browser clients of the original rely on.
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Allow-Headers", "origin, content-type, accept, authorization")
 	h.Set("Access-Control-Allow-Credentials", "true")
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS, HEAD")
-	var body []byte
-	if e != nil {
-		body = entity.Marshal(c.format, e)
-		h.Set("Content-Type", c.format.ContentType())
+	if media != "" {
+		h.Set("Content-Type", media)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

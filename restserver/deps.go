@@ -20,6 +20,8 @@ type Config struct {
 	Domain string
 	// Node names this process in the audit log.
 	Node string
+	// Version of the program, for the OpenAPI document.
+	Version string
 	// Secret gives the installation's shared secret; it may change while the server
 	// runs. It is in force while the property plugin.restapi.secret is empty.
 	Secret func() string

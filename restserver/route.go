@@ -9,7 +9,7 @@ import (
 
 // route is a path and what can be done with it.
 type route struct {
-	// path is relative to the base; a segment in braces is a parameter.
+	// path is relative to the base unless it begins with a slash; a segment in braces is a parameter.
 	path string
 	// public routes need no authentication and answer even when the API is off.
 	public     bool
@@ -35,6 +35,9 @@ type doc struct {
 	query   []queryParameter
 	// takes and answers are names of schemas; empty: no entity.
 	takes, answers string
+	// status of a success, where it is neither 201 of a POST nor 200; media is the type of an answer that is no entity.
+	status int
+	media  string
 	// errors are statuses with the exceptions that they come with, such as "404 UserNotFoundException", besides those of every operation.
 	errors []string
 }
@@ -71,12 +74,20 @@ func (r *route) allow() string {
 	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
 
+// absolute is the path from the root.
+func (r *route) absolute() string {
+	if strings.HasPrefix(r.path, "/") {
+		return r.path
+	}
+	return Base + "/" + r.path
+}
+
 // routeTable matches whole paths, first match first.
 type routeTable []*route
 
 func newRouteTable(routes []*route) routeTable {
 	for _, r := range routes {
-		r.segments = strings.Split(r.path, "/")
+		r.segments = strings.Split(strings.TrimPrefix(r.absolute(), "/"), "/")
 	}
 	return routes
 }
@@ -86,7 +97,7 @@ func newRouteTable(routes []*route) routeTable {
 // a semicolon, and there is exactly one way to read a path: what is authorized is
 // what is executed.
 func (t routeTable) match(escaped string) (*route, map[string]string) {
-	rest, ok := strings.CutPrefix(escaped, Base+"/")
+	rest, ok := strings.CutPrefix(escaped, "/")
 	if !ok {
 		return nil, nil
 	}

@@ -32,6 +32,8 @@ var methods = map[string]string{
 	"/system/readiness/cluster":     "GET, HEAD, OPTIONS",
 	"/system/readiness/plugins":     "GET, HEAD, OPTIONS",
 	"/system/readiness/connections": "GET, HEAD, OPTIONS",
+	"/openapi.yaml":                 "GET, HEAD, OPTIONS",
+	"/openapi.json":                 "GET, HEAD, OPTIONS",
 }
 
 func wantCORS(t *testing.T, h http.Header) {

@@ -11,66 +11,145 @@ func (s *Server) table() []*route {
 		put    = http.MethodPut
 		remove = http.MethodDelete
 	)
-	probe := func(path string, handle func(*call) (answer, error)) *route {
-		return &route{path: path, public: true, operations: []operation{{method: get, handle: handle}}}
+	probe := func(path, id, summary string, handle func(*call) (answer, error), query ...queryParameter) *route {
+		return &route{path: path, public: true, operations: []operation{{method: get, handle: handle, doc: doc{
+			id: id, tag: "System", summary: summary, query: query, errors: []string{"503 ServiceUnavailableException"},
+		}}}}
 	}
+	noUser, noProperty := "404 UserNotFoundException", "404 PropertyNotFoundException"
+	sharedContact := "400 SharedGroupException"
 	return []*route{
 		{path: "users", operations: []operation{
-			{method: get, handle: listUsers, answers: true},
-			{method: post, handle: createUsers, takes: true},
+			{method: get, handle: listUsers, answers: true, doc: doc{
+				id: "getUsers", tag: "Users", summary: "Lists accounts, by username", answers: "UserEntities",
+				query: []queryParameter{
+					{name: "search", kind: "string", description: "A part of the username, in any letter case."},
+					{name: "propertyKey", kind: "string", description: "Only accounts that have this property; search is without effect then."},
+					{name: "propertyValue", kind: "string", description: "Only those whose property has exactly this value."},
+				},
+			}},
+			{method: post, handle: createUsers, takes: true, doc: doc{
+				id: "createUser", tag: "Users", summary: "Creates an account, or all of a list {users: [...]} or none", takes: "UserEntity",
+				errors: []string{"400 PasswordIsNull", "409 UserAlreadyExistsException"},
+			}},
 		}},
 		{path: "users/{username}", operations: []operation{
-			{method: get, handle: getUser, answers: true},
-			{method: put, handle: updateUser, takes: true},
-			{method: remove, handle: deleteUser},
+			{method: get, handle: getUser, answers: true, doc: doc{
+				id: "getUser", tag: "Users", summary: "Shows an account", answers: "UserEntity", errors: []string{noUser},
+			}},
+			{method: put, handle: updateUser, takes: true, doc: doc{
+				id: "updateUser", tag: "Users", summary: "Changes an account", takes: "UserEntity", errors: []string{noUser, "409 UserAlreadyExistsException"},
+			}},
+			{method: remove, handle: deleteUser, doc: doc{
+				id: "deleteUser", tag: "Users", summary: "Deletes an account and what it left", errors: []string{noUser},
+			}},
 		}},
 		{path: "users/{username}/roster", operations: []operation{
-			{method: get, handle: getRoster, answers: true},
-			{method: post, handle: addContact, takes: true},
-			{method: put, handle: updateContact, takes: true},
+			{method: get, handle: getRoster, answers: true, doc: doc{
+				id: "getUserRoster", tag: "Users", summary: "Lists an account's contacts", answers: "RosterEntities", errors: []string{noUser},
+			}},
+			{method: post, handle: addContact, takes: true, doc: doc{
+				id: "createRoster", tag: "Users", summary: "Adds a contact", takes: "RosterItemEntity",
+				errors: []string{noUser, sharedContact, "409 UserAlreadyExistsException"},
+			}},
+			{method: put, handle: updateContact, takes: true, doc: doc{
+				id: "updateRosterItem", tag: "Users", summary: "Changes the contact whose address is in the body", takes: "RosterItemEntity",
+				errors: []string{noUser, sharedContact},
+			}},
 		}},
 		{path: "users/{username}/roster/{jid}", operations: []operation{
-			{method: put, handle: updateContact, takes: true},
-			{method: remove, handle: removeContact},
+			{method: put, handle: updateContact, takes: true, doc: doc{
+				id: "updateRoster", tag: "Users", summary: "Changes a contact", takes: "RosterItemEntity", errors: []string{noUser, sharedContact},
+			}},
+			{method: remove, handle: removeContact, doc: doc{
+				id: "deleteRoster", tag: "Users", summary: "Takes a contact away", errors: []string{noUser, sharedContact, "404 RosterItemNotFound"},
+			}},
 		}},
 		{path: "lockouts", operations: []operation{
-			{method: get, handle: listLockouts, answers: true},
+			{method: get, handle: listLockouts, answers: true, doc: doc{
+				id: "getLockouts", tag: "Users", summary: "Lists the accounts that are locked", answers: "LockoutEntities",
+			}},
 		}},
 		{path: "lockouts/{username}", operations: []operation{
-			{method: get, handle: getLockout, answers: true},
-			{method: post, handle: lockUser},
-			{method: remove, handle: unlockUser},
+			{method: get, handle: getLockout, answers: true, doc: doc{
+				id: "getLockout", tag: "Users", summary: "Tells whether an account is locked", answers: "LockoutEntity", errors: []string{noUser},
+			}},
+			{method: post, handle: lockUser, doc: doc{
+				id: "disableUser", tag: "Users", summary: "Locks an account; its sessions end", errors: []string{noUser},
+			}},
+			{method: remove, handle: unlockUser, doc: doc{
+				id: "enableUser", tag: "Users", summary: "Unlocks an account", errors: []string{noUser},
+			}},
 		}},
 		{path: "sessions", operations: []operation{
-			{method: get, handle: listSessions, answers: true},
+			{method: get, handle: listSessions, answers: true, doc: doc{
+				id: "getAllSessions", tag: "Client Sessions", summary: "Lists all sessions", answers: "SessionEntities",
+			}},
 		}},
 		{path: "sessions/{username}", operations: []operation{
-			{method: get, handle: listSessions, answers: true},
-			{method: remove, handle: kickUser},
+			{method: get, handle: listSessions, answers: true, doc: doc{
+				id: "getUserSessions", tag: "Client Sessions", summary: "Lists an account's sessions", answers: "SessionEntities",
+			}},
+			{method: remove, handle: kickUser, doc: doc{
+				id: "kickSession", tag: "Client Sessions", summary: "Closes an account's sessions; it may log in again at once",
+			}},
 		}},
 		{path: "system/properties", operations: []operation{
-			{method: get, handle: listProperties, answers: true},
-			{method: post, handle: setProperty, takes: true},
+			{method: get, handle: listProperties, answers: true, doc: doc{
+				id: "getSystemProperties", tag: "System", summary: "Lists system properties, by key; secret values are masked", answers: "SystemProperties",
+			}},
+			{method: post, handle: setProperty, takes: true, doc: doc{
+				id: "createSystemProperty", tag: "System", summary: "Sets a system property, also one that exists", takes: "SystemProperty",
+			}},
 		}},
 		{path: "system/properties/{key}", operations: []operation{
-			{method: get, handle: getProperty, answers: true},
-			{method: post, handle: setProperty, takes: true},
-			{method: put, handle: updateProperty, takes: true},
-			{method: remove, handle: deleteProperty},
+			{method: get, handle: getProperty, answers: true, doc: doc{
+				id: "getSystemProperty", tag: "System", summary: "Shows a system property", answers: "SystemProperty", errors: []string{noProperty},
+			}},
+			{method: post, handle: setProperty, takes: true, doc: doc{
+				id: "setSystemProperty", tag: "System", summary: "Sets a system property, also one that exists", takes: "SystemProperty",
+			}},
+			{method: put, handle: updateProperty, takes: true, doc: doc{
+				id: "updateSystemProperty", tag: "System", summary: "Changes a system property", takes: "SystemProperty", errors: []string{noProperty},
+			}},
+			{method: remove, handle: deleteProperty, doc: doc{
+				id: "deleteSystemProperty", tag: "System", summary: "Deletes a system property; one that the server honours has its default then",
+				errors: []string{noProperty},
+			}},
 		}},
 		{path: "system/statistics/sessions", operations: []operation{
-			{method: get, handle: countSessions, answers: true},
+			{method: get, handle: countSessions, answers: true, doc: doc{
+				id: "getCCS", tag: "Statistics", summary: "Counts the sessions with available presence", answers: "SessionsCount",
+			}},
 		}},
 
-		probe("system/liveness", live),
-		probe("system/liveness/deadlock", live),
-		probe("system/liveness/properties", live),
-		probe("system/readiness", ready),
-		probe("system/readiness/server", ready),
+		probe("system/liveness", "liveness", "Fails when only a restart would help", live),
+		probe("system/liveness/deadlock", "livenessDeadlock", "Fails when the server is stuck", live),
+		probe("system/liveness/properties", "livenessSystemProperties", "Fails when the server does not follow its properties", live),
+		probe("system/readiness", "readiness", "Fails while clients would be turned away", ready),
+		probe("system/readiness/server", "readinessServerStart", "Fails while the server is starting", ready),
 		// A check that doesn't apply counts as passed: there is no cluster that could be
 		// starting, and no plugin.
-		probe("system/readiness/cluster", passed),
-		probe("system/readiness/plugins", passed),
-		probe("system/readiness/connections", readyForConnections),
+		probe("system/readiness/cluster", "readinessCluster", "Fails while the cluster is starting", passed),
+		probe("system/readiness/plugins", "readinessPlugins", "Succeeds always: there are no plugins", passed),
+		probe("system/readiness/connections", "readinessConnections", "Fails while listeners do not accept connections", readyForConnections,
+			queryParameter{name: "connectionType", kind: "string", description: "Only this type: SOCKET_S2S, SOCKET_C2S, BOSH_C2S, WEBADMIN, COMPONENT or CONNECTION_MANAGER."},
+			queryParameter{name: "encrypted", kind: "boolean", description: "Only listeners that are encrypted from the start, or only those that are not; beside a type."}),
+
+		{path: "openapi.yaml", public: true, operations: []operation{{method: get, handle: openAPIAsYAML, doc: doc{
+			id: "getOpenAPIAsYAML", tag: "System", summary: "This document as YAML", media: "application/yaml",
+		}}}},
+		{path: "openapi.json", operations: []operation{{method: get, handle: openAPIAsJSON, doc: doc{
+			id: "getOpenAPIAsJSON", tag: "System", summary: "This document as JSON", media: "application/json",
+		}}}},
+		// Pages for people, outside the API.
+		forPeople("/plugins/restapi/docs", browse),
+		forPeople("/plugins/restapi/docs/index.html", browse),
+		forPeople("/plugins/restapi/docs/openapi.json", openAPIAsJSON),
 	}
+}
+
+// forPeople is a path that browsers show to anybody, and that the OpenAPI document leaves out.
+func forPeople(path string, handle func(*call) (answer, error)) *route {
+	return &route{path: path, public: true, operations: []operation{{method: http.MethodGet, handle: handle}}}
 }

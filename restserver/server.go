@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
+	"github.com/chat-operator/chat-operator/restserver/openapi"
 )
 
 // Base is the path below which the API is.
@@ -29,6 +30,8 @@ type Server struct {
 	throttle *throttle
 	failures *failureLog
 	warned   *warnings
+	// documents are the OpenAPI documents, by how callers may authenticate.
+	documents map[openapi.Access]func() document
 }
 
 // New makes the handler of the API. It keeps no goroutine.
@@ -51,6 +54,7 @@ func New(cfg Config, deps Deps) http.Handler {
 		warned:   newWarnings(),
 	}
 	s.routes = newRouteTable(s.table())
+	s.documents = s.describe()
 	return s
 }
 
@@ -79,6 +83,11 @@ type answer struct {
 	total  int           // X-Total-Count of a list
 	isList bool
 	allow  string
+	// raw is a body that is no entity, in the media type.
+	raw   []byte
+	media string
+	// policy is the Content-Security-Policy of a page.
+	policy string
 }
 
 func ok(e entity.Entity) (answer, error) { return answer{status: http.StatusOK, entity: e}, nil }

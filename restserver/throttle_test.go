@@ -69,7 +69,7 @@ func TestRoutesAreReachable(t *testing.T) {
 	s := &Server{}
 	table := newRouteTable(s.table())
 	for _, r := range table {
-		if got, _ := table.match(Base + "/" + r.path); got != r {
+		if got, _ := table.match(r.absolute()); got != r {
 			t.Errorf("%s is hidden by %s", r.path, got.path)
 		}
 		for _, op := range r.operations {
