@@ -10,8 +10,11 @@ import (
 
 // Principal is who calls.
 type Principal struct {
-	// Name is what the audit log shows: a username, a secret's name.
+	// Name is what the audit log shows: a username, "secret:" and a secret's name, "kubernetes:" and a Kubernetes user's. No
+	// username contains a colon (RFC 7622 §3.3.1).
 	Name string
+	// Allows says whether the caller has a right; nil: all of them. An error means that nobody can tell at the moment.
+	Allows func(context.Context, Right) (bool, error)
 }
 
 // Authenticator knows one way to prove who one is.
@@ -58,7 +61,10 @@ func (s *Server) admit(c *call) error {
 	if authorization == "" {
 		return unauthorised(path)
 	}
-	return s.authenticate(c, authorization)
+	if err := s.authenticate(c, authorization); err != nil {
+		return err
+	}
+	return s.authorize(c)
 }
 
 // unauthorised doesn't say what was wrong, and has no WWW-Authenticate: browsers would

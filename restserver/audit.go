@@ -51,6 +51,20 @@ func (c *call) recordFailedAuthentication(claimed string) {
 	c.server.Log.Warn("a REST caller failed to authenticate", "as", claimed, "from", c.addressText(), "furtherBefore", missed)
 }
 
+// recordRefusal writes that somebody who is known wanted to do what they may not.
+func (c *call) recordRefusal(why string) {
+	missed, ok := c.server.failures.admit(time.Now())
+	if !ok {
+		return
+	}
+	details := detail("method", c.request.Method) + "\n" + detail("path", c.request.URL.Path) + "\n" + detail("reason", why)
+	if missed > 0 {
+		details += "\n" + detail("further failures before", strconv.Itoa(missed))
+	}
+	c.append(store.AuditEntry{Username: c.who.Name, Summary: "refused call", Details: details})
+	c.server.Log.Warn("a REST caller may not do what was asked for", "by", c.who.Name, "from", c.addressText(), "method", c.request.Method, "path", c.request.URL.Path, "reason", why)
+}
+
 func (c *call) append(entries ...store.AuditEntry) {
 	now := time.Now()
 	for i := range entries {

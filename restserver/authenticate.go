@@ -15,10 +15,18 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
-// secretAuthenticator accepts the shared secret as the header's whole value.
+// NamedSecret is one of several shared secrets that are in force at the same time, so that each can be replaced by itself.
+type NamedSecret struct {
+	// Name is how the audit log tells who it was.
+	Name, Value string
+	Scope       Scope
+}
+
+// secretAuthenticator accepts a shared secret as the header's whole value.
 type secretAuthenticator struct {
 	directory    Directory
 	installation func() string
+	named        func() []NamedSecret
 }
 
 // Authenticate implements Authenticator.
@@ -29,10 +37,22 @@ func (a secretAuthenticator) Authenticate(_ context.Context, authorization strin
 	if secret == "" {
 		secret, name = a.installation(), "rest-secret"
 	}
-	if secret == "" || !sameText(secret, authorization) {
-		return Principal{}, false, nil
+	if secret != "" && sameText(secret, authorization) {
+		return Principal{Name: name}, true, nil
 	}
-	return Principal{Name: name}, true, nil
+	// All are compared, so that the time doesn't tell which one it was.
+	var who Principal
+	found := false
+	for _, s := range a.named() {
+		if s.Value == "" || !sameText(s.Value, authorization) || found {
+			continue
+		}
+		who, found = Principal{Name: "secret:" + s.Name}, true
+		if s.Scope.bounded() {
+			who.Allows = s.Scope.allows
+		}
+	}
+	return who, found, nil
 }
 
 // sameText compares in a time that depends on neither text, their lengths included.

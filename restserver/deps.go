@@ -25,6 +25,8 @@ type Config struct {
 	// Secret gives the installation's shared secret; it may change while the server
 	// runs. It is in force while the property plugin.restapi.secret is empty.
 	Secret func() string
+	// Secrets gives further shared secrets, which may change while the server runs; nil: none.
+	Secrets func() []NamedSecret
 	// TrustedProxies are the networks whose X-Forwarded-For header is believed.
 	TrustedProxies []netip.Prefix
 }

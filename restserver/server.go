@@ -42,12 +42,15 @@ func New(cfg Config, deps Deps) http.Handler {
 	if cfg.Secret == nil {
 		cfg.Secret = func() string { return "" }
 	}
+	if cfg.Secrets == nil {
+		cfg.Secrets = func() []NamedSecret { return nil }
+	}
 	key := make([]byte, 32)
 	rand.Read(key) // never fails, by its documentation
 	s := &Server{
 		Config:   cfg,
 		Deps:     deps,
-		secrets:  secretAuthenticator{directory: deps.Directory, installation: cfg.Secret},
+		secrets:  secretAuthenticator{directory: deps.Directory, installation: cfg.Secret, named: cfg.Secrets},
 		admins:   newAdminAuthenticator(deps.Directory, cfg.Domain, key),
 		throttle: newThrottle(failuresInBurst, failuresPerSecond),
 		failures: newFailureLog(),

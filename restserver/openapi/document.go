@@ -261,7 +261,7 @@ func (o *Operation) responses() object {
 
 	errors := slices.Clone(o.Errors)
 	if !o.Public {
-		errors = append(errors, "401 RequestNotAuthorised", "403 UserServiceDisabled", "429 TooManyRequestsException", "503 ServiceUnavailableException")
+		errors = append(errors, "401 RequestNotAuthorised", "403 UserServiceDisabled", "403 RequestNotAuthorised", "429 TooManyRequestsException", "503 ServiceUnavailableException")
 	}
 	if o.Takes != "" {
 		errors = append(errors, "400 IllegalArgumentException", "413 PayloadTooLargeException", "415 NotSupportedException")

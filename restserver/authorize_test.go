@@ -1,0 +1,221 @@
+package restserver_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chat-operator/chat-operator/restserver"
+)
+
+func scope(t *testing.T, text string) restserver.Scope {
+	t.Helper()
+	s, err := restserver.ParseScope(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestParseScope(t *testing.T) {
+	for _, bad := range []string{"everything", "read-only,user", "Users", "*"} {
+		if _, err := restserver.ParseScope(bad); err == nil || !strings.Contains(err.Error(), "use read-only, users, groups, rooms") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// Several secrets are in force at once: one can be replaced while the others go on, and each does what its scope says and no more.
+func TestNamedSecrets(t *testing.T) {
+	secrets := []restserver.NamedSecret{
+		{Name: "all", Value: "secret-of-all"},
+		{Name: "viewer", Value: "secret-of-viewer", Scope: scope(t, "read-only")},
+		{Name: "accounts", Value: "secret-of-accounts", Scope: scope(t, "users")},
+		{Name: "members", Value: "secret-of-members", Scope: scope(t, "groups, rooms\n")},
+		{Name: "looker", Value: "secret-of-looker", Scope: scope(t, "read-only,users")},
+		{Name: "empty"},
+	}
+	w := newWorld(t, func(c *restserver.Config, _ *restserver.Deps) {
+		c.Secrets = func() []restserver.NamedSecret { return secrets }
+	})
+	w.create("mira", "x")
+	for _, c := range []struct {
+		call string
+		by   string // who may
+	}{
+		{"GET /users", "all viewer accounts looker"},
+		{"HEAD /users/mira", "all viewer accounts looker"},
+		{"GET /sessions", "all viewer accounts looker"},
+		{"GET /lockouts/mira", "all viewer accounts looker"},
+		{"POST /lockouts/mira", "all accounts"},
+		{"DELETE /lockouts/mira", "all accounts"},
+		{"DELETE /sessions/mira", "all accounts"},
+		{"GET /users/mira/roster", "all viewer accounts looker"},
+		{"DELETE /users/mira/roster/a@b", "all accounts"},
+		{"GET /system/properties", "all viewer"},
+		{"DELETE /system/properties/a", "all"},
+		{"GET /openapi.json", "all viewer accounts members looker"},
+		{"GET /not/there", "all viewer accounts members looker"},
+		{"PATCH /users", "all viewer accounts members looker"}, // not a method, for anybody
+	} {
+		method, path, _ := strings.Cut(c.call, " ")
+		for _, s := range secrets {
+			got := w.send(method, path, "", authorization(s.Value))
+			may := slices.Contains(strings.Fields(c.by), s.Name)
+			switch {
+			case s.Value == "":
+				if got.Code != 401 {
+					t.Errorf("%s with nothing: %d", c.call, got.Code)
+				}
+			case may == (got.Code == 403), got.Code == 401:
+				t.Errorf("%s with %q: %d", c.call, s.Name, got.Code)
+			case !may && method != "HEAD" && !entityLike(got.Body.String(), notAuthorised):
+				t.Errorf("%s with %q: %s", c.call, s.Name, got.Body)
+			}
+		}
+	}
+	w.want(403, errorXML(notAuthorised, "secret:accounts may not do this: it takes the right to delete systemproperties", restserver.Base+"/system/properties/a"),
+		"DELETE", "/system/properties/a", "", authorization("secret-of-accounts"))
+	last := w.audit.entries[len(w.audit.entries)-1]
+	if last.Username != "secret:accounts" || last.Summary != "refused call" ||
+		last.Details != "method = DELETE\npath = "+restserver.Base+"/system/properties/a\nreason = it takes the right to delete systemproperties" {
+		t.Errorf("%+v", last)
+	}
+
+	// One is replaced; the main one still counts.
+	secrets = []restserver.NamedSecret{{Name: "all", Value: "another"}, secrets[1]}
+	for value, want := range map[string]int{"another": 200, "secret-of-all": 401, "secret-of-viewer": 200, "secret-of-accounts": 401, mainSecret: 200} {
+		if got := w.send("GET", "/users", "", authorization(value)); got.Code != want {
+			t.Errorf("%s: %d, want %d", value, got.Code, want)
+		}
+	}
+	w.set(propertyAuth, "basic")
+	if got := w.send("GET", "/users", "", authorization("another")); got.Code != 401 {
+		t.Errorf("with httpAuth basic: %d", got.Code)
+	}
+	if text := w.audit.text() + w.log.String(); strings.Contains(text, "secret-of") {
+		t.Errorf("a secret is in the log: %s", text)
+	}
+}
+
+// holder has exactly the rights named, as a Kubernetes user has.
+type holder struct {
+	rights []string
+	asked  []string
+	err    error
+}
+
+func (h *holder) Authenticate(_ context.Context, authorization string) (restserver.Principal, bool, error) {
+	return restserver.Principal{Name: "kubernetes:bot", Allows: func(_ context.Context, r restserver.Right) (bool, error) {
+		one := r.Verb + " " + r.Resource
+		h.asked = append(h.asked, strings.TrimSuffix(one+" "+r.Name, " "))
+		return slices.Contains(h.rights, one), h.err
+	}}, authorization == "Bearer tok", nil
+}
+
+// Each call needs the rights that doing the same with kubectl would take.
+func TestRightsOfCalls(t *testing.T) {
+	for call, want := range map[string]string{
+		"GET /users":                             "list chatusers",
+		"POST /users":                            "create chatusers",
+		"GET /users/Mira@chat.example":           "get chatusers mira",
+		"HEAD /users/mira":                       "get chatusers mira",
+		"PUT /users/mira":                        "update chatusers mira",
+		"DELETE /users/mira":                     "delete chatusers mira",
+		"GET /users/mira/roster":                 "get chatusers mira",
+		"POST /users/mira/roster":                "update chatusers mira",
+		"PUT /users/mira/roster/a@b":             "update chatusers mira",
+		"DELETE /users/mira/roster/a@b":          "update chatusers mira",
+		"GET /lockouts":                          "list chatusers",
+		"POST /lockouts/mira":                    "update chatusers mira",
+		"DELETE /lockouts/mira":                  "update chatusers mira",
+		"GET /sessions":                          "list chatusers",
+		"GET /sessions/mira":                     "get chatusers mira",
+		"DELETE /sessions/mira":                  "update chatusers mira",
+		"GET /system/properties":                 "list systemproperties",
+		"POST /system/properties":                "create systemproperties, update systemproperties",
+		"GET /system/properties/a.B":             "get systemproperties a.B",
+		"POST /system/properties/a.B":            "create systemproperties, update systemproperties a.B",
+		"PUT /system/properties/a.B":             "update systemproperties a.B",
+		"DELETE /system/properties/a.B":          "delete systemproperties a.B",
+		"GET /system/statistics/sessions":        "list chatusers",
+		"GET /users/mira/groups":                 "list chatgroups",
+		"POST /users/mira/groups":                "create chatgroups, update chatgroups",
+		"POST /users/mira/groups/Ops":            "create chatgroups, update chatgroups Ops",
+		"DELETE /users/mira/groups/Ops":          "update chatgroups Ops",
+		"GET /users/mira/vcard":                  "get chatusers mira",
+		"GET /groups":                            "list chatgroups",
+		"POST /groups":                           "create chatgroups",
+		"PUT /groups/Ops":                        "update chatgroups Ops",
+		"DELETE /groups/Ops":                     "delete chatgroups Ops",
+		"GET /chatrooms":                         "list chatrooms",
+		"POST /chatrooms":                        "create chatrooms",
+		"POST /chatrooms/bulk":                   "create chatrooms, update chatrooms",
+		"GET /chatrooms/Atrium":                  "get chatrooms atrium",
+		"PUT /chatrooms/atrium?servicename=Work": "create chatrooms, update chatrooms atrium@work",
+		"DELETE /chatrooms/atrium":               "delete chatrooms atrium",
+		"GET /chatrooms/atrium/occupants":        "get chatrooms atrium",
+		"GET /chatrooms/atrium/members":          "get chatrooms atrium",
+		"POST /chatrooms/atrium/members/a@b":     "update chatrooms atrium",
+		"POST /chatrooms/atrium/invite/a@b":      "update chatrooms atrium",
+		"DELETE /chatrooms/atrium/members/group/Ops?servicename=conference": "update chatrooms atrium",
+		"GET /chatservices":                "list chatrooms",
+		"POST /chatservices":               "create systemproperties",
+		"POST /messages/users":             "update chatusers",
+		"GET /logs/security":               "update systemproperties",
+		"GET /archive/messages/unread/a@b": "get chatusers",
+		"GET /clustering/status":           "list systemproperties",
+		"GET /openapi.json":                "",
+	} {
+		method, path, _ := strings.Cut(call, " ")
+		h := &holder{}
+		w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
+		if got := w.send("OPTIONS", path, "", authorization("")); got.Code == 404 || !strings.Contains(got.Header().Get("Allow"), method) {
+			continue // not served
+		}
+		bearer := authorization("Bearer tok")
+		if want == "" {
+			if got := w.send(method, path, "", bearer); got.Code != 200 || len(h.asked) > 0 {
+				t.Errorf("%s: %d %v", call, got.Code, h.asked)
+			}
+			continue
+		}
+		// With nothing, then with all but the last, then with all of them.
+		all := strings.Split(want, ", ")
+		for i := range all {
+			h.asked = nil
+			got := w.send(method, path, "", bearer)
+			if got.Code != 403 || !slices.Equal(h.asked, all[:i+1]) {
+				t.Errorf("%s with %v: %d, asked for %q, want %q", call, h.rights, got.Code, h.asked, all[:i+1])
+			}
+			h.rights = append(h.rights, strings.Join(strings.Fields(all[i])[:2], " "))
+		}
+		if got := w.send(method, path, "", bearer); got.Code == 403 || got.Code == 401 {
+			t.Errorf("%s with %v: %d", call, h.rights, got.Code)
+		}
+		h.err = errors.New("dial tcp 10.9.8.7:6443")
+		if got := w.send(method, path, "", bearer); got.Code != 503 || strings.Contains(got.Body.String(), "10.9.8.7") {
+			t.Errorf("%s while nobody can tell: %d %s", call, got.Code, got.Body)
+		}
+	}
+}
+
+// Of every call it is said what it needs: what is forgotten would be closed to scopes and roles.
+func TestEveryCallHasItsRights(t *testing.T) {
+	d := describe(t, newWorld(t))
+	for path, methods := range d.Paths {
+		for method, o := range methods {
+			if o.Security != nil || !strings.HasPrefix(path, "/restapi/v1/") || strings.HasSuffix(path, "/openapi.json") {
+				continue
+			}
+			h := &holder{}
+			w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
+			got := w.send(strings.ToUpper(method), fill(path), "", authorization("Bearer tok"))
+			if got.Code != 403 || len(h.asked) == 0 {
+				t.Errorf("%s %s: %d, no right is asked for", method, path, got.Code)
+			}
+		}
+	}
+}
