@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -111,6 +112,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		return explainManager(err, o)
 	}
 
+	restSecrets := controllers.NewRESTSecrets(o.secretName, installation, checkScope, root.WithName("rest"))
 	declared := directory.New(o.domain)
 	var chat *xmpp.Server
 	proposer := provision.New(provision.Config{
@@ -121,7 +123,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	})
 	if _, err := controllers.Setup(ctx, mgr, controllers.Options{
 		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer,
-		InstallationKey: installation.Key, Endpoint: o.endpoint(), LeaderElect: o.leaderElect, Registry: metrics.Registry, Log: root,
+		InstallationKey: installation.Key, RESTSecrets: restSecrets, Endpoint: o.endpoint(), LeaderElect: o.leaderElect, Registry: metrics.Registry, Log: root,
 	}); err != nil {
 		return err
 	}
@@ -151,10 +153,13 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if rest != nil {
 		// Among the manager's HTTP servers it answers before the caches are full: its probes, and to others that they have to wait.
 		if err := mgr.Add(&manager.Server{Name: "REST", Listener: rest, ShutdownTimeout: new(restDrain), Server: restserver.NewHTTPServer(o.rest, restserver.New(
-			restserver.Config{Domain: o.domain, Node: o.node, Version: version, Secret: func() string { return installation.RESTSecret }, TrustedProxies: o.proxies},
+			restserver.Config{
+				Domain: o.domain, Node: o.node, Version: version, Secret: restSecrets.Installation, Secrets: namedSecrets(restSecrets), TrustedProxies: o.proxies,
+			},
 			restserver.Deps{
 				Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Sessions: chat, Audit: data,
 				Health: health, Listeners: chat, Log: log,
+				Authenticators: []restserver.Authenticator{tokens{controllers.NewReviewer(live, o.namespace, clock.RealClock{}, root.WithName("rest"))}},
 			}), log)}); err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ const (
 	// InstallationKey makes salts and decoys that agree between replicas and restarts.
 	InstallationKey = "installation-key"
 	// RESTSecretKey is the shared secret of the REST API, while no property gives another.
-	RESTSecretKey = "rest-secret"
+	RESTSecretKey = v1alpha1.RESTSecretKey
 )
 
 const (

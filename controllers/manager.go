@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -75,6 +77,11 @@ func newScheme() (*runtime.Scheme, error) {
 	if err := corev1.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
+	for _, add := range []func(*runtime.Scheme) error{authenticationv1.AddToScheme, authorizationv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("registering the chat resources: %w", err)
 	}
@@ -85,6 +92,10 @@ func newScheme() (*runtime.Scheme, error) {
 // even at a start for which the API server keeps us waiting.
 func newMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, corev1.SchemeGroupVersion})
+	mapper.AddSpecific(authenticationv1.SchemeGroupVersion.WithKind("TokenReview"), authenticationv1.SchemeGroupVersion.WithResource("tokenreviews"),
+		authenticationv1.SchemeGroupVersion.WithResource("tokenreview"), meta.RESTScopeRoot)
+	mapper.AddSpecific(authorizationv1.SchemeGroupVersion.WithKind("SubjectAccessReview"), authorizationv1.SchemeGroupVersion.WithResource("subjectaccessreviews"),
+		authorizationv1.SchemeGroupVersion.WithResource("subjectaccessreview"), meta.RESTScopeRoot)
 	add := func(version schema.GroupVersion, kind, plural string) {
 		// A multi-namespace cache looks the scope of lists up as well.
 		for _, k := range []string{kind, kind + "List"} {

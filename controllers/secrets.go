@@ -53,7 +53,7 @@ func keepOfSecret(obj any) (any, error) {
 	if confirmed, ok := s.Annotations[v1alpha1.ConfirmPurgeAnnotation]; ok {
 		kept.Annotations = map[string]string{v1alpha1.ConfirmPurgeAnnotation: confirmed}
 	}
-	for _, key := range []string{v1alpha1.PasswordKey, v1alpha1.ScramSHA256Key, v1alpha1.ScramSHA1Key} {
+	for _, key := range []string{v1alpha1.PasswordKey, v1alpha1.ScramSHA256Key, v1alpha1.ScramSHA1Key, v1alpha1.RESTSecretKey, v1alpha1.RESTScopeKey} {
 		if v, ok := s.Data[key]; ok {
 			if kept.Data == nil {
 				kept.Data = make(map[string][]byte, 2)

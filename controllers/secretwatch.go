@@ -27,6 +27,8 @@ type secretProjector struct {
 	users, rooms, properties *reportQueue
 	// seen is told of every Secret that came or changed, after it was projected.
 	seen func(*corev1.Secret)
+	// gone is told of every Secret that went, by its name.
+	gone func(string)
 
 	registration cache.ResourceEventHandlerRegistration
 }
@@ -54,6 +56,7 @@ func (p *secretProjector) register(ctx context.Context, informers crcache.Inform
 			if s, ok := obj.(*corev1.Secret); ok {
 				p.directory.DeleteSecret(s.Name)
 				p.drop(s)
+				p.gone(s.Name)
 				p.report(s.Name)
 			}
 		},

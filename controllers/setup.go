@@ -30,6 +30,8 @@ type Options struct {
 	Provision  *provision.Provisioner
 	// InstallationKey makes the salts of plain passwords.
 	InstallationKey []byte
+	// RESTSecrets is kept in step with the Secrets; nil: nobody wants to know.
+	RESTSecrets *RESTSecrets
 	// Endpoint is what generated Secrets tell programs.
 	Endpoint provision.Endpoint
 	// LeaderElect campaigns for a Lease; else this replica leads from the start.
@@ -121,7 +123,9 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 		seen: func(s *corev1.Secret) {
 			keeper.secretSeen(s)
 			sweeper.secretSeen(s)
+			o.RESTSecrets.put(s)
 		},
+		gone: o.RESTSecrets.remove,
 	}
 	if err := secrets.register(ctx, mgr.GetCache()); err != nil {
 		return nil, err

@@ -84,6 +84,7 @@ type options struct {
 	clock       clock.WithTicker
 	leaderElect bool
 	dataDir     string
+	restSecrets *controllers.RESTSecrets
 }
 
 // newNamespace makes a namespace, which is a chat server.
@@ -130,7 +131,7 @@ func start(ctx context.Context, namespace string, o options) *operator {
 	Expect(err).NotTo(HaveOccurred())
 	op.leadership, err = controllers.Setup(running, manager, controllers.Options{
 		Namespace: namespace, SecretName: op.secretName, Directory: op.directory, Store: op.store, Provision: op.provision,
-		InstallationKey: installation.Key, Endpoint: provision.Endpoint{Host: domain, Port: 5222},
+		InstallationKey: installation.Key, RESTSecrets: o.restSecrets, Endpoint: provision.Endpoint{Host: domain, Port: 5222},
 		LeaderElect: o.leaderElect, LeaseTiming: controllers.LeaseTiming{LeaseDuration: 3 * time.Second, RenewDeadline: 2 * time.Second, RetryPeriod: 200 * time.Millisecond},
 		Registry: op.registry, Clock: o.clock, Log: log,
 	})

@@ -35,6 +35,9 @@ const (
 	// UserLabel is on every Secret that the operator made for a ChatUser; its value is the resource's metadata.name where
 	// that fits a label value (63 characters), else a hash of it.
 	UserLabel = "chat-operator.io/user"
+
+	// RESTSecretLabel with the value "true" makes a Secret one of the shared secrets of the REST API.
+	RESTSecretLabel = "chat-operator.io/rest-secret"
 )
 
 // Keys of a Secret's data that the operator reads and writes.
@@ -45,4 +48,8 @@ const (
 	ScramSHA256Key = "scram-sha-256"
 	// ScramSHA1Key holds a SCRAM-SHA-1 verifier of the same shape.
 	ScramSHA1Key = "scram-sha-1"
+	// RESTSecretKey holds a shared secret of the REST API: in the operator's own Secret, and in those with RESTSecretLabel.
+	RESTSecretKey = "rest-secret"
+	// RESTScopeKey says, beside it, what its holder may do: read-only, users, groups, rooms, or several of them with commas; everything without it.
+	RESTScopeKey = "rest-scope"
 )

@@ -48,6 +48,28 @@ func (e *Environment) OperatorUser(ctx context.Context, namespace string) (User,
 	return e.AddUser("system:serviceaccount:"+namespace+":"+account, "system:serviceaccounts", "system:serviceaccounts:"+namespace)
 }
 
+// AcceptKubernetesTokens gives the operator of a namespace the right that config/rbac/kubernetes_tokens.yaml gives.
+func (e *Environment) AcceptKubernetesTokens(ctx context.Context, namespace string) error {
+	c, err := e.Client(e.Admin)
+	if err != nil {
+		return err
+	}
+	objects, err := readObjects(filepath.Join(e.Root, "config", "rbac", "kubernetes_tokens.yaml"))
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if err := bindIn(o, namespace); err != nil {
+			return err
+		}
+		o.SetName(o.GetName() + "-" + namespace)
+		if err := c.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+	}
+	return nil
+}
+
 // bindIn lets a RoleBinding speak of the service account of that namespace, as kustomize does in an installation.
 func bindIn(binding *unstructured.Unstructured, namespace string) error {
 	subjects, _, err := unstructured.NestedSlice(binding.Object, "subjects")

@@ -112,7 +112,7 @@ func Settings() []Setting {
 		{
 			Key: KeyRESTAuth, Type: TypeString, Default: "", Live: true,
 			Doc: "How REST callers authenticate: basic (an administrator's name and password) or secret " +
-				"(the shared secret as the Authorization header). Empty: either.",
+				"(a shared secret as the Authorization header). Empty: either, or by a Kubernetes token.",
 			check: oneOf("", "basic", "secret"),
 		},
 		{
