@@ -221,6 +221,26 @@ func (o *object) integer(name string) int {
 	return 0
 }
 
+// boolean reads a flag; absent and empty mean false. XML takes whatever else cannot be read for false, too, JSON refuses it.
+func (o *object) boolean(name string) bool {
+	n, ok := o.find(name)
+	if !ok {
+		return false
+	}
+	if n.kind != listValue && n.kind != objectValue || o.body.format == XML {
+		switch strings.ToLower(strings.TrimSpace(n.text)) {
+		case "true", "1":
+			return true
+		case "false", "0", "":
+			return false
+		}
+	}
+	if o.body.format == JSON {
+		o.fail("the field %q has to be true or false", o.path+name)
+	}
+	return false
+}
+
 // list reads a list in any of its notations. present is false when there is none
 // at all, so that "leave it" differs from "make it empty".
 func (o *object) list(list, item string) (items []node, present bool) {
