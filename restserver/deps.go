@@ -55,6 +55,12 @@ type Directory interface {
 	User(username string) (*directory.User, bool)
 	Users() []*directory.User
 	Account(username string) (auth.Account, bool)
+	Group(name string) (*directory.Group, bool)
+	Groups() []*directory.Group
+	// Members lists members and admins of a group, those that its label selector picks included.
+	Members(group string) []jid.JID
+	// GroupsOf lists the groups that a bare address is in, by name.
+	GroupsOf(bare jid.JID) []string
 	Property(key string) (directory.SystemProperty, bool)
 	Properties() []*directory.SystemProperty
 
@@ -73,6 +79,11 @@ type Proposer interface {
 	DeleteUser(ctx context.Context, by directory.Actor, username string) error
 	RenameUser(ctx context.Context, by directory.Actor, username, to string, u directory.UserUpdate) (left []string, err error)
 	PutContact(ctx context.Context, by directory.Actor, username string, c directory.Contact, create bool) error
+	CreateGroup(ctx context.Context, by directory.Actor, name string, u directory.GroupUpdate) error
+	UpdateGroup(ctx context.Context, by directory.Actor, name string, u directory.GroupUpdate) error
+	// EnsureGroup is UpdateGroup for a group that need not be there.
+	EnsureGroup(ctx context.Context, by directory.Actor, name string, u directory.GroupUpdate) (created bool, err error)
+	DeleteGroup(ctx context.Context, by directory.Actor, name string) error
 	PutProperty(ctx context.Context, by directory.Actor, key, value string, mustExist bool) error
 	DeleteProperty(ctx context.Context, by directory.Actor, key string) error
 }

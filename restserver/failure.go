@@ -20,6 +20,8 @@ const (
 	userNotFound       = "UserNotFoundException"
 	rosterItemNotFound = "RosterItemNotFound"
 	sharedGroup        = "SharedGroupException"
+	groupAlreadyExists = "GroupAlreadyExistsException"
+	groupNotFound      = "GroupNotFoundException"
 	propertyNotFound   = "PropertyNotFoundException"
 	notAuthorised      = "RequestNotAuthorised"
 	serviceDisabled    = "UserServiceDisabled"

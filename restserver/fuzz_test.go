@@ -16,19 +16,20 @@ import (
 // FuzzRequest sends anything to anywhere: the answer is never a server error and never a redirect,
 // what isn't a success is the error entity, and what is one parses.
 func FuzzRequest(f *testing.F) {
-	for _, path := range []string{"/users", "/users/mira", "/users/mira%2F", "/users/mira/roster", "/users/mira/roster/tobias@chat.example", "/lockouts", "/lockouts/mira", "/sessions", "/sessions/mira",
+	for _, path := range []string{"/users", "/users/mira", "/users/mira%2F", "/users/mira/roster", "/users/mira/roster/tobias@chat.example", "/users/mira/groups", "/users/ada@other.example/groups/Ops", "/groups", "/groups/Ops", "/lockouts", "/lockouts/mira", "/sessions", "/sessions/mira",
 		"/system/properties", "/system/properties/plugin.restapi.secret", "/system/statistics/sessions", "/system/liveness", "/system/readiness/connections", "/users?search=%zz&offset=-1", "/users/%00", "/users/..%2f", "/nothing"} {
 		for i, method := range []string{"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"} {
 			f.Add(method, path, []string{"", "*/*", formatJSON, formatXML + ";q=0", "x"}[i%5], []string{formatJSON, formatXML, "", "text/plain"}[i%4], mainSecret, []byte(`{"username":"mira","password":"x"}`))
 		}
 	}
 	for _, body := range []string{`{"jid":"tobias","subscriptionType":3}`, `{"key":"a","value":false}`, `{"users":[{"username":"a","password":"b"}]}`, `<user><username>a</username><password>b</password></user>`,
-		`<rosterItem><jid>a@b</jid></rosterItem>`, `<property key="a" value="b"/>`, `[[[`, `{"username":{"a":[1,2]}}`, `<!DOCTYPE a>`, `null`, "\xef\xbb\xbf{}"} {
+		`<rosterItem><jid>a@b</jid></rosterItem>`, `<property key="a" value="b"/>`, `{"groupnames":["Ops","North"],"groupname":"Ops"}`, `["Ops"]`, `{"name":"Ops","members":["mira","ada@other.example"],"admins":{"admin":"tobias"},"shared":"true"}`,
+		`<group><name>Ops</name><members><member>mira</member></members></group>`, `<groups><groupname>Ops</groupname></groups>`, `[[[`, `{"username":{"a":[1,2]}}`, `<!DOCTYPE a>`, `null`, "\xef\xbb\xbf{}"} {
 		kind := formatJSON
 		if strings.HasPrefix(body, "<") {
 			kind = formatXML
 		}
-		for _, path := range []string{"/users", "/users/mira", "/users/mira/roster", "/system/properties", "/system/properties/a"} {
+		for _, path := range []string{"/users", "/users/mira", "/users/mira/roster", "/users/mira/groups", "/groups", "/groups/Ops", "/system/properties", "/system/properties/a"} {
 			f.Add("POST", path, "", kind, mainSecret, []byte(body))
 			f.Add("PUT", path, formatJSON, kind, "Basic "+body, []byte(body))
 		}
@@ -40,6 +41,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		w := newWorld(t)
 		w.create("mira", "x")
+		w.selectNorth("zoe", "North")
 		r := httptest.NewRequest(http.MethodGet, "/", bytes.NewReader(body))
 		r.Method, r.URL = method, u
 		r.Header = http.Header{"Accept": {accepted}, "Content-Type": {contentType}, "Authorization": {authorization}}

@@ -42,6 +42,20 @@ func noUser(name string) *failure {
 	return problem(http.StatusNotFound, userNotFound, "Could not get user", name)
 }
 
+// memberAddress reads who is or shall be in a group: a username of this server, or an address of any domain. Nobody checks that there is
+// such a user.
+func (s *Server) memberAddress(text string) (jid.JID, error) {
+	text = strings.TrimSpace(text)
+	if !strings.Contains(text, "@") {
+		return jid.New(text, s.Domain, "")
+	}
+	j, err := jid.Parse(text)
+	if err == nil && j.Local() == "" {
+		return jid.JID{}, badRequest("this is nobody's address: it has nothing before the @", text)
+	}
+	return j.Bare(), err
+}
+
 // contactAddress reads a contact's address. A bare name is one of this server's users, though the
 // original takes it for a domain; this server's domain and what is below it are domains.
 func (s *Server) contactAddress(text string) (jid.JID, error) {

@@ -49,6 +49,19 @@ type queryParameter struct {
 	initial           string // the default; empty: none
 }
 
+// Tags of the OpenAPI document.
+const (
+	tagUsers       = "Users"
+	tagGroups      = "User Group"
+	tagUserService = "UserService (deprecated)"
+)
+
+// paging is what every list takes.
+var paging = []queryParameter{
+	{name: "offset", description: "How many entries to leave out at the beginning", kind: "integer", initial: "0"},
+	{name: "limit", description: "How many entries to answer with; absent: all", kind: "integer"},
+}
+
 // operation finds a method. HEAD is answered wherever GET is.
 func (r *route) operation(method string) *operation {
 	if method == http.MethodHead {
@@ -90,6 +103,15 @@ func newRouteTable(routes []*route) routeTable {
 		r.segments = strings.Split(strings.TrimPrefix(r.absolute(), "/"), "/")
 	}
 	return routes
+}
+
+// sentPath is a path as it was sent. URL.EscapedPath alone would lose what "%2F" meant when other characters were sent without an escape that
+// need one.
+func sentPath(u *url.URL) string {
+	if decoded, err := url.PathUnescape(u.RawPath); err == nil && u.RawPath != "" && decoded == u.Path {
+		return u.RawPath
+	}
+	return u.EscapedPath()
 }
 
 // match finds the route of an escaped path. The path is cut at its slashes first and

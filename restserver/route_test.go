@@ -15,6 +15,10 @@ type httpRequest = http.Request
 var methods = map[string]string{
 	"/users":                        "GET, HEAD, POST, OPTIONS",
 	"/users/mira":                   "GET, HEAD, PUT, DELETE, OPTIONS",
+	"/users/mira/groups":            "GET, HEAD, POST, DELETE, OPTIONS",
+	"/users/mira/groups/Ops":        "POST, DELETE, OPTIONS",
+	"/groups":                       "GET, HEAD, POST, OPTIONS",
+	"/groups/Ops":                   "GET, HEAD, PUT, DELETE, OPTIONS",
 	"/users/mira/roster":            "GET, HEAD, POST, PUT, OPTIONS",
 	"/users/mira/roster/a@b":        "PUT, DELETE, OPTIONS",
 	"/lockouts":                     "GET, HEAD, OPTIONS",

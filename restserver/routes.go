@@ -44,6 +44,30 @@ func (s *Server) table() []*route {
 				id: "deleteUser", tag: "Users", summary: "Deletes an account and what it left", errors: []string{noUser},
 			}},
 		}},
+		{path: "users/{username}/groups", operations: []operation{
+			{method: get, handle: listUserGroups, answers: true, doc: doc{
+				id: "getUserGroups", tag: tagUsers, summary: "Names of the groups that a user is in", query: paging, answers: "UserGroupsEntity",
+				errors: []string{"400 GroupNotFoundException", "404 UserNotFoundException"},
+			}},
+			{method: post, handle: addToGroups, takes: true, doc: doc{
+				id: "addUserToGroups", tag: tagUsers, summary: "Put a user into groups; those that are missing are created", takes: "UserGroupsEntity",
+				errors: []string{"400 IllegalArgumentException", "409 ManagedByOther"},
+			}},
+			{method: remove, handle: removeFromGroups, takes: true, doc: doc{
+				id: "deleteUserFromGroups", tag: tagUsers, summary: "Take a user out of groups", takes: "UserGroupsEntity",
+				errors: []string{"400 IllegalArgumentException", "404 GroupNotFoundException", "409 ManagedByOther"},
+			}},
+		}},
+		{path: "users/{username}/groups/{group}", operations: []operation{
+			{method: post, handle: addToGroup, doc: doc{
+				id: "addUserToGroup", tag: tagUsers, summary: "Put a user into a group, which is created if it is missing",
+				errors: []string{"400 IllegalArgumentException", "409 ManagedByOther"},
+			}},
+			{method: remove, handle: removeFromGroup, doc: doc{
+				id: "deleteUserFromGroup", tag: tagUsers, summary: "Take a user out of a group",
+				errors: []string{"400 IllegalArgumentException", "404 GroupNotFoundException", "409 ManagedByOther"},
+			}},
+		}},
 		{path: "users/{username}/roster", operations: []operation{
 			{method: get, handle: getRoster, answers: true, doc: doc{
 				id: "getUserRoster", tag: "Users", summary: "Lists an account's contacts", answers: "RosterEntities", errors: []string{noUser},
@@ -63,6 +87,29 @@ func (s *Server) table() []*route {
 			}},
 			{method: remove, handle: removeContact, doc: doc{
 				id: "deleteRoster", tag: "Users", summary: "Takes a contact away", errors: []string{noUser, sharedContact, "404 RosterItemNotFound"},
+			}},
+		}},
+		{path: "groups", operations: []operation{
+			{method: get, handle: listGroups, answers: true, doc: doc{
+				id: "getGroups", tag: tagGroups, summary: "All groups, without their members", query: paging, answers: "GroupEntities",
+			}},
+			{method: post, handle: createGroup, takes: true, doc: doc{
+				id: "createGroup", tag: tagGroups, summary: "Create a group", takes: "GroupEntity",
+				errors: []string{"400 IllegalArgumentException", "409 GroupAlreadyExistsException"},
+			}},
+		}},
+		{path: "groups/{group}", operations: []operation{
+			{method: get, handle: getGroup, answers: true, doc: doc{
+				id: "getGroup", tag: tagGroups, summary: "A group with its admins and members", answers: "GroupEntity",
+				errors: []string{"404 GroupNotFoundException"},
+			}},
+			{method: put, handle: updateGroup, takes: true, doc: doc{
+				id: "updateGroup", tag: tagGroups, summary: "Change a group; a list of members or admins replaces the old one", takes: "GroupEntity",
+				errors: []string{"400 IllegalArgumentException", "404 GroupNotFoundException", "409 ManagedByOther"},
+			}},
+			{method: remove, handle: deleteGroup, doc: doc{
+				id: "deleteGroup", tag: tagGroups, summary: "Delete a group",
+				errors: []string{"404 GroupNotFoundException", "409 ManagedByOther"},
 			}},
 		}},
 		{path: "lockouts", operations: []operation{

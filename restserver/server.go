@@ -126,7 +126,7 @@ func (s *Server) serve(c *call, w http.ResponseWriter) (a answer, err error) {
 
 	// Errors before negotiation are in the format that the caller most likely reads.
 	c.format = c.errorFormat()
-	c.route, c.params = s.routes.match(c.request.URL.EscapedPath())
+	c.route, c.params = s.routes.match(sentPath(c.request.URL))
 	if err := s.admit(c); err != nil {
 		return answer{}, err
 	}

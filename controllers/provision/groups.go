@@ -29,6 +29,11 @@ func (p *Provisioner) CreateGroup(ctx context.Context, by directory.Actor, name 
 	if _, held := p.directory.Holder(directory.KindGroup, name); held {
 		return fmt.Errorf("group %q: %w", name, directory.ErrExists)
 	}
+	return p.declareGroup(ctx, name, u)
+}
+
+// declareGroup creates the resource. Its name follows from the group's, so that of many who do so at once one succeeds.
+func (p *Provisioner) declareGroup(ctx context.Context, name string, u directory.GroupUpdate) error {
 	group := &v1alpha1.ChatGroup{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.namespace, Name: v1alpha1.EncodeName(name),
@@ -67,15 +72,12 @@ func (p *Provisioner) updateGroup(ctx context.Context, by directory.Actor, name 
 	if err != nil {
 		return err
 	}
-	changed, err := change(ctx, p, wish[*v1alpha1.ChatGroup]{
-		by: by, kind: kindGroup, name: resource, obj: newGroup, policy: groupPolicy,
-		edit: func(g *v1alpha1.ChatGroup) ([]fieldpath.Path, error) {
-			if err := permitGroup(g, name); err != nil {
-				return nil, err
-			}
-			return editGroup(g, u, p.directory.Domain())
-		},
-	})
+	return p.changeGroup(ctx, by, name, resource, u)
+}
+
+// changeGroup changes the group that a resource declares, and returns when the change is in force here.
+func (p *Provisioner) changeGroup(ctx context.Context, by directory.Actor, name, resource string, u directory.GroupUpdate) error {
+	changed, err := p.patchGroup(ctx, by, name, resource, u)
 	if err != nil {
 		return err
 	}
@@ -84,7 +86,43 @@ func (p *Provisioner) updateGroup(ctx context.Context, by directory.Actor, name 
 	})
 }
 
-// DeleteGroup deletes a group and returns when it is gone here.
+// patchGroup writes a change. Those who change one group through this process take turns: as many as like can do so at once, and none has
+// to give up.
+func (p *Provisioner) patchGroup(ctx context.Context, by directory.Actor, name, resource string, u directory.GroupUpdate) (*v1alpha1.ChatGroup, error) {
+	unlock := p.LockName(directory.KindGroup, name)
+	defer unlock()
+	return change(ctx, p, wish[*v1alpha1.ChatGroup]{
+		by: by, kind: kindGroup, name: resource, obj: newGroup, policy: groupPolicy,
+		edit: func(g *v1alpha1.ChatGroup) ([]fieldpath.Path, error) {
+			if err := permitGroup(g, name); err != nil {
+				return nil, err
+			}
+			return editGroup(g, u, p.directory.Domain())
+		},
+	})
+}
+
+// EnsureGroup changes a group, or declares it where it is not there, and returns when that is in force here.
+func (p *Provisioner) EnsureGroup(ctx context.Context, by directory.Actor, name string, u directory.GroupUpdate) (created bool, err error) {
+	if err := p.limits.admit(by); err != nil {
+		return false, err
+	}
+	for range maxTries {
+		if err := p.updateGroup(ctx, by, name, u); !errors.Is(err, directory.ErrNotFound) {
+			return false, err
+		}
+		if err := p.declareGroup(ctx, name, u); !errors.Is(err, directory.ErrExists) {
+			return err == nil || errors.Is(err, directory.ErrNotYetActive), err
+		}
+		// Somebody was quicker, and the directory need not know of it yet.
+		if err := p.changeGroup(ctx, by, name, v1alpha1.EncodeName(name), u); !errors.Is(err, directory.ErrNotFound) {
+			return false, err
+		}
+	}
+	return false, fmt.Errorf("%s %q: %w", kindGroup, name, directory.ErrConflict)
+}
+
+// DeleteGroup deletes a group, with its affiliations in declared rooms, and returns when it is gone here.
 func (p *Provisioner) DeleteGroup(ctx context.Context, by directory.Actor, name string) error {
 	if err := p.limits.admit(by); err != nil {
 		return err
@@ -93,11 +131,29 @@ func (p *Provisioner) DeleteGroup(ctx context.Context, by directory.Actor, name 
 	if err != nil {
 		return err
 	}
-	return deletion[*v1alpha1.ChatGroup]{
+	err = deletion[*v1alpha1.ChatGroup]{
 		by: by, kind: directory.KindGroup, identity: name, resource: kindGroup, name: resource, obj: newGroup, policy: groupPolicy,
 		retain: func(*v1alpha1.ChatGroup) bool { return true }, // nothing is remembered of a group
 		permit: func(g *v1alpha1.ChatGroup) error { return permitGroup(g, name) },
 	}.carryOut(ctx, p)
+	if err == nil {
+		p.forgetGroup(ctx, by, name)
+	}
+	return err
+}
+
+// forgetGroup takes a deleted group out of rooms: one that is made anew under its name inherits nothing. What may not be changed from here keeps
+// a name that is not there any more.
+func (p *Provisioner) forgetGroup(ctx context.Context, by directory.Actor, name string) {
+	without := directory.RoomUpdate{GroupAffiliations: []directory.GroupAffiliation{{Group: name}}}
+	for _, r := range p.directory.Rooms() {
+		if !slices.ContainsFunc(r.GroupAffiliations, func(a directory.GroupAffiliation) bool { return a.Group == name }) {
+			continue
+		}
+		if err := p.updateRoom(ctx, by, r.Identity(), without); err != nil && !errors.Is(err, directory.ErrNotFound) {
+			p.log.Info("Left a deleted group where it was declared", "groupName", name, "kind", kindRoom, "name", r.Ref.Name, "reason", err.Error())
+		}
+	}
 }
 
 func newGroup() *v1alpha1.ChatGroup { return &v1alpha1.ChatGroup{} }
@@ -158,31 +214,35 @@ func editGroup(g *v1alpha1.ChatGroup, u directory.GroupUpdate, domain string) ([
 
 // editMembers adds and removes entries of a set, whatever their spelling. Users of this server are written as usernames.
 func editMembers(e *editor, field string, list []string, add, remove []jid.JID, domain string) []string {
-	index := func(j jid.JID) int {
-		short := directory.FormatMember(j.Bare(), domain)
-		return slices.IndexFunc(list, func(have string) bool {
-			if have == short {
-				return true
-			}
-			declared, err := directory.ParseMember(have, domain)
-			return err == nil && declared == j.Bare()
-		})
+	if len(add) == 0 && len(remove) == 0 {
+		return list
 	}
-	entry := func(name string) fieldpath.Path {
-		return fieldpath.MakePathOrDie("spec", field, fieldpath.ValueElement(value.NewValueInterface(name)))
+	touch := func(name string) {
+		e.touch(fieldpath.MakePathOrDie("spec", field, fieldpath.ValueElement(value.NewValueInterface(name))))
 	}
+	goes := make(map[jid.JID]bool, len(remove))
 	for _, j := range remove {
-		for i := index(j); i >= 0; i = index(j) { // in each spelling
-			e.touch(entry(list[i]))
-			list = slices.Delete(list, i, i+1)
+		goes[j.Bare()] = true
+	}
+	there := make(map[jid.JID]bool, len(list))
+	kept := make([]string, 0, len(list)+len(add))
+	for _, name := range list {
+		// What is neither a username nor an address stays: it is reported, and nobody's to take away here.
+		j, err := directory.ParseMember(name, domain)
+		if err == nil && goes[j] {
+			touch(name)
+			continue
 		}
+		there[j] = there[j] || err == nil
+		kept = append(kept, name)
 	}
 	for _, j := range add {
-		if index(j) < 0 {
-			name := directory.FormatMember(j.Bare(), domain)
-			list = append(list, name)
-			e.touch(entry(name))
+		if j = j.Bare(); !there[j] {
+			there[j] = true
+			name := directory.FormatMember(j, domain)
+			kept = append(kept, name)
+			touch(name)
 		}
 	}
-	return list
+	return kept
 }

@@ -113,5 +113,7 @@ type Proposer interface {
 	// CreateGroup declares a group. What the update takes away is ignored.
 	CreateGroup(ctx context.Context, by Actor, name string, u GroupUpdate) error
 	UpdateGroup(ctx context.Context, by Actor, name string, u GroupUpdate) error
+	// EnsureGroup is UpdateGroup for a group that need not be there: then it is declared, and created says so.
+	EnsureGroup(ctx context.Context, by Actor, name string, u GroupUpdate) (created bool, err error)
 	DeleteGroup(ctx context.Context, by Actor, name string) error
 }
