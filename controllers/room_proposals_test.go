@@ -242,67 +242,6 @@ var _ = Describe("A proposal about a room", func() {
 	})
 })
 
-var _ = Describe("A proposal about a group", func() {
-	var op *operator
-	BeforeEach(func(ctx SpecContext) { op = start(ctx, newNamespace(ctx, "groups"), options{}) })
-	mira, tobias, remote := jid.MustParse("mira@"+domain), jid.MustParse("tobias@"+domain), jid.MustParse("ada@other.example")
-
-	It("declares it, changes its members entry by entry, and takes it away", func(ctx SpecContext) {
-		Expect(op.provision.CreateGroup(ctx, restActor, "Night Shift", directory.GroupUpdate{
-			Description: new("from ten to six"), AddMembers: []jid.JID{mira, remote}, AddAdmins: []jid.JID{mira},
-			SharedRoster: &directory.SharedRoster{Mode: directory.SharedOnlyGroup},
-		})).To(Succeed())
-		Expect(op.directory.IsMember("Night Shift", remote)).To(BeTrue())
-		var g v1alpha1.ChatGroup
-		key := client.ObjectKey{Namespace: op.namespace, Name: "night-shift-x3grl6u2dpq4kiq5mrqjuf73fqe"}
-		Expect(kube.Get(ctx, key, &g)).To(Succeed())
-		Expect(g.Spec.Members).To(Equal([]string{"mira", "ada@other.example"}))
-		Expect(op.provision.CreateGroup(ctx, restActor, "Night Shift", directory.GroupUpdate{})).To(MatchError(directory.ErrExists))
-
-		By("two who change it at once lose nothing")
-		errs := make(chan error, 2)
-		go func() {
-			errs <- op.provision.UpdateGroup(ctx, restActor, "Night Shift", directory.GroupUpdate{AddMembers: []jid.JID{tobias}})
-		}()
-		go func() {
-			errs <- op.provision.UpdateGroup(ctx, restActor, "Night Shift", directory.GroupUpdate{RemoveMembers: []jid.JID{remote}})
-		}()
-		Expect(<-errs).NotTo(HaveOccurred())
-		Expect(<-errs).NotTo(HaveOccurred())
-		Expect(op.directory.Members("Night Shift")).To(Equal([]jid.JID{mira, tobias}))
-
-		By("what is applied from outside stays")
-		patched := g.DeepCopy()
-		patched.ManagedFields, patched.ResourceVersion = nil, ""
-		patched.TypeMeta = metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "ChatGroup"}
-		patched.Spec = v1alpha1.ChatGroupSpec{GroupName: g.Spec.GroupName, Members: []string{"mira"}}
-		Expect(kube.Patch(ctx, patched, client.Apply, client.FieldOwner("flux"), client.ForceOwnership)).To(Succeed()) //nolint:staticcheck // the typed object is what is at hand
-		Expect(op.provision.UpdateGroup(ctx, restActor, "Night Shift", directory.GroupUpdate{RemoveMembers: []jid.JID{mira}})).
-			To(MatchError(And(ContainSubstring("flux"), ContainSubstring("spec.members"))))
-		Expect(op.provision.UpdateGroup(ctx, restActor, "Night Shift", directory.GroupUpdate{RemoveMembers: []jid.JID{tobias}})).To(Succeed())
-	})
-
-	It("that is a deletion is refused while somebody outside declares it, and else done", func(ctx SpecContext) {
-		Expect(op.provision.CreateGroup(ctx, restActor, "ops", directory.GroupUpdate{})).To(Succeed())
-		Expect(op.provision.DeleteGroup(ctx, restActor, "ops")).To(Succeed())
-		_, ok := op.directory.Group("ops")
-		Expect(ok).To(BeFalse())
-		Expect(op.provision.DeleteGroup(ctx, restActor, "ops")).To(MatchError(directory.ErrNotFound))
-	})
-
-	It("is made when a user goes, for groups and rooms that name it", func(ctx SpecContext) {
-		Expect(op.provision.CreateUser(ctx, restActor, newUser("tobias", "pencil"))).To(Succeed())
-		Expect(op.provision.CreateGroup(ctx, restActor, "ops", directory.GroupUpdate{AddMembers: []jid.JID{mira, tobias}})).To(Succeed())
-		Expect(op.provision.CreateRoom(ctx, restActor, "lobby", "conference", directory.RoomUpdate{
-			Affiliations: []directory.Affiliation{{JID: tobias, Affiliation: directory.AffiliationOwner}},
-		})).To(Succeed())
-		Expect(op.provision.DeleteUser(ctx, restActor, "tobias")).To(Succeed())
-		Expect(op.directory.Members("ops")).To(Equal([]jid.JID{mira}))
-		r, _ := op.directory.Room("lobby@conference")
-		Expect(r.Affiliations).To(BeEmpty())
-	})
-})
-
 var _ = Describe("Names that mean nobody", func() {
 	It("are reported, and not any more when they come", func(ctx SpecContext) {
 		op := start(ctx, newNamespace(ctx, "mentions"), options{})
