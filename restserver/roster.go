@@ -117,6 +117,11 @@ func (c *call) readContactCall() (contactCall, error) {
 	if !inPath {
 		name = e.JID
 	}
+	return c.contactCall(u, e, name)
+}
+
+// contactCall looks at the contact that a call is about.
+func (c *call) contactCall(u *directory.User, wish entity.RosterItem, name string) (contactCall, error) {
 	if text(&name) == "" {
 		return contactCall{}, badRequest("JID is null", "JID")
 	}
@@ -125,41 +130,41 @@ func (c *call) readContactCall() (contactCall, error) {
 		return contactCall{}, explain(err, refusal{resource: name})
 	}
 	have, exists, err := c.contact(u.Username, address)
-	return contactCall{user: u, wish: e, address: address, have: have, exists: exists}, err
+	return contactCall{user: u, wish: wish, address: address, have: have, exists: exists}, err
 }
 
-// addContact is POST /users/{username}/roster: it declares a contact. Only this user's side is made: programs make both
-// halves by two calls.
+// addContact is POST /users/{username}/roster: it declares a contact.
 func addContact(c *call) (answer, error) {
 	r, err := c.readContactCall()
-	switch {
-	case err != nil:
-		return answer{}, err
-	case r.wish.Subscription == subscriptionRemove:
-		if r.exists {
-			err = c.dropContact(r.user.Username, r.address)
-		}
-		if err != nil {
-			return answer{}, err
-		}
-		return created()
-	case r.exists:
-		return answer{}, contactExists()
-	case r.address.Local() == r.user.Username && r.address.Domain() == c.server.Domain:
-		return answer{}, badRequest("an account cannot be its own contact", r.address.String())
+	if err == nil {
+		err = c.declareContact(r)
 	}
-	if err := c.checkGroups(r.user.Username, r.wish.Groups, nil, problem(http.StatusBadRequest, sharedGroup, couldNotCreateItem, "")); err != nil {
-		return answer{}, err
-	}
-	err = c.putContact("added roster item for ", r.user.Username, directory.Contact{
-		JID: r.address, Name: text(r.wish.Nickname), Subscription: directory.Subscription(r.wish.Subscription), Groups: sorted(r.wish.Groups),
-	}, func(contact directory.Contact) error {
-		return c.server.Proposer.PutContact(c.ctx, c.actor(), r.user.Username, contact, true)
-	})
 	if err != nil {
 		return answer{}, err
 	}
 	return created()
+}
+
+// declareContact declares a contact that isn't there. Only this user's side is made: programs make both halves by two calls.
+func (c *call) declareContact(r contactCall) error {
+	switch {
+	case r.wish.Subscription == subscriptionRemove && r.exists:
+		return c.dropContact(r.user.Username, r.address)
+	case r.wish.Subscription == subscriptionRemove:
+		return nil
+	case r.exists:
+		return contactExists()
+	case r.address.Local() == r.user.Username && r.address.Domain() == c.server.Domain:
+		return badRequest("an account cannot be its own contact", r.address.String())
+	}
+	if err := c.checkGroups(r.user.Username, r.wish.Groups, nil, problem(http.StatusBadRequest, sharedGroup, couldNotCreateItem, "")); err != nil {
+		return err
+	}
+	return c.putContact("added roster item for ", r.user.Username, directory.Contact{
+		JID: r.address, Name: text(r.wish.Nickname), Subscription: directory.Subscription(r.wish.Subscription), Groups: sorted(r.wish.Groups),
+	}, func(contact directory.Contact) error {
+		return c.server.Proposer.PutContact(c.ctx, c.actor(), r.user.Username, contact, true)
+	})
 }
 
 func contactExists() *failure {
@@ -170,20 +175,25 @@ func noContactToUpdate(address jid.JID) *failure {
 	return problem(http.StatusNotFound, userNotFound, couldNotUpdate, address.String())
 }
 
-// updateContact is PUT /users/{username}/roster/{jid}, and without the address in the path. The contact is changed
-// where it lives.
+// updateContact is PUT /users/{username}/roster/{jid}, and without the address in the path.
 func updateContact(c *call) (answer, error) {
 	r, err := c.readContactCall()
-	switch {
-	case err != nil:
+	if err == nil {
+		err = c.changeContact(r)
+	}
+	if err != nil {
 		return answer{}, err
+	}
+	return done()
+}
+
+// changeContact changes a contact where it lives.
+func (c *call) changeContact(r contactCall) error {
+	switch {
 	case !r.exists:
-		return answer{}, noContactToUpdate(r.address)
+		return noContactToUpdate(r.address)
 	case r.wish.Subscription == subscriptionRemove:
-		if err := c.dropContact(r.user.Username, r.address); err != nil {
-			return answer{}, err
-		}
-		return done()
+		return c.dropContact(r.user.Username, r.address)
 	}
 	contact := directory.Contact{
 		JID: r.address, Name: r.have.Name, Subscription: directory.Subscription(r.wish.Subscription), Groups: r.have.Groups,
@@ -194,17 +204,13 @@ func updateContact(c *call) (answer, error) {
 	if r.wish.HasGroups {
 		refused := problem(http.StatusBadRequest, sharedGroup, couldNotUpdate, r.address.String())
 		if err := c.checkGroups(r.user.Username, r.wish.Groups, r.have.Shared, refused); err != nil {
-			return answer{}, err
+			return err
 		}
 		contact.Groups = sorted(r.wish.Groups)
 	}
-	err = c.putContact("updated roster item for ", r.user.Username, contact, func(contact directory.Contact) error {
+	return c.putContact("updated roster item for ", r.user.Username, contact, func(contact directory.Contact) error {
 		return c.server.Rosters.Set(c.ctx, c.actor(), r.user.Username, contact)
 	})
-	if err != nil {
-		return answer{}, err
-	}
-	return done()
 }
 
 // putContact has a contact written, records it and words the errors.

@@ -49,19 +49,6 @@ type queryParameter struct {
 	initial           string // the default; empty: none
 }
 
-// Tags of the OpenAPI document.
-const (
-	tagUsers       = "Users"
-	tagGroups      = "User Group"
-	tagUserService = "UserService (deprecated)"
-)
-
-// paging is what every list takes.
-var paging = []queryParameter{
-	{name: "offset", description: "How many entries to leave out at the beginning", kind: "integer", initial: "0"},
-	{name: "limit", description: "How many entries to answer with; absent: all", kind: "integer"},
-}
-
 // operation finds a method. HEAD is answered wherever GET is.
 func (r *route) operation(method string) *operation {
 	if method == http.MethodHead {

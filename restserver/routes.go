@@ -46,26 +46,24 @@ func (s *Server) table() []*route {
 		}},
 		{path: "users/{username}/groups", operations: []operation{
 			{method: get, handle: listUserGroups, answers: true, doc: doc{
-				id: "getUserGroups", tag: tagUsers, summary: "Names of the groups that a user is in", query: paging, answers: "UserGroupsEntity",
+				id: "getUserGroups", tag: "Users", summary: "Lists the names of the groups that an account is in", answers: "UserGroupsEntity",
 				errors: []string{"400 GroupNotFoundException", "404 UserNotFoundException"},
 			}},
 			{method: post, handle: addToGroups, takes: true, doc: doc{
-				id: "addUserToGroups", tag: tagUsers, summary: "Put a user into groups; those that are missing are created", takes: "UserGroupsEntity",
-				errors: []string{"400 IllegalArgumentException", "409 ManagedByOther"},
+				id: "addUserToGroups", tag: "Users", summary: "Puts somebody into groups; those that are missing are created", takes: "UserGroupsEntity",
 			}},
 			{method: remove, handle: removeFromGroups, takes: true, doc: doc{
-				id: "deleteUserFromGroups", tag: tagUsers, summary: "Take a user out of groups", takes: "UserGroupsEntity",
-				errors: []string{"400 IllegalArgumentException", "404 GroupNotFoundException", "409 ManagedByOther"},
+				id: "deleteUserFromGroups", tag: "Users", summary: "Takes somebody out of groups", takes: "UserGroupsEntity",
+				errors: []string{"404 GroupNotFoundException"},
 			}},
 		}},
 		{path: "users/{username}/groups/{group}", operations: []operation{
 			{method: post, handle: addToGroup, doc: doc{
-				id: "addUserToGroup", tag: tagUsers, summary: "Put a user into a group, which is created if it is missing",
-				errors: []string{"400 IllegalArgumentException", "409 ManagedByOther"},
+				id: "addUserToGroup", tag: "Users", summary: "Puts somebody into a group, which is created if it is missing",
 			}},
 			{method: remove, handle: removeFromGroup, doc: doc{
-				id: "deleteUserFromGroup", tag: tagUsers, summary: "Take a user out of a group",
-				errors: []string{"400 IllegalArgumentException", "404 GroupNotFoundException", "409 ManagedByOther"},
+				id: "deleteUserFromGroup", tag: "Users", summary: "Takes somebody out of a group",
+				errors: []string{"404 GroupNotFoundException"},
 			}},
 		}},
 		{path: "users/{username}/roster", operations: []operation{
@@ -91,25 +89,25 @@ func (s *Server) table() []*route {
 		}},
 		{path: "groups", operations: []operation{
 			{method: get, handle: listGroups, answers: true, doc: doc{
-				id: "getGroups", tag: tagGroups, summary: "All groups, without their members", query: paging, answers: "GroupEntities",
+				id: "getGroups", tag: "User Group", summary: "Lists groups, without who is in them", answers: "GroupEntities",
 			}},
 			{method: post, handle: createGroup, takes: true, doc: doc{
-				id: "createGroup", tag: tagGroups, summary: "Create a group", takes: "GroupEntity",
-				errors: []string{"400 IllegalArgumentException", "409 GroupAlreadyExistsException"},
+				id: "createGroup", tag: "User Group", summary: "Creates a group", takes: "GroupEntity",
+				errors: []string{"409 GroupAlreadyExistsException"},
 			}},
 		}},
 		{path: "groups/{group}", operations: []operation{
 			{method: get, handle: getGroup, answers: true, doc: doc{
-				id: "getGroup", tag: tagGroups, summary: "A group with its admins and members", answers: "GroupEntity",
+				id: "getGroup", tag: "User Group", summary: "Shows a group with its admins and members", answers: "GroupEntity",
 				errors: []string{"404 GroupNotFoundException"},
 			}},
 			{method: put, handle: updateGroup, takes: true, doc: doc{
-				id: "updateGroup", tag: tagGroups, summary: "Change a group; a list of members or admins replaces the old one", takes: "GroupEntity",
-				errors: []string{"400 IllegalArgumentException", "404 GroupNotFoundException", "409 ManagedByOther"},
+				id: "updateGroup", tag: "User Group", summary: "Changes a group; a list of members or admins replaces the old one", takes: "GroupEntity",
+				errors: []string{"404 GroupNotFoundException"},
 			}},
 			{method: remove, handle: deleteGroup, doc: doc{
-				id: "deleteGroup", tag: tagGroups, summary: "Delete a group",
-				errors: []string{"404 GroupNotFoundException", "409 ManagedByOther"},
+				id: "deleteGroup", tag: "User Group", summary: "Deletes a group",
+				errors: []string{"404 GroupNotFoundException"},
 			}},
 		}},
 		{path: "lockouts", operations: []operation{
