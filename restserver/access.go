@@ -48,10 +48,11 @@ func (s *Server) admit(c *call) error {
 		f.retryAfter = time.Second
 		return f
 	}
-	if !s.Directory.Bool(directory.KeyRESTEnabled) {
+	ownChecks := c.route != nil && c.route.ownChecks
+	if !s.Directory.Bool(directory.KeyRESTEnabled) && !(ownChecks && c.route.outside()) {
 		return problem(http.StatusForbidden, serviceDisabled, "the REST API is switched off: see the property "+directory.KeyRESTEnabled, path)
 	}
-	if c.request.Method == http.MethodOptions {
+	if c.request.Method == http.MethodOptions || ownChecks {
 		return nil
 	}
 	if !allowed(c.from, s.Directory.Strings(directory.KeyRESTAllowedIPs)) {
@@ -61,7 +62,7 @@ func (s *Server) admit(c *call) error {
 	if authorization == "" {
 		return unauthorised(path)
 	}
-	if err := s.authenticate(c, authorization); err != nil {
+	if err := s.authenticate(c, authorization, s.authenticators()); err != nil {
 		return err
 	}
 	return s.authorize(c)
@@ -73,16 +74,16 @@ func unauthorised(path string) *failure {
 	return problem(http.StatusUnauthorized, notAuthorised, "the request is not authorized: send the Authorization header of an administrator or the shared secret, from an allowed address", path)
 }
 
-// authenticate tries what plugin.restapi.httpAuth allows. An address that failed too often waits
+// authenticate tries some ways to prove who calls. An address that failed too often waits
 // before anything is compared: a right guess in between must not be told from a wrong one.
-func (s *Server) authenticate(c *call, authorization string) error {
+func (s *Server) authenticate(c *call, authorization string, ways []Authenticator) error {
 	path := c.request.URL.Path
 	if wait := s.throttle.wait(c.from, time.Now()); wait > 0 {
 		f := problem(http.StatusTooManyRequests, "TooManyRequestsException", "too many failed attempts from this address: try again later", path)
 		f.retryAfter = wait
 		return f
 	}
-	for _, a := range s.authenticators() {
+	for _, a := range ways {
 		who, ok, err := a.Authenticate(c.ctx, authorization)
 		if err != nil {
 			f := problem(http.StatusServiceUnavailable, serviceUnavailable, "credentials cannot be checked at the moment: try again later", path)
@@ -99,7 +100,7 @@ func (s *Server) authenticate(c *call, authorization string) error {
 	return unauthorised(path)
 }
 
-// authenticators lists what is accepted now, the cheapest first.
+// authenticators lists what plugin.restapi.httpAuth allows now, the cheapest first.
 func (s *Server) authenticators() []Authenticator {
 	switch s.Directory.String(directory.KeyRESTAuth) {
 	case "":

@@ -110,7 +110,7 @@ func TestAuthenticationMatrix(t *testing.T) {
 
 func TestUnauthorisedEntity(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{"/users", "/users/mira", "/nothing/here", "/system/livenessx", "/userservice"} {
+	for _, path := range []string{"/users", "/users/mira", "/nothing/here", "/system/livenessx", "/userservicex"} {
 		w.wantError(401, notAuthorised, unauthorised, restserver.Base+path, "GET", path, "", authorization(""))
 		w.wantError(401, notAuthorised, unauthorised, restserver.Base+path, "PATCH", path, "", authorization(""))
 	}

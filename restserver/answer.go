@@ -41,15 +41,21 @@ func (c *call) fail(w http.ResponseWriter, f *failure) {
 		// Whole seconds, rounded up: a caller that obeys must not come too early.
 		h.Set("Retry-After", strconv.Itoa(int((f.retryAfter+time.Second-1)/time.Second)))
 	}
-	if f.cause != nil && f.status >= http.StatusInternalServerError {
-		level := slog.LevelWarn
-		if f.status == http.StatusInternalServerError {
-			level = slog.LevelError
-		}
-		c.server.Log.Log(c.ctx, level, "a REST call failed", "method", c.request.Method, "path", c.request.URL.Path,
-			"status", f.status, "error", f.cause.Error())
-	}
+	c.logCause(f)
 	c.write(w, f.status, entity.Error{Exception: f.exception, Message: f.message, Resource: f.resource})
+}
+
+// logCause tells the log what the caller isn't told.
+func (c *call) logCause(f *failure) {
+	if f.cause == nil || f.status < http.StatusInternalServerError {
+		return
+	}
+	level := slog.LevelWarn
+	if f.status == http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	c.server.Log.Log(c.ctx, level, "a REST call failed", "method", c.request.Method, "path", c.request.URL.Path,
+		"status", f.status, "error", f.cause.Error())
 }
 
 func (c *call) write(w http.ResponseWriter, status int, e entity.Entity) {
@@ -71,7 +77,9 @@ func (c *call) send(w http.ResponseWriter, status int, media string, body []byte
 	if media != "" {
 		h.Set("Content-Type", media)
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if status != http.StatusNoContent { // RFC 9110 §8.6
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	w.WriteHeader(status)
 	if c.request.Method != http.MethodHead && len(body) > 0 {
 		// The caller is gone when this fails: nobody is left to tell.

@@ -17,10 +17,15 @@ import (
 // what isn't a success is the error entity, and what is one parses.
 func FuzzRequest(f *testing.F) {
 	for _, path := range []string{"/users", "/users/mira", "/users/mira%2F", "/users/mira/roster", "/users/mira/roster/tobias@chat.example", "/users/mira/groups", "/users/ada@other.example/groups/Ops", "/groups", "/groups/Ops", "/lockouts", "/lockouts/mira", "/sessions", "/sessions/mira",
-		"/system/properties", "/system/properties/plugin.restapi.secret", "/system/statistics/sessions", "/system/liveness", "/system/readiness/connections", "/users?search=%zz&offset=-1", "/users/%00", "/users/..%2f", "/nothing"} {
+		"/system/properties", "/system/properties/plugin.restapi.secret", "/system/statistics/sessions", "/system/liveness", "/system/readiness/connections", "/userservice?type=update&username=mira&groups=a,b&secret=correct-horse-battery", "/plugins/restapi/userservice?type=add_roster&username=mira&item_jid=a@b&subscription=x&secret=correct-horse-battery",
+		"/plugins/userService/userservice?type=usergrouplist&secret=correct-horse-battery", "/plugins/userService/users", "/plugins/userService/properties/a/b", "/plugins/userService/lockouts/mira",
+		"/users?search=%zz&offset=-1", "/users/%00", "/users/..%2f", "/nothing"} {
 		for i, method := range []string{"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"} {
 			f.Add(method, path, []string{"", "*/*", formatJSON, formatXML + ";q=0", "x"}[i%5], []string{formatJSON, formatXML, "", "text/plain"}[i%4], mainSecret, []byte(`{"username":"mira","password":"x"}`))
 		}
+	}
+	for _, form := range []string{"type=add&username=a+b@c&password=x&groups=a,,%20b&name=%26", "type=delete_roster&username=mira&item_jid=%00", "type=&username=%ff", "type=update&username=mira&groups=" + strings.Repeat("a,", 99)} {
+		f.Add("POST", "/userservice?secret="+mainSecret, "", "application/x-www-form-urlencoded", "", []byte(form))
 	}
 	for _, body := range []string{`{"jid":"tobias","subscriptionType":3}`, `{"key":"a","value":false}`, `{"users":[{"username":"a","password":"b"}]}`, `<user><username>a</username><password>b</password></user>`,
 		`<rosterItem><jid>a@b</jid></rosterItem>`, `<property key="a" value="b"/>`, `{"groupnames":["Ops","North"],"groupname":"Ops"}`, `["Ops"]`, `{"name":"Ops","members":["mira","ada@other.example"],"admins":{"admin":"tobias"},"shared":"true"}`,
@@ -35,7 +40,10 @@ func FuzzRequest(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, method, target, accepted, contentType, authorization string, body []byte) {
-		u, err := url.ParseRequestURI(restserver.Base + target)
+		if !strings.HasPrefix(target, "/plugins/") {
+			target = restserver.Base + target
+		}
+		u, err := url.ParseRequestURI(target)
 		if err != nil || len(body) > 1<<16 {
 			t.Skip() // net/http answers such a request line itself
 		}
@@ -74,7 +82,7 @@ func wantWellFormed(t *testing.T, got *httptest.ResponseRecorder) {
 		if !json.Valid(got.Body.Bytes()) {
 			t.Errorf("not JSON: %q", got.Body)
 		}
-	case formatXML:
+	case formatXML, "text/xml;charset=UTF-8":
 		var any struct{}
 		if err := xml.Unmarshal(got.Body.Bytes(), &any); err != nil {
 			t.Errorf("not XML: %v: %q", err, got.Body)

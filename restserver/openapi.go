@@ -28,11 +28,12 @@ func (s *Server) operations() (list []openapi.Operation) {
 	for _, r := range s.routes {
 		for i := range r.operations {
 			o := &r.operations[i]
-			if r.absolute() == r.path && o.doc.id == "" {
+			if r.outside() && o.doc.id == "" {
 				continue // a page for people
 			}
+			// Who has checks of its own asks for no header.
 			described := openapi.Operation{
-				Method: o.method, Path: r.absolute(), ID: o.doc.id, Tag: o.doc.tag, Summary: o.doc.summary, Public: r.public,
+				Method: o.method, Path: r.absolute(), ID: o.doc.id, Tag: o.doc.tag, Summary: o.doc.summary, Public: r.public || r.ownChecks,
 				Takes: o.doc.takes, Answers: o.doc.answers, Status: o.doc.status, Media: o.doc.media, Errors: o.doc.errors,
 			}
 			for _, q := range o.doc.query {

@@ -12,7 +12,9 @@ type route struct {
 	// path is relative to the base unless it begins with a slash; a segment in braces is a parameter.
 	path string
 	// public routes need no authentication and answer even when the API is off.
-	public     bool
+	public bool
+	// ownChecks leaves it to the handler who may call, and how the query is read.
+	ownChecks  bool
 	operations []operation
 
 	segments []string
@@ -73,6 +75,9 @@ func (r *route) allow() string {
 	}
 	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
+
+// outside says that a route is not below the base.
+func (r *route) outside() bool { return r.absolute() == r.path }
 
 // absolute is the path from the root.
 func (r *route) absolute() string {

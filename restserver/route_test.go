@@ -19,6 +19,7 @@ var methods = map[string]string{
 	"/users/mira/groups/Ops":        "POST, DELETE, OPTIONS",
 	"/groups":                       "GET, HEAD, POST, OPTIONS",
 	"/groups/Ops":                   "GET, HEAD, PUT, DELETE, OPTIONS",
+	"/userservice":                  "GET, HEAD, POST, OPTIONS",
 	"/users/mira/roster":            "GET, HEAD, POST, PUT, OPTIONS",
 	"/users/mira/roster/a@b":        "PUT, DELETE, OPTIONS",
 	"/lockouts":                     "GET, HEAD, OPTIONS",

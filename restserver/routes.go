@@ -18,7 +18,7 @@ func (s *Server) table() []*route {
 	}
 	noUser, noProperty := "404 UserNotFoundException", "404 PropertyNotFoundException"
 	sharedContact := "400 SharedGroupException"
-	return []*route{
+	routes := []*route{
 		{path: "users", operations: []operation{
 			{method: get, handle: listUsers, answers: true, doc: doc{
 				id: "getUsers", tag: "Users", summary: "Lists accounts, by username", answers: "UserEntities",
@@ -187,11 +187,21 @@ func (s *Server) table() []*route {
 		{path: "openapi.json", operations: []operation{{method: get, handle: openAPIAsJSON, doc: doc{
 			id: "getOpenAPIAsJSON", tag: "System", summary: "This document as JSON", media: "application/json",
 		}}}},
+		{path: "userservice", ownChecks: true, operations: []operation{
+			{method: get, handle: userService, doc: doc{
+				id: "userSerivceRequest", tag: "UserService (deprecated)", summary: "Does what the parameter type says", query: userServiceParameters, media: "text/xml",
+			}},
+			{method: post, handle: userService, doc: doc{
+				id: "userSerivcePostRequest", tag: "UserService (deprecated)", summary: "The same; parameters may come as a form", query: userServiceParameters,
+				status: http.StatusOK, media: "text/xml",
+			}},
+		}},
 		// Pages for people, outside the API.
 		forPeople("/plugins/restapi/docs", browse),
 		forPeople("/plugins/restapi/docs/index.html", browse),
 		forPeople("/plugins/restapi/docs/openapi.json", openAPIAsJSON),
 	}
+	return append(routes, standAlone(routes)...)
 }
 
 // forPeople is a path that browsers show to anybody, and that the OpenAPI document leaves out.

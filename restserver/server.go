@@ -146,7 +146,7 @@ func (s *Server) serve(c *call, w http.ResponseWriter) (a answer, err error) {
 	if err := c.negotiate(op); err != nil {
 		return answer{}, err
 	}
-	if c.query, err = parseQuery(c.request.URL.RawQuery); err != nil {
+	if c.query, err = parseQuery(c.request.URL.RawQuery); err != nil && !c.route.ownChecks {
 		return answer{}, err
 	}
 	if op.takes {
@@ -154,7 +154,7 @@ func (s *Server) serve(c *call, w http.ResponseWriter) (a answer, err error) {
 			return answer{}, err
 		}
 	}
-	if c.request.Method != http.MethodGet && c.request.Method != http.MethodHead {
+	if c.route.ownChecks || c.request.Method != http.MethodGet && c.request.Method != http.MethodHead {
 		// A change that has begun is finished and recorded, also when its caller hangs up.
 		var cancel context.CancelFunc
 		c.ctx, cancel = context.WithTimeout(context.WithoutCancel(c.ctx), changeTimeout)

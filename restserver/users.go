@@ -28,14 +28,23 @@ func listUsers(c *call) (answer, error) {
 	switch {
 	case key != "":
 		want, exact := c.query.get("propertyValue")
-		users = filter(users, func(u *directory.User) bool {
-			have, ok := u.Property(key)
-			return ok && (!exact || have == want)
-		})
+		users = having(users, key, want, exact)
 	case search != "":
 		search = foldSearch(search)
 		users = filter(users, func(u *directory.User) bool { return strings.Contains(u.Username, search) })
 	}
+	return usersOf(c, users)
+}
+
+// having keeps the users with a property, and with one value of it if that matters.
+func having(users []*directory.User, key, value string, exact bool) []*directory.User {
+	return filter(users, func(u *directory.User) bool {
+		have, ok := u.Property(key)
+		return ok && (!exact || have == value)
+	})
+}
+
+func usersOf(c *call, users []*directory.User) (answer, error) {
 	return listOf(c, users, func(part []*directory.User) entity.Entity {
 		list := make(entity.Users, len(part))
 		for i, u := range part {
@@ -113,6 +122,17 @@ func createUsers(c *call) (answer, error) {
 	resource := list[0].Username
 	if several {
 		resource = "users"
+	}
+	if err := c.declareUsers(users, several, resource); err != nil {
+		return answer{}, err
+	}
+	return created()
+}
+
+// declareUsers creates one account, or a list of them whole or not at all, and records it.
+func (c *call) declareUsers(users []directory.NewUser, several bool, resource string) error {
+	var err error
+	if several {
 		err = c.server.Proposer.CreateUsers(c.ctx, c.actor(), users)
 	} else {
 		err = c.server.Proposer.CreateUser(c.ctx, c.actor(), users[0])
@@ -126,13 +146,13 @@ func createUsers(c *call) (answer, error) {
 		c.recordAll(deeds)
 	}
 	if err != nil {
-		return answer{}, explain(err, refusal{
+		return explain(err, refusal{
 			resource: resource,
 			exists:   problem(http.StatusConflict, userAlreadyExists, couldNotCreateUser, resource),
 			doing:    "created",
 		})
 	}
-	return created()
+	return nil
 }
 
 func (c *call) newUser(e entity.User) (directory.NewUser, error) {
