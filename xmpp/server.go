@@ -348,6 +348,9 @@ func (s *Server) Accepting(mode stream.Mode) error {
 // Rosters has every user's contacts.
 func (s *Server) Rosters() *account.Rosters { return s.rosters }
 
+// Rooms has all chat rooms.
+func (s *Server) Rooms() *muc.Service { return s.rooms }
+
 // backend makes sessions of the connections that have logged in.
 type backend struct {
 	sb    *core.Switchboard

@@ -10,13 +10,15 @@ import (
 const DefaultRoomService = "conference"
 
 // Keys of chat rooms. A property whose key is RoomServicePrefix and a label makes a chat service of that name, beside "conference": rooms are then found
-// at ROOM@LABEL.DOMAIN, and the value is the name that people see.
+// at ROOM@LABEL.DOMAIN, and the value is the name that people see. With RoomServiceHidden behind it and the value true, a key hides that service from those who
+// ask the server for its services.
 const (
 	KeyRoomCreation     = "xmpp.muc.create"
 	KeyRoomsOfUser      = "xmpp.muc.rooms-of-user"
 	KeyArchiveRetention = "xmpp.muc.archive.retention"
 	KeyArchivePage      = "xmpp.archive.max-page"
 	RoomServicePrefix   = "xmpp.muc.service."
+	RoomServiceHidden   = ".hidden"
 )
 
 // Values of KeyRoomCreation.
@@ -55,12 +57,22 @@ func roomFamilies() []Setting {
 		Doc: "Makes a chat service NAME, with rooms at ROOM@NAME.DOMAIN; the value is the name that people see. NAME is one label of a host name: " +
 			"lower-case letters, digits and hyphens. The service " + DefaultRoomService + " is always there, and gets another name for people by its own property. When the property " +
 			"goes, so does the service.",
+	}, {
+		Key: RoomServicePrefix + "NAME" + RoomServiceHidden, Type: TypeBool, Default: "false", Live: true,
+		Doc: "Whether clients that ask the server for its services are not told of the chat service NAME. Its rooms are reached all the same.",
 	}}
 }
 
-// validateRoomService says what is wrong with the key of a chat service.
-func validateRoomService(key string) error {
-	if name, ok := strings.CutPrefix(key, RoomServicePrefix); ok && !serviceName.MatchString(name) {
+// validateRoomService says what is wrong with a property of a chat service.
+func validateRoomService(key, value string) error {
+	name, ok := strings.CutPrefix(key, RoomServicePrefix)
+	if of, hidden := strings.CutSuffix(name, RoomServiceHidden); ok && hidden && serviceName.MatchString(of) {
+		setting := roomFamilies()[1]
+		setting.Key = key
+		_, err := setting.parse(value)
+		return err
+	}
+	if ok && !serviceName.MatchString(name) {
 		return &InvalidError{Field: key, Message: fmt.Sprintf(
 			"%q cannot be the name of a chat service: use one label of a host name, of lower-case letters, digits and hyphens", name)}
 	}

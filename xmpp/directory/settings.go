@@ -159,14 +159,17 @@ func ValidateSetting(key, value string) error {
 			return err
 		}
 	}
-	return validateRoomService(key)
+	return validateRoomService(key, value)
 }
 
 // SettingOf finds what describes a key that the server honours.
 func SettingOf(key string) (Setting, bool) {
-	p := SystemProperty{Key: key}
-	if _, ok := p.RoomService(); ok {
-		return roomFamilies()[0], true
+	if strings.HasPrefix(key, RoomServicePrefix) && validateRoomService(key, "true") == nil {
+		family := roomFamilies()[0]
+		if strings.HasSuffix(key, RoomServiceHidden) {
+			family = roomFamilies()[1]
+		}
+		return family, true
 	}
 	for _, s := range Settings() {
 		if s.Key == key {

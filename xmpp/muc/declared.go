@@ -16,19 +16,35 @@ import (
 // maxHistory is how many messages a room keeps for those who enter.
 const maxHistory = 50
 
+// host is a chat service.
+type host struct {
+	core.HostItem
+	hidden bool // from those who ask the server for its services
+}
+
 // readHosts makes the list of services of the properties.
 func (s *Service) readHosts() {
-	hosts := make(map[string]core.HostItem)
+	hosts := make(map[string]host)
 	add := func(label, name string) {
-		host, err := jid.New("", label+"."+s.sb.Domain(), "")
+		addr, err := jid.New("", label+"."+s.sb.Domain(), "")
 		if err == nil {
-			hosts[host.Domain()] = core.HostItem{JID: host, Name: name}
+			hosts[addr.Domain()] = host{HostItem: core.HostItem{JID: addr, Name: name}}
 		}
 	}
 	add(directory.DefaultRoomService, "Chat rooms")
-	for _, p := range s.dir.Properties() {
+	properties := s.dir.Properties()
+	for _, p := range properties {
 		if label, ok := p.RoomService(); ok {
 			add(label, p.Value)
+		}
+	}
+	for _, p := range properties {
+		label, isOne := strings.CutPrefix(p.Key, directory.RoomServicePrefix)
+		label, hides := strings.CutSuffix(label, directory.RoomServiceHidden)
+		domain := strings.ToLower(label) + "." + s.sb.Domain()
+		if h, there := hosts[domain]; isOne && hides && there && strings.EqualFold(p.Value, "true") {
+			h.hidden = true
+			hosts[domain] = h
 		}
 	}
 	s.hosts.Store(&hosts)
@@ -114,14 +130,7 @@ func (s *Service) apply() {
 		s.closeUnserved()
 	}
 	for _, identity := range n.rooms {
-		local, service, _ := strings.Cut(identity, "@")
-		addr, err := jid.New(local, service+"."+s.sb.Domain(), "")
-		if err != nil {
-			continue
-		}
-		if e := s.find(addr); e != nil && s.adopt(e) {
-			s.with(e, func(r *room.Room) []room.Output { return s.redeclare(e, r) })
-		}
+		s.Follow(identity)
 	}
 	if len(n.groups) == 0 && len(n.users) == 0 {
 		return
@@ -142,6 +151,24 @@ func (s *Service) apply() {
 			return out
 		})
 	}
+}
+
+// Follow brings a room that is in memory in line with its declaration at once. Whoever has changed that, and waits until its occupants have
+// been told, need not wait for Run.
+func (s *Service) Follow(identity string) {
+	addr, err := s.address(identity)
+	if err != nil {
+		return
+	}
+	if e := s.find(addr); e != nil && s.adopt(e) {
+		s.with(e, func(r *room.Room) []room.Output { return s.redeclare(e, r) })
+	}
+}
+
+// address is where a room of an identity is.
+func (s *Service) address(identity string) (jid.JID, error) {
+	local, service, _ := strings.Cut(identity, "@")
+	return jid.New(local, service+"."+s.sb.Domain(), "")
 }
 
 // closeUnserved ends the stay in memory of rooms whose service is gone: nothing can be sent to them any more, not even that a session has ended.

@@ -27,7 +27,9 @@ func (s *Service) Items() []core.HostItem {
 	hosts := *s.hosts.Load()
 	list := make([]core.HostItem, 0, len(hosts))
 	for _, h := range hosts {
-		list = append(list, h)
+		if !h.hidden {
+			list = append(list, h.HostItem)
+		}
 	}
 	slices.SortFunc(list, func(a, b core.HostItem) int { return a.JID.Compare(b.JID) })
 	return list

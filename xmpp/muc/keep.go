@@ -44,6 +44,7 @@ type keeping struct {
 	stanza  *stanza.Stanza // nil: it is no stanza
 	ticket  uint64         // of the session for the stanza; 0: it has none yet
 	now     *held          // what has to be stored of this event; nil: nothing so far
+	outcome chan<- error   // takes whether the event could be stored, as soon as it is known; nil: nobody waits for that
 }
 
 // held is an event that is being stored, and what goes out when it is.
@@ -59,6 +60,7 @@ type held struct {
 	own     int
 	said    *room.Broadcast
 	done    chan struct{} // closed when nothing of it is held any more; nil: nobody waits for that
+	outcome chan<- error  // as of keeping
 }
 
 // untrue reports whether an output must not go out if the event could not be stored: it tells everybody, or its author, that it was.
@@ -74,11 +76,19 @@ func (h *held) untrue(i int) bool {
 
 // begin prepares for an event.
 func (k *keeping) begin(r *room.Room) {
-	k.before, k.session, k.stanza, k.ticket, k.now = r.Memory(), nil, nil, 0, nil
+	k.before, k.session, k.stanza, k.ticket, k.now, k.outcome = r.Memory(), nil, nil, 0, nil, nil
 }
 
 // by says which stanza the event is. It is called within the event.
 func (k *keeping) by(s *core.Session, st *stanza.Stanza) { k.session, k.stanza = s, st }
+
+// settle tells who waits for the outcome of an event of which nothing had to be stored.
+func (k *keeping) settle() {
+	if k.outcome != nil {
+		k.outcome <- nil
+		k.outcome = nil
+	}
+}
 
 // full reports whether the room takes nothing more at the moment that would have to wait.
 func (k *keeping) full() bool { return len(k.held) >= maxHeld }
@@ -153,6 +163,7 @@ func (s *Service) hold(e *entry, outputs []room.Output, i int) *held {
 				h.ticket = h.session.Accept()
 			}
 		}
+		h.outcome, k.outcome = k.outcome, nil
 		k.now = h
 		k.held = append(k.held, h)
 	}
@@ -316,6 +327,9 @@ func (s *Service) released(e *entry, batch []*held, failed error) (later []onwar
 		}
 		if h.done != nil {
 			close(h.done)
+		}
+		if h.outcome != nil {
+			h.outcome <- failed
 		}
 	}
 	k.held = slices.Delete(k.held, 0, len(batch))

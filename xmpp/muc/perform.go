@@ -107,6 +107,7 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 			}
 		}
 	}
+	e.keeping.settle()
 	// A temporary room is over as well when whoever made it was not let in, because of the nickname for one.
 	if !e.gone && (ended || e.declared == nil && e.room.Len() == 0 && !e.room.Pending()) {
 		s.remove(e)

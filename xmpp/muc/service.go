@@ -50,7 +50,7 @@ type Service struct {
 	log      *slog.Logger
 	now      func() time.Time
 
-	hosts     atomic.Pointer[map[string]core.HostItem] // by domain
+	hosts     atomic.Pointer[map[string]host] // by domain
 	dirty     dirty
 	proposals proposals
 	// abandoned has rooms that everybody has left and that are not persistent.
@@ -70,6 +70,7 @@ type Service struct {
 type entry struct {
 	addr  jid.JID
 	maker jid.JID // of a room that a client made, as long as it is temporary
+	made  time.Time
 
 	mu        sync.Mutex
 	room      *room.Room
@@ -291,7 +292,7 @@ func (s *Service) create(addr, from jid.JID) (*entry, *stanza.Error) {
 		return nil, stanza.NewError(stanza.ConditionResourceConstraint, "You have made too many rooms. Leave one and try again.")
 	}
 	id := s.sb.NewID()
-	e := &entry{addr: addr, maker: maker, room: room.New(room.Options{
+	e := &entry{addr: addr, maker: maker, made: s.now(), room: room.New(room.Options{
 		Address: addr, Config: temporary(maker), Key: s.occupantKey(addr, id), Locked: true,
 	})}
 	s.rooms[addr] = e
