@@ -192,7 +192,7 @@ func decode[T string | []byte](s T, i int) (rune, int) {
 func AppendEscapedAttrString(dst []byte, s string) []byte { return appendEscaped(dst, s, true) }
 
 // AppendAttrs writes the element's attributes, each after a space, in a form that can stand in any start tag; those for
-// which skip holds are left out.
+// which skip holds are left out; nil holds for none.
 func (e Element) AppendAttrs(dst []byte, skip func(space, local []byte) bool) []byte {
 	if e.d == nil {
 		return dst
@@ -200,7 +200,7 @@ func (e Element) AppendAttrs(dst []byte, skip func(space, local []byte) bool) []
 	attrs := e.attrs()
 	for i := range attrs {
 		a := &attrs[i]
-		if !skip(e.d.bytes(e.d.spaces[a.space]), e.d.bytes(a.name)) {
+		if skip == nil || !skip(e.d.bytes(e.d.spaces[a.space]), e.d.bytes(a.name)) {
 			dst = e.d.appendAttr(dst, a, i)
 		}
 	}
