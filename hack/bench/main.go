@@ -85,12 +85,13 @@ type plan struct {
 	occupants    int // of the large room; 0: none
 	roomDuration time.Duration
 	many         int // small rooms; 0: none
+	users        int // that are applied while the REST API is used; 0: REST is not measured
 
 	what []string // to measure, of steps; empty: everything
 }
 
 // steps of a visit, in their order.
-var steps = []string{"sessions", "messages", "offline", "timing", "rooms"}
+var steps = []string{"sessions", "messages", "offline", "timing", "rooms", "rest"}
 
 func (p plan) wants(step string) bool { return len(p.what) == 0 || slices.Contains(p.what, step) }
 
@@ -147,6 +148,7 @@ func bench(ctx context.Context, args []string) (err error) {
 	mechanism := flags.String("mechanism", string(client.SHA1), "SCRAM-SHA-1 or SCRAM-SHA-256")
 	repo := flags.String("repo", ".", "the repository")
 	operator := flags.String("operator", "", "the operator's program; empty: bin/chat-operator of the repository")
+	flags.IntVar(&p.users, "users", 10_000, "users that are applied while the REST API is used, and listed; 0: REST is not measured")
 	assets := flags.String("assets", os.Getenv("KUBEBUILDER_ASSETS"), "folder of etcd and kube-apiserver; empty: bin/k8s of the repository")
 	out := flags.String("out", "", "folder for raw samples (CSV), configurations and logs; empty: a new one of the system's temporary files")
 	keep := flags.Bool("keep", false, "keep the servers' data, too")

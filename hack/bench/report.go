@@ -51,6 +51,17 @@ var (
 	besideP50        = measure{name: "quiet room beside a flooded one, p50", unit: "ms"}
 	besideP99        = measure{name: "quiet room beside a flooded one, p99", unit: "ms"}
 	manyMemory       = measure{name: "many rooms, memory", unit: "MiB"}
+
+	restP50           = measure{name: "POST /users, p50", unit: "ms"}
+	restP99           = measure{name: "POST /users, p99", unit: "ms"}
+	restRatio         = measure{name: "  of that of the two objects alone", unit: "times"}
+	restP50Together   = measure{name: "POST /users, 8 at a time, p50", unit: "ms"}
+	restP99Together   = measure{name: "POST /users, 8 at a time, p99", unit: "ms"}
+	restRatioTogether = measure{name: "  of that of the two objects alone, 8 at a time", unit: "times"}
+	restGetCPU        = measure{name: "GET /users/u, CPU", unit: "µs"}
+	restP99Beside     = measure{name: "POST /users while many are applied, p99", unit: "ms"}
+	restRatioBeside   = measure{name: "  of that of the two objects alone, meanwhile", unit: "times"}
+	restList          = measure{name: "GET /users, all", unit: "ms"}
 )
 
 func measures() []measure {
@@ -58,6 +69,7 @@ func measures() []measure {
 		loginCPU, loginRate, messageCPU, messageRate, openCPU, p50, p99, late, idleMemory, idleCPU,
 		offlineStoreCPU, offlineStoreRate, offlineGiveCPU, offlineGiveRate,
 		joinWall, joinCPU, roomCPU, roomRate, roomHalfCPU, roomP50, roomP99, roomLate, quietP99, besideP50, besideP99, manyMemory,
+		restP50, restP99, restRatio, restP50Together, restP99Together, restRatioTogether, restGetCPU, restP99Beside, restRatioBeside, restList,
 	}
 }
 

@@ -76,7 +76,7 @@ func (r *runner) visit(ctx context.Context, round int, s servers.Server) (err er
 	for _, step := range []struct {
 		what string
 		do   func(context.Context) error
-	}{{"sessions", v.sessions}, {"messages", v.messages}, {"offline", v.offline}, {"timing", v.timing}, {"rooms", v.rooms}} {
+	}{{"sessions", v.sessions}, {"messages", v.messages}, {"offline", v.offline}, {"timing", v.timing}, {"rooms", v.rooms}, {"rest", v.rest}} {
 		if !p.wants(step.what) {
 			continue
 		}

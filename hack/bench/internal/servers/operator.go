@@ -2,6 +2,8 @@ package servers
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -133,6 +135,49 @@ func (o *operator) launch(ctx context.Context) (*load.Target, error) {
 		return err
 	})
 	return o.env.target(ports[1], pid), err
+}
+
+// REST says how the REST API and the API server beneath it are reached, which is as an administrator does.
+func (o *operator) REST() (*load.REST, error) {
+	text, err := os.ReadFile(filepath.Join(o.dir(), "env"))
+	if err != nil {
+		return nil, err
+	}
+	value := func(name string) string {
+		_, after, _ := strings.Cut(string(text), name+"='")
+		v, _, _ := strings.Cut(after, "'")
+		return v
+	}
+	kubeconfig, err := os.ReadFile(value("KUBECONFIG"))
+	if err != nil {
+		return nil, err
+	}
+	field := func(name string) string {
+		for line := range strings.Lines(string(kubeconfig)) {
+			if key, v, ok := strings.Cut(strings.TrimLeft(line, " -"), ":"); ok && key == name {
+				return strings.Trim(strings.TrimSpace(v), `"`)
+			}
+		}
+		return ""
+	}
+	data := func(name string) []byte {
+		b, _ := base64.StdEncoding.DecodeString(field(name)) // what is missing shows when it is used
+		return b
+	}
+	certificate, err := tls.X509KeyPair(data("client-certificate-data"), data("client-key-data"))
+	if err != nil {
+		return nil, fmt.Errorf("the kubeconfig of the control plane: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(data("certificate-authority-data"))
+	return &load.REST{
+		URL: value("REST_URL"), Secret: value("REST_SECRET"),
+		API: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
+		Kube: &http.Client{Transport: &http.Transport{
+			ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{certificate}},
+		}},
+		KubeURL: field("server"), Namespace: operatorNamespace, Bare: operatorNamespace + "-bare",
+	}, nil
 }
 
 // createAccounts makes the Secrets and ChatUsers through the API server, and waits until all can log in and the operator has reported.
