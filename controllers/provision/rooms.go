@@ -179,7 +179,10 @@ func (p *Provisioner) updateRoom(ctx context.Context, by directory.Actor, identi
 			return explain(err, "Secret", name)
 		}
 	}
+	// Those who change one room through this process take turns: as many as like can do so at once, and none has to give up.
+	unlock := p.LockName(directory.KindRoom, identity)
 	changed, err := change(ctx, p, w)
+	unlock()
 	if err != nil {
 		if secret != nil && !Unreachable(err) {
 			p.discard(ctx, secret)
