@@ -157,7 +157,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 				Domain: o.domain, Node: o.node, Version: version, Secret: restSecrets.Installation, Secrets: namedSecrets(restSecrets), TrustedProxies: o.proxies,
 			},
 			restserver.Deps{
-				Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Sessions: chat, Audit: data,
+				Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Rooms: chat.Rooms(), Sessions: chat, Audit: data,
 				Health: health, Listeners: chat, Log: log,
 				Authenticators: []restserver.Authenticator{tokens{controllers.NewReviewer(live, o.namespace, clock.RealClock{}, root.WithName("rest"))}},
 			}), log)}); err != nil {

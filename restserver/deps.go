@@ -10,6 +10,8 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/muc"
+	"github.com/chat-operator/chat-operator/xmpp/muc/room"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
@@ -36,6 +38,7 @@ type Deps struct {
 	Directory Directory
 	Proposer  Proposer
 	Rosters   Rosters
+	Rooms     Rooms
 	Sessions  Sessions
 	Audit     Audit
 	Health    Health
@@ -86,6 +89,35 @@ type Proposer interface {
 	DeleteGroup(ctx context.Context, by directory.Actor, name string) error
 	PutProperty(ctx context.Context, by directory.Actor, key, value string, mustExist bool) error
 	DeleteProperty(ctx context.Context, by directory.Actor, key string) error
+	CreateRoom(ctx context.Context, by directory.Actor, roomName, service string, u directory.RoomUpdate) error
+	UpdateRoom(ctx context.Context, by directory.Actor, identity string, u directory.RoomUpdate) error
+	DeleteRoom(ctx context.Context, by directory.Actor, identity string, permit directory.RoomPermit) error
+}
+
+// Rooms is the chat rooms as they are at the moment: declared ones, and temporary ones that clients made. Rooms go by their identities in the directory.
+type Rooms interface {
+	Services() []muc.ServiceInfo
+	Room(identity string) (muc.Info, bool)
+	// Rooms lists those of a service by name.
+	Rooms(service string) []muc.Info
+	// Subjects gives the subjects that rooms have now, by their places in the list.
+	Subjects(ctx context.Context, rooms []muc.Info) ([]string, error)
+	Occupants(identity string) []room.Occupant
+	// History gives a part of what was said, and how much there is to choose from.
+	History(ctx context.Context, i muc.Info, p muc.HistoryPage) ([]muc.Said, int, error)
+	// Banned picks those of a list who are banned from a room.
+	Banned(i muc.Info, list []jid.JID) []jid.JID
+
+	// Follow returns when occupants of a room have been told how it is declared now.
+	Follow(identity string)
+	// Say and SetSubject return when everybody in the room has been told, or with muc.ErrNotKept when nobody was.
+	Say(ctx context.Context, identity, body string) error
+	SetSubject(ctx context.Context, identity, subject string) error
+	Invite(identity string, people []jid.JID, reason string) error
+	// ChangeTemporary changes affiliations of a temporary room, and DestroyTemporary ends one. For one that is declared, by now perhaps,
+	// they fail with muc.ErrDeclared.
+	ChangeTemporary(identity string, u directory.RoomUpdate) error
+	DestroyTemporary(identity string) error
 }
 
 // Rosters has every user's contacts, declared ones and those that clients made.
@@ -133,6 +165,7 @@ var (
 	_ Directory = (*directory.Directory)(nil)
 	_ Proposer  = directory.Proposer(nil)
 	_ Rosters   = (*account.Rosters)(nil)
+	_ Rooms     = (*muc.Service)(nil)
 	_ Sessions  = (*xmpp.Server)(nil)
 	_ Listeners = (*xmpp.Server)(nil)
 	_ Audit     = (*store.Store)(nil)

@@ -23,6 +23,10 @@ const (
 	groupAlreadyExists = "GroupAlreadyExistsException"
 	groupNotFound      = "GroupNotFoundException"
 	propertyNotFound   = "PropertyNotFoundException"
+	roomNotFound       = "RoomNotFoundException"
+	serviceNotFound    = "MUCServiceNotFoundException"
+	notAllowed         = "NotAllowedException"
+	alreadyExists      = "AlreadyExistsException"
 	notAuthorised      = "RequestNotAuthorised"
 	serviceDisabled    = "UserServiceDisabled"
 
@@ -100,7 +104,7 @@ func explain(err error, r refusal) *failure {
 		if r.exists != nil {
 			return r.exists
 		}
-		return problem(http.StatusConflict, "AlreadyExistsException", err.Error(), r.resource)
+		return problem(http.StatusConflict, alreadyExists, err.Error(), r.resource)
 	case errors.Is(err, directory.ErrConflict):
 		return problem(http.StatusConflict, "ConflictException", "others are changing the same thing: try again", r.resource)
 	case errors.Is(err, directory.ErrTooManyRequests):

@@ -294,6 +294,10 @@ func TestOpenAPIFollowsTheRoutes(t *testing.T) {
 				allow = append(allow, strings.ToLower(m))
 			}
 		}
+		if path == "/restapi/v1/chatrooms/bulk" {
+			// A room may be called that as well, and its methods are described for rooms.
+			allow = slices.DeleteFunc(allow, func(m string) bool { return m != "post" })
+		}
 		if got := slices.Sorted(maps.Keys(methods)); !slices.Equal(got, slices.Sorted(slices.Values(allow))) {
 			t.Errorf("%s: the document has %v, the route %v", path, got, allow)
 		}
@@ -353,6 +357,7 @@ func TestOpenAPIRequestBodies(t *testing.T) {
 				}
 				w := newWorld(t)
 				w.create("mira", "x")
+				w.want(201, "", "POST", "/chatrooms", `{"roomName":"a"}`)
 				w.send(strings.ToUpper(method), fill(path), string(text))
 				log := w.log.String()
 				if strange {

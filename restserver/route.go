@@ -3,6 +3,7 @@ package restserver
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,6 +17,10 @@ type route struct {
 	// ownChecks leaves it to the handler who may call, and how the query is read.
 	ownChecks  bool
 	operations []operation
+	// words are the only values that parameters have; those without any have all.
+	words map[string][]string
+	// also is what the path means to methods that this route doesn't have.
+	also *route
 
 	segments []string
 }
@@ -67,10 +72,15 @@ func (r *route) operation(method string) *operation {
 // allow is the value of the Allow header.
 func (r *route) allow() string {
 	var methods []string
-	for _, op := range r.operations {
-		methods = append(methods, op.method)
-		if op.method == http.MethodGet {
-			methods = append(methods, http.MethodHead)
+	for ; r != nil; r = r.also {
+		for _, op := range r.operations {
+			if slices.Contains(methods, op.method) {
+				continue
+			}
+			methods = append(methods, op.method)
+			if op.method == http.MethodGet {
+				methods = append(methods, http.MethodHead)
+			}
 		}
 	}
 	return strings.Join(append(methods, http.MethodOptions), ", ")
@@ -138,6 +148,9 @@ func (r *route) match(segments []string) (map[string]string, bool) {
 	var params map[string]string
 	for i, want := range r.segments {
 		if name, ok := parameter(want); ok {
+			if words := r.words[name]; words != nil && !slices.Contains(words, segments[i]) {
+				return nil, false
+			}
 			if params == nil {
 				params = make(map[string]string, 2)
 			}
@@ -147,6 +160,20 @@ func (r *route) match(segments []string) (map[string]string, bool) {
 		}
 	}
 	return params, true
+}
+
+// forMethod is the route that has a method: this one, or what its path also means.
+func (r *route) forMethod(method string, params map[string]string) (*route, map[string]string) {
+	if r == nil || r.also == nil || r.operation(method) != nil || r.also.operation(method) == nil {
+		return r, params
+	}
+	params = make(map[string]string, 1)
+	for i, segment := range r.also.segments {
+		if name, ok := parameter(segment); ok {
+			params[name] = r.segments[i]
+		}
+	}
+	return r.also, params
 }
 
 func parameter(segment string) (name string, ok bool) {

@@ -201,6 +201,7 @@ func (s *Server) table() []*route {
 		forPeople("/plugins/restapi/docs/index.html", browse),
 		forPeople("/plugins/restapi/docs/openapi.json", openAPIAsJSON),
 	}
+	routes = append(routes, roomRoutes()...)
 	return append(routes, standAlone(routes)...)
 }
 

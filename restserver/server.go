@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
@@ -30,6 +31,7 @@ type Server struct {
 	throttle *throttle
 	failures *failureLog
 	warned   *warnings
+	services sync.Mutex // taken by who creates a chat service
 	// documents are the OpenAPI documents, by how callers may authenticate.
 	documents map[openapi.Access]func() document
 }
@@ -127,6 +129,7 @@ func (s *Server) serve(c *call, w http.ResponseWriter) (a answer, err error) {
 	// Errors before negotiation are in the format that the caller most likely reads.
 	c.format = c.errorFormat()
 	c.route, c.params = s.routes.match(sentPath(c.request.URL))
+	c.route, c.params = c.route.forMethod(c.request.Method, c.params)
 	if err := s.admit(c); err != nil {
 		return answer{}, err
 	}

@@ -19,8 +19,10 @@ import (
 	"github.com/chat-operator/chat-operator/restserver"
 	"github.com/chat-operator/chat-operator/xmpp"
 	"github.com/chat-operator/chat-operator/xmpp/account"
+	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/muc"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
@@ -45,6 +47,9 @@ type world struct {
 	directory *directory.Directory
 	local     *directory.Local
 	rosters   *rosters
+	sb        *core.Switchboard
+	rooms     *muc.Service
+	install   sync.Once // of presences into sb
 	sessions  *sessions
 	audit     *audit
 	health    *health
@@ -58,11 +63,19 @@ func newWorld(t testing.TB, change ...func(*restserver.Config, *restserver.Deps)
 	d.MarkSynced()
 	w := &world{t: t, directory: d, local: directory.NewLocal(d), sessions: &sessions{}, audit: &audit{}, health: &health{}, log: &strings.Builder{}}
 	w.rosters = &rosters{directory: d, local: w.local, made: map[string][]account.Item{}}
+	d.UsePasswords(w.local.Password)
+	w.sb = core.New(core.Config{Directory: d})
+	w.rooms = muc.New(muc.Config{Switchboard: w.sb, Directory: d, Proposer: w.local, Key: []byte("installation")})
+	w.sb.UseHosts(w.rooms)
+	t.Cleanup(w.rooms.Watch())
 	cfg := restserver.Config{Domain: domain, Node: "chat-0", Secret: func() string { return mainSecret }}
-	deps := restserver.Deps{Directory: d, Proposer: w.local, Rosters: w.rosters, Sessions: w.sessions, Audit: w.audit, Health: w.health, Listeners: w.health,
+	deps := restserver.Deps{Directory: d, Proposer: w.local, Rosters: w.rosters, Rooms: w.rooms, Sessions: w.sessions, Audit: w.audit, Health: w.health, Listeners: w.health,
 		Log: slog.New(slog.NewTextHandler(&synced{w: w.log}, nil))}
 	for _, f := range change {
 		f(&cfg, &deps)
+	}
+	if rooms, ok := deps.Rooms.(*muc.Service); ok {
+		w.rooms = rooms
 	}
 	w.handler = restserver.New(cfg, deps)
 	return w

@@ -2,6 +2,7 @@ package restserver
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -69,8 +70,12 @@ func TestRoutesAreReachable(t *testing.T) {
 	s := &Server{}
 	table := newRouteTable(s.table())
 	for _, r := range table {
-		if got, _ := table.match(r.absolute()); got != r {
-			t.Errorf("%s is hidden by %s", r.path, got.path)
+		path := r.absolute()
+		for name, words := range r.words {
+			path = strings.ReplaceAll(path, "{"+name+"}", words[0])
+		}
+		if got, _ := table.match(path); got != r {
+			t.Errorf("%s is hidden by %v", r.path, got)
 		}
 		for _, op := range r.operations {
 			if op.handle == nil {

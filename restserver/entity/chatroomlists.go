@@ -1,5 +1,7 @@
 package entity
 
+import "strings"
+
 // RoomResult is what became of one room of a bulk.
 type RoomResult struct {
 	RoomName string
@@ -177,6 +179,10 @@ func (b *Body) Affiliated(list, item string) (jids []string, present bool, err e
 		o = d.root(list)
 	}
 	jids, present = o.strings(list, item)
+	// The others are lists as well, which are not asked for here.
+	for _, other := range []string{"owners", "admins", "members", "outcasts"} {
+		o.strings(other, strings.TrimSuffix(other, "s"))
+	}
 	o.done()
 	return jids, present || b.rootIs(list), b.finish(d)
 }
