@@ -42,7 +42,11 @@ type incoming struct {
 	} `xml:"error"`
 	Room struct {
 		Destroy *struct{} `xml:"destroy"`
-		Item    struct {
+		Invite  *struct {
+			From   string `xml:"from,attr"`
+			Reason string `xml:"reason"`
+		} `xml:"invite"`
+		Item struct {
 			Affiliation string `xml:"affiliation,attr"`
 			Role        string `xml:"role,attr"`
 		} `xml:"item"`
