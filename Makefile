@@ -181,7 +181,7 @@ durability: ## The server is killed under load, again and again, and every ackno
 	@XMPP_KILL_ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 60m -run '^TestKilled$$' -v ./xmpp
 
 .PHONY: test-clients
-test-clients: $(BIN)/run controlplane build ## The same story with slixmpp and @xmpp/client (needs Python, Node and their package registries)
+test-clients: $(BIN)/run controlplane build ## Stories with slixmpp, @xmpp/client and two REST clients of Openfire (needs Python, Node, Java and their package registries)
 	@ASSETS=$(ASSETS) hack/clients/test.sh
 
 .PHONY: clean

@@ -78,7 +78,7 @@ func TestCreateGroup(t *testing.T) {
 	w.wantError(504, "NotYetActiveException", "created, not yet active: it will be in force shortly", "Ops", "POST", "/groups", `{"name":"Ops"}`)
 }
 
-// show makes a request for a group in the test's format.
+// showGroup compares what a GET of a group answers.
 func (w *world) showGroup(name, want string) {
 	w.t.Helper()
 	w.want(200, want, "GET", "/groups/"+name, "", accept(formatJSON))
@@ -135,14 +135,10 @@ func TestUpdateGroup(t *testing.T) {
 	}
 }
 
-// select makes a user with a label, and a group that picks it.
+// selectNorth makes a user with a label, and a group that picks it.
 func (w *world) selectNorth(username, group string) {
 	w.t.Helper()
-	w.create(username, "x")
-	u, _ := w.directory.User(username)
-	labelled := *u
-	labelled.Labels = map[string]string{"team": "north"}
-	w.directory.PutUser(labelled)
+	w.directory.PutUser(directory.User{Ref: directory.Ref{Name: username, UID: "u0"}, Username: username, Labels: map[string]string{"team": "north"}})
 	w.directory.PutGroup(directory.Group{
 		Ref: directory.Ref{Name: "declared", UID: "u1"}, GroupName: group, DisplayName: group,
 		Admins: []jid.JID{jid.MustParse("ada@chat.example")}, Members: []jid.JID{jid.MustParse("ada@chat.example"), jid.MustParse("tobias@chat.example")},

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The same story with clients of other people: slixmpp (Python) and @xmpp/client (Node), against an instance like `make run`'s in a
-# folder and on ports of its own. What is not there, or whose package registry does not answer, is skipped with a word.
+# Stories told with clients of other people: slixmpp (Python) and @xmpp/client (Node) chat, openfire-restapi (Python) and rest-api-client
+# (Java) manage Openfire, all against an instance like `make run`'s in a folder and on ports of its own. What is not there, or whose package registry does not answer, is skipped with a word.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$PWD/.run-clients
@@ -40,14 +40,24 @@ skip() { # WHAT WHY
 if [ -x "${ASSETS:-bin/k8s}/kubectl" ]; then KUBECTL=${ASSETS:-bin/k8s}/kubectl; else KUBECTL=kubectl; fi
 export KUBECTL
 
-prepare_slixmpp() {
-  command -v python3 >/dev/null || { skip slixmpp "no python3 here"; return; }
-  if ! "$work/venv/bin/python" -c 'import slixmpp' 2>/dev/null; then
-    python3 -m venv "$work/venv" >"$work/venv.log" 2>&1 || { skip slixmpp "python3 -m venv fails"; return; }
+prepare_python() { # STORY
+  command -v python3 >/dev/null || { skip "$1" "no python3 here"; return; }
+  if [ ! -x "$work/venv/bin/pip" ]; then
+    python3 -m venv "$work/venv" >"$work/venv.log" 2>&1 || { skip "$1" "python3 -m venv fails"; return; }
   fi
-  "$work/venv/bin/pip" install --quiet --disable-pip-version-check --requirement hack/clients/slixmpp/requirements.txt >"$work/venv.log" 2>&1 ||
-    { skip slixmpp "its package cannot be installed: $(tail -1 "$work/venv.log")"; return; }
-  stories+=(slixmpp)
+  "$work/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "hack/clients/$1/requirements.txt" >"$work/venv.log" 2>&1 ||
+    { skip "$1" "its package cannot be installed: $(tail -1 "$work/venv.log")"; return; }
+  stories+=("$1")
+}
+
+prepare_java() { # STORY
+  local version
+  version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p;q' || true)
+  [ "${version:-0}" -ge 17 ] || { skip "$1" "no Java 17 or newer here"; return; }
+  command -v mvn >/dev/null || { skip "$1" "no Maven here"; return; }
+  mvn -q -B -f "hack/clients/$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$work/java" >"$work/mvn.log" 2>&1 ||
+    { skip "$1" "its packages cannot be installed: $(grep -m1 ERROR "$work/mvn.log" || tail -1 "$work/mvn.log")"; return; }
+  stories+=("$1")
 }
 
 prepare_xmppjs() {
@@ -61,13 +71,16 @@ prepare_xmppjs() {
 
 tell() { # STORY PART
   case $1 in
-    slixmpp) timeout 120 "$work/venv/bin/python" hack/clients/slixmpp/story.py "$2" ;;
+    slixmpp | openfire-python) timeout 120 "$work/venv/bin/python" "hack/clients/$1/story.py" "$2" ;;
+    openfire-java) timeout 120 java -cp "$work/java/*" hack/clients/openfire-java/Story.java "$2" ;;
     xmppjs) (cd "$work/node" && timeout 120 node story.js "$2") ;;
   esac
 }
 
-prepare_slixmpp
+prepare_python slixmpp
 prepare_xmppjs
+prepare_python openfire-python
+prepare_java openfire-java
 if [ ${#stories[@]} -gt 0 ]; then
   declare -A bad=()
   for part in before after; do
