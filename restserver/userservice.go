@@ -79,6 +79,26 @@ func (p parameters) groups() ([]string, error) {
 	return names, nil
 }
 
+// rights are what a type that is about an account needs.
+func (p parameters) rights(kind, username string) []Right {
+	if kind == "usergrouplist" {
+		return []Right{{Verb: "list", Resource: resourceGroups}}
+	}
+	verb := "update"
+	switch kind {
+	case "add":
+		verb, username = "create", ""
+	case "delete":
+		verb = "delete"
+	}
+	rights := []Right{{Verb: verb, Resource: resourceUsers, Name: username, Change: true}}
+	if (kind == "add" || kind == "update") && p.given("groups") != nil {
+		// Those that aren't there are made.
+		rights = append(rights, Right{Verb: "create", Resource: resourceGroups, Change: true}, Right{Verb: "update", Resource: resourceGroups, Change: true})
+	}
+	return rights
+}
+
 // parameters reads the query and a form; of a name that is in both, the query counts.
 func (c *call) parameters() (parameters, error) {
 	p, err := parseQuery(c.request.URL.RawQuery)
@@ -123,6 +143,9 @@ func (c *call) serveUser() (answer, error) {
 
 	kind := p.text("type")
 	if kind == "grouplist" {
+		if err := c.require([]Right{{Verb: "list", Resource: resourceGroups}}, p.query); err != nil {
+			return answer{}, err
+		}
 		groups := c.server.Directory.Groups()
 		names := make([]string, len(groups))
 		for i, g := range groups {
@@ -138,6 +161,9 @@ func (c *call) serveUser() (answer, error) {
 		return answer{}, badRequest("type is missing", "type")
 	}
 	c.params = map[string]string{"username": username}
+	if err := c.require(p.rights(kind, username), p.query); err != nil {
+		return answer{}, err
+	}
 	if kind == "usergrouplist" {
 		u, err := c.user()
 		if err != nil {

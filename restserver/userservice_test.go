@@ -392,6 +392,48 @@ func TestStandAlonePaths(t *testing.T) {
 	}
 }
 
+// Whoever has a secret of its own does here what its scope says and no more.
+func TestUserServiceScopes(t *testing.T) {
+	secrets := []restserver.NamedSecret{
+		{Name: "all", Value: "secret-of-all"},
+		{Name: "viewer", Value: "secret-of-viewer", Scope: scope(t, "read-only")},
+		{Name: "accounts", Value: "secret-of-accounts", Scope: scope(t, "users")},
+		{Name: "members", Value: "secret-of-members", Scope: scope(t, "groups")},
+	}
+	for query, by := range map[string]string{
+		"type=grouplist":                                "all viewer members",
+		"type=usergrouplist&username=mira":              "all viewer members",
+		"type=add&username=new&password=x":              "all accounts",
+		"type=add&username=new&password=x&groups=a":     "all",
+		"type=update&username=mira&name=M":              "all accounts",
+		"type=update&username=mira&groups=":             "all",
+		"type=delete&username=mira":                     "all accounts",
+		"type=enable&username=mira":                     "all accounts",
+		"type=disable&username=mira":                    "all accounts",
+		"type=add_roster&username=mira&item_jid=a@b":    "all accounts",
+		"type=update_roster&username=mira&item_jid=c@d": "all accounts",
+		"type=delete_roster&username=mira&item_jid=a@b": "all accounts",
+		"type=nonsense&username=mira":                   "all accounts",
+	} {
+		for _, s := range secrets {
+			w := newWorld(t, func(c *restserver.Config, _ *restserver.Deps) {
+				c.Secrets = func() []restserver.NamedSecret { return secrets }
+			})
+			w.create("mira", "x")
+			if err := w.local.PutContact(t.Context(), directory.Actor{}, "mira", directory.Contact{JID: jid.MustParse("c@d")}, true); err != nil {
+				t.Fatal(err)
+			}
+			got := w.send("GET", "", "", at("/plugins/restapi/userservice?"+query+"&secret="+s.Value), authorization("")).Body.String()
+			if may := slices.Contains(strings.Fields(by), s.Name); may == (got == lineNotAuthorised) || may && strings.HasPrefix(got, "<error>") {
+				t.Errorf("%s with %q: %s", query, s.Name, got)
+			}
+			if users := w.directory.Users(); got == lineNotAuthorised && (len(users) != 1 || users[0].Generation != 2) {
+				t.Errorf("%s with %q was done: %+v", query, s.Name, users[0])
+			}
+		}
+	}
+}
+
 // Until everything declared is known, nobody knows who may call.
 func TestUserServiceBeforeSync(t *testing.T) {
 	w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Directory = directory.New(domain) })
