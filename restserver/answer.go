@@ -24,11 +24,19 @@ func (c *call) succeed(w http.ResponseWriter, a answer) {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 	}
-	if a.raw != nil {
-		c.send(w, a.status, a.media, a.raw)
-		return
+	media, body := a.media, a.raw
+	if a.entity != nil {
+		media, body = c.format.ContentType(), entity.Marshal(c.format, a.entity)
 	}
-	c.write(w, a.status, a.entity)
+	if tag := c.tag(a); tag != "" {
+		encoded := len(body) >= minCompressed && acceptsGzip(c.request.Header.Values("Accept-Encoding"))
+		own := tag.of(c.format, encoded)
+		h.Set("ETag", own)
+		if tag.among(c.request.Header.Values("If-None-Match")) {
+			a.status, media, body = http.StatusNotModified, "", nil
+		}
+	}
+	c.send(w, a.status, media, body)
 }
 
 // fail writes the error entity.
@@ -42,7 +50,7 @@ func (c *call) fail(w http.ResponseWriter, f *failure) {
 		h.Set("Retry-After", strconv.Itoa(int((f.retryAfter+time.Second-1)/time.Second)))
 	}
 	c.logCause(f)
-	c.write(w, f.status, entity.Error{Exception: f.exception, Message: f.message, Resource: f.resource})
+	c.send(w, f.status, c.format.ContentType(), entity.Marshal(c.format, entity.Error{Exception: f.exception, Message: f.message, Resource: f.resource}))
 }
 
 // logCause tells the log what the caller isn't told.
@@ -58,26 +66,22 @@ func (c *call) logCause(f *failure) {
 		"status", f.status, "error", f.cause.Error())
 }
 
-func (c *call) write(w http.ResponseWriter, status int, e entity.Entity) {
-	if e == nil {
-		c.send(w, status, "", nil)
-		return
-	}
-	c.send(w, status, c.format.ContentType(), entity.Marshal(c.format, e))
-}
-
 // send writes an answer of any kind.
 func (c *call) send(w http.ResponseWriter, status int, media string, body []byte) {
 	h := w.Header()
-	// Constant, whatever the Origin is: what browser clients of the original rely on.
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Allow-Headers", "origin, content-type, accept, authorization")
-	h.Set("Access-Control-Allow-Credentials", "true")
-	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS, HEAD")
+	c.allowOrigin(h)
 	if media != "" {
 		h.Set("Content-Type", media)
 	}
-	if status != http.StatusNoContent { // RFC 9110 §8.6
+	if len(body) >= minCompressed {
+		// What a cache keeps of this depends on it; of a small body it doesn't.
+		h.Add("Vary", "Accept-Encoding")
+		if acceptsGzip(c.request.Header.Values("Accept-Encoding")) {
+			body = compress(body)
+			h.Set("Content-Encoding", "gzip")
+		}
+	}
+	if status != http.StatusNoContent && status != http.StatusNotModified { // RFC 9110 §8.6
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(status)

@@ -80,13 +80,16 @@ func demands() []demand {
 		// Who did what is for those who run the server.
 		{path: "logs", get: "update systemproperties"},
 		{path: "openapi.json"},
+		// Of the older user service plugin: accounts by their properties.
+		{path: "properties", get: listUsers},
 	}
 }
 
 // rights are what an operation needs. known is false when nobody has said so: only those whose rights have no bounds may do it then.
 func (r *route) rights(method string, params map[string]string) (rights []Right, known bool) {
+	path := strings.TrimPrefix(r.path, standAloneBase)
 	for _, d := range demands() {
-		if !d.covers(r.path) {
+		if !d.covers(path) {
 			continue
 		}
 		text := map[string]string{

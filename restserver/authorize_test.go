@@ -219,3 +219,18 @@ func TestEveryCallHasItsRights(t *testing.T) {
 		}
 	}
 }
+
+// The paths of the older user service plugin need the same rights.
+func TestRightsAtOtherPaths(t *testing.T) {
+	for path, want := range map[string]string{
+		"/plugins/userService/users": "list chatusers", "/plugins/userService/users/mira": "get chatusers mira",
+		"/plugins/userService/properties/team": "list chatusers", "/plugins/userService/properties/team/north": "list chatusers",
+	} {
+		h := &holder{}
+		w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
+		got := w.send("GET", "", "", authorization("Bearer tok"), func(r *httpRequest) { r.URL.Path, r.URL.RawPath = path, "" })
+		if got.Code != 403 || !slices.Equal(h.asked, []string{want}) {
+			t.Errorf("%s: %d, asked for %q", path, got.Code, h.asked)
+		}
+	}
+}

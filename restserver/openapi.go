@@ -1,6 +1,7 @@
 package restserver
 
 import (
+	"net/http"
 	"sync"
 
 	"github.com/chat-operator/chat-operator/restserver/openapi"
@@ -35,6 +36,7 @@ func (s *Server) operations() (list []openapi.Operation) {
 			described := openapi.Operation{
 				Method: o.method, Path: r.absolute(), ID: o.doc.id, Tag: o.doc.tag, Summary: o.doc.summary, Public: r.public || r.ownChecks,
 				Takes: o.doc.takes, Answers: o.doc.answers, Status: o.doc.status, Media: o.doc.media, Errors: o.doc.errors,
+				Conditional: r.conditional() && (o.method == http.MethodPut || o.method == http.MethodDelete),
 			}
 			for _, q := range o.doc.query {
 				described.Query = append(described.Query, openapi.Parameter{Name: q.name, Description: q.description, Kind: q.kind, Initial: q.initial})
@@ -59,10 +61,10 @@ func (s *Server) document() document {
 
 // openAPIAsYAML is GET /openapi.yaml, which anybody may read.
 func openAPIAsYAML(c *call) (answer, error) {
-	return answer{status: 200, raw: c.server.document().yaml, media: "application/yaml"}, nil
+	return answer{status: http.StatusOK, raw: c.server.document().yaml, media: "application/yaml"}, nil
 }
 
 // openAPIAsJSON is GET /openapi.json.
 func openAPIAsJSON(c *call) (answer, error) {
-	return answer{status: 200, raw: c.server.document().json, media: "application/json"}, nil
+	return answer{status: http.StatusOK, raw: c.server.document().json, media: "application/json"}, nil
 }

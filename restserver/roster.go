@@ -44,6 +44,28 @@ func getRoster(c *call) (answer, error) {
 	})
 }
 
+// getContact is GET /users/{username}/roster/{jid}, which the original doesn't have: a change of one contact can depend on its ETag.
+func getContact(c *call) (answer, error) {
+	u, err := c.user()
+	if err != nil {
+		return answer{}, err
+	}
+	name := c.params["jid"]
+	missing := problem(http.StatusNotFound, rosterItemNotFound, "Could not find roster item", name)
+	address, err := c.server.contactAddress(name)
+	if err != nil {
+		return answer{}, missing
+	}
+	item, exists, err := c.contact(u.Username, address)
+	if err != nil {
+		return answer{}, err
+	}
+	if !exists {
+		return answer{}, missing
+	}
+	return ok(rosterEntity(&item))
+}
+
 // rosterEntity shows the groups that are the contact's own, and not those that come from shared groups.
 func rosterEntity(i *account.Item) entity.RosterItem {
 	groups := filter(i.Groups, func(g string) bool { return !slices.Contains(i.Shared, g) })

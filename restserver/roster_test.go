@@ -170,3 +170,17 @@ func TestRosterAddresses(t *testing.T) {
 		w.want(200, `{"rosterItem":[{"jid":"`+want+`","subscriptionType":0,"groups":[]}]}`, "GET", "/users/mira/roster", "", accept(formatJSON))
 	}
 }
+
+// One contact can be got, too, under any spelling of its address.
+func TestGetContact(t *testing.T) {
+	w := newWorld(t)
+	w.create("mira", "x")
+	w.want(201, "", "POST", "/users/mira/roster", `{"jid":"tobias@chat.example","nickname":"Tobi","subscriptionType":3,"groups":["Friends"]}`)
+	want := prolog + "<rosterItem><jid>tobias@chat.example</jid><nickname>Tobi</nickname><subscriptionType>3</subscriptionType><groups><group>Friends</group></groups></rosterItem>"
+	for _, address := range []string{"tobias@chat.example", "Tobias", "tobias%40chat.example"} {
+		w.want(200, want, "GET", "/users/mira/roster/"+address, "")
+	}
+	w.wantError(404, "RosterItemNotFound", "Could not find roster item", "nobody@chat.example", "GET", "/users/mira/roster/nobody@chat.example", "")
+	w.wantError(404, "RosterItemNotFound", "Could not find roster item", "a b", "GET", "/users/mira/roster/a%20b", "")
+	w.wantError(404, "UserNotFoundException", "Could not get user", "nobody7", "GET", "/users/nobody7/roster/tobias", "")
+}

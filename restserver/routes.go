@@ -80,6 +80,9 @@ func (s *Server) table() []*route {
 			}},
 		}},
 		{path: "users/{username}/roster/{jid}", operations: []operation{
+			{method: get, handle: getContact, answers: true, doc: doc{
+				id: "getRosterItem", tag: "Users", summary: "Shows a contact", answers: "RosterItemEntity", errors: []string{noUser, "404 RosterItemNotFound"},
+			}},
 			{method: put, handle: updateContact, takes: true, doc: doc{
 				id: "updateRoster", tag: "Users", summary: "Changes a contact", takes: "RosterItemEntity", errors: []string{noUser, sharedContact},
 			}},

@@ -34,6 +34,8 @@ type Server struct {
 	services sync.Mutex // taken by who creates a chat service
 	// documents are the OpenAPI documents, by how callers may authenticate.
 	documents map[openapi.Access]func() document
+	// conditional keeps changes of one thing apart that depend on how it is.
+	conditional locks
 }
 
 // New makes the handler of the API. It keeps no goroutine.
@@ -60,6 +62,7 @@ func New(cfg Config, deps Deps) http.Handler {
 	}
 	s.routes = newRouteTable(s.table())
 	s.documents = s.describe()
+	s.conditional = newLocks()
 	return s
 }
 
@@ -163,6 +166,11 @@ func (s *Server) serve(c *call, w http.ResponseWriter) (a answer, err error) {
 		c.ctx, cancel = context.WithTimeout(context.WithoutCancel(c.ctx), changeTimeout)
 		defer cancel()
 	}
+	unlock, err := c.precondition()
+	if err != nil {
+		return answer{}, err
+	}
+	defer unlock()
 	a, err = op.handle(c)
 	c.warnUnknown()
 	return a, err

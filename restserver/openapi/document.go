@@ -29,6 +29,8 @@ type Operation struct {
 	Status int
 	// Media is the media type of an answer that is no entity.
 	Media string
+	// Conditional operations can be bound to a state of what they change, by If-Match.
+	Conditional bool
 	// Errors are statuses and the exceptions that they come with: "404 UserNotFoundException".
 	Errors []string
 }
@@ -94,7 +96,8 @@ func New(version string, access Access, operations []Operation) Document {
 		{"openapi", "3.0.1"},
 		{"info", object{
 			{"title", "chat-operator REST API"},
-			{"description", "The REST API of Openfire, served by chat-operator. Requests and answers are XML or JSON; without an Accept header answers are XML."},
+			{"description", "The REST API of Openfire, served by chat-operator. Requests and answers are XML or JSON; without an Accept header answers are XML. " +
+				"Where a path has GET beside PUT or DELETE, the answer to GET has an ETag, and a change with If-Match is made only while that still holds (412 otherwise)."},
 			{"license", object{{"name", "Apache License 2.0"}, {"url", "https://www.apache.org/licenses/LICENSE-2.0"}}},
 			{"version", cmp.Or(version, "development")},
 		}},
@@ -265,6 +268,9 @@ func (o *Operation) responses() object {
 	}
 	if o.Takes != "" {
 		errors = append(errors, "400 IllegalArgumentException", "413 PayloadTooLargeException", "415 NotSupportedException")
+	}
+	if o.Conditional {
+		errors = append(errors, "412 PreconditionFailedException")
 	}
 	if o.Answers != "" {
 		errors = append(errors, "406 NotAcceptableException")

@@ -3,6 +3,7 @@ package directory
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ const (
 	KeyRESTAuth           = "plugin.restapi.httpAuth"
 	KeyRESTAllowedIPs     = "plugin.restapi.allowedIPs"
 	KeyRESTSecret         = "plugin.restapi.secret"
+	KeyRESTOrigins        = "plugin.restapi.corsOrigins"
 	KeyRESTServiceLogging = "plugin.restapi.serviceLoggingEnabled"
 	KeyRESTOverride       = "plugin.restapi.overrideManaged"
 )
@@ -104,6 +106,12 @@ func Settings() []Setting {
 			Key: KeyRESTAllowedIPs, Type: TypeStrings, Default: "", Live: true,
 			Doc:   "The addresses and networks (such as 192.0.2.7 or 2001:db8::/32) that may use the REST API. Empty: everybody.",
 			check: networks,
+		},
+		{
+			Key: KeyRESTOrigins, Type: TypeStrings, Default: "*", Live: true,
+			Doc: "The origins (such as https://app.example) whose pages may read answers of the REST API in a browser (CORS); * is all of them. " +
+				"Empty: none.",
+			check: origins,
 		},
 		{
 			Key: KeyRESTEnabled, Type: TypeBool, Default: "true", Live: true,
@@ -285,6 +293,20 @@ func networks(v settingValue) error {
 			continue
 		}
 		return fmt.Errorf("%q is neither an address, such as 192.0.2.7, nor a network, such as 192.0.2.0/24", one)
+	}
+	return nil
+}
+
+// origins are those of web pages as browsers write them (RFC 6454 §6.2), or all.
+func origins(v settingValue) error {
+	for _, one := range v.list {
+		if one == "*" {
+			continue
+		}
+		u, err := url.Parse(one)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Contains(one, "*") || one != u.Scheme+"://"+strings.ToLower(u.Host) {
+			return fmt.Errorf("%q is no origin: write it as browsers do, such as https://app.example or http://localhost:8080, or * for all", one)
+		}
 	}
 	return nil
 }
