@@ -119,6 +119,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		Live: live, Namespace: o.namespace, Directory: declared, Identities: data, Key: installation.Key, Log: root.WithName("provision"),
 		// Proposals only come once the server is there.
 		Forget:  func(ctx context.Context, username string) error { return chat.Rosters().Forget(ctx, username) },
+		End:     func(username string) { chat.Kick(username) },
 		Renamed: func(ctx context.Context, from, to string) error { return chat.Rosters().Renamed(ctx, from, to) },
 	})
 	if _, err := controllers.Setup(ctx, mgr, controllers.Options{

@@ -87,7 +87,7 @@ func (k *users) provide(ctx context.Context, u *v1alpha1.ChatUser) (bool, error)
 
 func (k *users) decide(ctx context.Context, u *v1alpha1.ChatUser) ([]metav1.Condition, error) {
 	entry, problems := translateUser(u, k.directory.Domain())
-	in := userInputs{Problems: problems, Locked: entry.Locked, Awaits: awaits(u)}
+	in := userInputs{Problems: problems, Locked: entry.Locked, Awaits: awaits(u), Forged: k.provision.Forged(u)}
 	if entry.Username != "" {
 		in.Address = k.address(entry.Username)
 		in.Claim = k.claim(u, entry.Username)

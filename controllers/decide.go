@@ -53,6 +53,8 @@ type userInputs struct {
 	Secret  secretInputs
 	// Awaits says that it takes the place of another account that is there still.
 	Awaits bool
+	// Forged says that it only pretends to.
+	Forged bool
 }
 
 // secretInputs is how the Secret of a user stands.
@@ -72,6 +74,9 @@ type secretInputs struct {
 // decideUser makes the conditions of a ChatUser.
 func decideUser(in userInputs) []metav1.Condition {
 	findings := found(in.Problems)
+	if in.Forged {
+		findings = append(findings, finding{v1alpha1.ReasonInvalidValue, shorten(fmt.Sprintf("metadata.annotations: %v.", provision.ErrForged), maxMessage)})
+	}
 	switch {
 	case in.Awaits:
 		findings = append(findings, finding{v1alpha1.ReasonPending, "An account is being renamed to this one. Nothing needs to be done."})

@@ -93,7 +93,7 @@ func (m *mentions) watch() {
 	m.wake = make(chan struct{}, 1)
 	m.users, m.named, m.hosts = map[string]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
 	m.directory.Watch(func(e directory.Event) {
-		if (e.Old == nil) == (e.New == nil) {
+		if (e.Old == nil) == (e.New == nil) && e.Kind != directory.KindProperty {
 			return
 		}
 		select {

@@ -38,11 +38,18 @@ func (m *mortal) write() error {
 	return nil
 }
 
-func (m *mortal) MoveAccount(ctx context.Context, from, to string) error {
+func (m *mortal) MoveAccount(ctx context.Context, from, to, uid, domain string) error {
 	if err := m.write(); err != nil {
 		return err
 	}
-	return m.Store.MoveAccount(ctx, from, to)
+	return m.Store.MoveAccount(ctx, from, to, uid, domain)
+}
+
+func (m *mortal) PutIdentity(ctx context.Context, id store.Identity) error {
+	if err := m.write(); err != nil {
+		return err
+	}
+	return m.Store.PutIdentity(ctx, id)
 }
 
 func (m *mortal) renamed(context.Context, string, string) error { return m.write() }
@@ -142,6 +149,11 @@ var _ = Describe("A renamed user", func() {
 		Expect(err).To(MatchError(directory.ErrNotFound))
 		_, err = op.provision.RenameUser(ctx, restActor, "tobias0", to, directory.UserUpdate{})
 		Expect(err).To(MatchError(directory.ErrExists))
+
+		By("unless what is remembered under the new name is kept")
+		Expect(op.store.PutIdentity(ctx, store.Identity{Kind: "user", Name: "kept", UID: "1", DeletionPolicy: "Retain", State: store.Pending})).To(Succeed())
+		_, err = op.provision.RenameUser(ctx, restActor, "tobias0", "kept", directory.UserUpdate{})
+		Expect(err).To(MatchError(directory.ErrExists))
 	})
 
 	It("whose password was generated keeps it", func(ctx SpecContext) {
@@ -153,6 +165,10 @@ var _ = Describe("A renamed user", func() {
 		_, err := op.provision.RenameUser(ctx, restActor, "mira", "jana", directory.UserUpdate{})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(op.admits("jana", string(secret.Data["password"]))).To(BeTrue())
+		var heir corev1.Secret
+		Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: provision.GeneratedSecretName("jana")}, &heir)).To(Succeed())
+		Expect(heir.Data["password"]).To(Equal(secret.Data["password"]))
+		Expect(string(heir.Data["jid"])).To(Equal("jana@" + domain))
 	})
 
 	It("is finished after a crash at any step, and there are never two or no accounts", func(ctx SpecContext) {
@@ -196,6 +212,54 @@ var _ = Describe("A renamed user", func() {
 		}
 	})
 
+	It("is given up when its account has changed or gone meanwhile", func(ctx SpecContext) {
+		interrupted := func(n int, writes int64) (from, to string) {
+			GinkgoHelper()
+			from, to, _, _, _ = world(ctx, n)
+			live, err := client.NewWithWatch(op.user.Config, client.Options{Scheme: kube.Scheme()})
+			Expect(err).NotTo(HaveOccurred())
+			var installation corev1.Secret
+			Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: op.secretName}, &installation)).To(Succeed())
+			m := &mortal{Store: op.store}
+			m.left.Store(writes)
+			_, err = provision.New(provision.Config{
+				Live: m.client(live), Namespace: op.namespace, Directory: op.directory, Identities: m, Key: installation.Data[controllers.InstallationKey],
+			}).RenameUser(ctx, restActor, from, to, directory.UserUpdate{})
+			Expect(err).To(MatchError(errDead))
+			return from, to
+		}
+		finish := func(to string) error {
+			GinkgoHelper()
+			var u v1alpha1.ChatUser
+			Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: to}, &u)).To(Succeed())
+			_, err := op.provision.FinishRename(ctx, restActor, &u)
+			return err
+		}
+		By("locked since")
+		from, to := interrupted(0, 2)
+		Expect(op.provision.UpdateUser(ctx, restActor, from, directory.UserUpdate{Locked: new(true)})).To(Succeed())
+		Expect(finish(to)).To(MatchError(directory.ErrConflict))
+		Expect(accounts(from, to)).To(BeEmpty())
+		_, there := op.directory.User(from)
+		Expect(there).To(BeTrue())
+
+		By("deleted since: it does not come back under the other name")
+		from, to = interrupted(1, 2)
+		Expect(op.provision.DeleteUser(ctx, restActor, from)).To(Succeed())
+		Expect(finish(to)).To(MatchError(directory.ErrNotFound))
+		Expect(accounts(from, to)).To(BeEmpty())
+		Eventually(func(g Gomega) {
+			g.Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: to}, &v1alpha1.ChatUser{})).NotTo(Succeed())
+		}).Should(Succeed())
+
+		By("another password since: that is the one")
+		from, to = interrupted(2, 3)
+		Expect(op.provision.UpdateUser(ctx, restActor, from, directory.UserUpdate{Password: new("crayon")})).To(Succeed())
+		Expect(finish(to)).To(Succeed())
+		Expect(op.admits(to, "crayon")).To(BeTrue())
+		Expect(accounts(from, to)).To(BeEmpty())
+	})
+
 	It("is finished by the leader when nobody else does", func(ctx SpecContext) {
 		from, to, _, _, _ := world(ctx, 0)
 		live, err := client.NewWithWatch(op.user.Config, client.Options{Scheme: kube.Scheme()})
@@ -203,7 +267,7 @@ var _ = Describe("A renamed user", func() {
 		var installation corev1.Secret
 		Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: op.secretName}, &installation)).To(Succeed())
 		m := &mortal{Store: op.store}
-		m.left.Store(4)
+		m.left.Store(5)
 		_, err = provision.New(provision.Config{
 			Live: m.client(live), Namespace: op.namespace, Directory: op.directory, Identities: m, Key: installation.Data[controllers.InstallationKey],
 		}).RenameUser(ctx, restActor, from, to, directory.UserUpdate{})
@@ -248,9 +312,9 @@ var _ = Describe("A renamed user", func() {
 		u := chatUser(op.namespace, "eve", "")
 		u.Annotations = map[string]string{v1alpha1.RenamedFromAnnotation: from + " uid 00000000000000000000000000000000"}
 		create(ctx, u)
-		becomes(ctx, u, v1alpha1.ReasonActive)
+		Expect(becomes(ctx, u, v1alpha1.ReasonInvalidValue).Message).To(ContainSubstring("was not written by this installation"))
 		_, err := op.provision.FinishRename(ctx, restActor, u)
-		Expect(err).NotTo(HaveOccurred())
+		Expect(err).To(MatchError(provision.ErrForged))
 		g, _ := op.directory.Group(group)
 		Expect(g.Admins).To(Equal([]jid.JID{address(from)}))
 	})

@@ -114,6 +114,8 @@ func (r *renames) finish(ctx context.Context) (wait time.Duration) {
 		case ctx.Err() != nil:
 			return 0
 		case errors.Is(err, directory.ErrNotFound):
+		case errors.Is(err, provision.ErrForged):
+			r.log.Info("A ChatUser only pretends to take the place of another", "chatUser", u.Name, "reason", err.Error())
 		default:
 			r.log.Error(err, "Could not finish the renaming of a user; trying again", "chatUser", u.Name, "in", retryRename)
 			wait = retryRename

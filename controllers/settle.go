@@ -3,6 +3,7 @@ package controllers
 import (
 	"time"
 
+	"github.com/chat-operator/chat-operator/controllers/provision"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
@@ -32,6 +33,9 @@ const intentLife = time.Hour
 // also when the deletion happened while nobody watched.
 func settle(kind, name string, row *store.Identity, holder *holding, now time.Time) settlement {
 	intended := row != nil && row.State == store.PurgeNow && now.Sub(row.Since) <= intentLife
+	if row != nil && row.State == store.Moving && now.Sub(row.Since) <= provision.MoveLife && (holder == nil || holder.UID == row.UID) {
+		return settlement{} // whoever renames it moves its data
+	}
 	if holder == nil {
 		switch {
 		case row == nil || row.State == store.Pending:
@@ -53,7 +57,7 @@ func settle(kind, name string, row *store.Identity, holder *holding, now time.Ti
 	case intended && row.UID != holder.UID:
 		// The deletion that was to purge has happened, and somebody else has the name.
 		return settlement{Purge: true, Put: &present}
-	case row.State == store.PurgeNow && row.UID == holder.UID:
+	case (row.State == store.PurgeNow || row.State == store.Moving) && row.UID == holder.UID:
 		// The deletion never happened: the data is that of a living account.
 		present.Since = row.Since
 		return settlement{Put: &present}

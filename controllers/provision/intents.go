@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,6 +12,9 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
+
+// MoveLife is how long what is said of a rename stands: longer than any takes that is finished.
+const MoveLife = time.Hour
 
 // purgeLeftovers purges what is remembered of an earlier account or room before its name is
 // given to somebody new: nobody inherits a stranger's mail. It is called with the
@@ -26,8 +30,11 @@ func (p *Provisioner) purgeLeftovers(ctx context.Context, kind directory.Kind, i
 	if !ok {
 		return nil
 	}
-	if kind == directory.KindRoom && row.DeletionPolicy == string(v1alpha1.DeletionPolicyRetain) {
-		return fmt.Errorf("room %q: its data is kept for whoever declares a ChatRoom of that name: %w", identity, directory.ErrExists)
+	if row.DeletionPolicy == string(v1alpha1.DeletionPolicyRetain) {
+		return fmt.Errorf("%s %q: its data is kept for whoever declares a resource of that name: %w", kind, identity, directory.ErrExists)
+	}
+	if row.State == store.Moving && p.clock.Since(row.Since) <= MoveLife {
+		return fmt.Errorf("%s %q is being renamed: %w", kind, identity, directory.ErrConflict)
 	}
 	if _, held := p.directory.Holder(kind, identity); held {
 		return fmt.Errorf("%s %q: %w", kind, identity, directory.ErrExists)

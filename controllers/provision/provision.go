@@ -43,8 +43,8 @@ type Identities interface {
 	PutIdentity(ctx context.Context, id store.Identity) error
 	PurgeAccount(ctx context.Context, username string) error
 	PurgeRoom(ctx context.Context, identity, successor string) error
-	// MoveAccount gives everything that is remembered of a user to another name.
-	MoveAccount(ctx context.Context, from, to string) error
+	// MoveAccount gives everything that is remembered of a user of the domain to another name, and forgets the old one's row if it is of that life.
+	MoveAccount(ctx context.Context, from, to, uid, domain string) error
 }
 
 // Config is what a Provisioner works with.
@@ -62,6 +62,8 @@ type Config struct {
 	Forget func(ctx context.Context, username string) error
 	// Renamed has the remembered rosters of others name a user as it is called now; nil: there are none.
 	Renamed func(ctx context.Context, from, to string) error
+	// End ends the sessions of a user; nil: there are none.
+	End func(username string)
 	// Key seals what this program writes into resources for itself.
 	Key []byte
 	// Clock is the real one if nil.
@@ -79,6 +81,7 @@ type Provisioner struct {
 	names      *nameLocks
 	forget     func(ctx context.Context, username string) error
 	renamed    func(ctx context.Context, from, to string) error
+	end        func(username string)
 	key        []byte
 	limits     *limits
 	lookups    *lookups
@@ -94,6 +97,9 @@ func New(c Config) *Provisioner {
 	if c.Forget == nil {
 		c.Forget = func(context.Context, string) error { return nil }
 	}
+	if c.End == nil {
+		c.End = func(string) {}
+	}
 	if c.Renamed == nil {
 		c.Renamed = func(context.Context, string, string) error { return nil }
 	}
@@ -107,6 +113,7 @@ func New(c Config) *Provisioner {
 		names:      newNameLocks(),
 		forget:     c.Forget,
 		renamed:    c.Renamed,
+		end:        c.End,
 		key:        c.Key,
 		limits:     newLimits(c.Clock, func() int { return c.Directory.Int(directory.KeyChanges) }),
 		lookups:    newLookups(),

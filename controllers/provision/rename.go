@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,9 +22,9 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
-	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
 // A username cannot be changed, so a renamed account is another ChatUser. How far it has got is written on the new one, by two annotations, so that
@@ -31,13 +32,15 @@ import (
 //
 //  0. The old one is marked by renamed-to, so that it gets one successor.
 //  1. The new ChatUser is made with both. It awaits the old one: it is not in force, and the old one is.
-//  2. The old ChatUser is deleted, with the sessions of its clients.
-//  3. What is remembered of the old name is moved to the new one.
-//  4. awaits is taken away: the new account is in force.
-//  5. Rosters, groups and rooms that name the old one are changed, where that is allowed.
-//  6. renamed-from is taken away.
+//  2. It gets its Secret, and awaits says that the old one is about to be deleted by this. Up to here it is given up when the old one has changed or is
+//     not there any more: whoever deletes an account does not want it under another name.
+//  3. The old ChatUser is deleted, once its clients' sessions have ended.
+//  4. What is remembered of the old name is moved to the new one.
+//  5. awaits is taken away: the new account is in force.
+//  6. Rosters, groups and rooms that name the old one are changed, where that is allowed.
+//  7. renamed-from is taken away.
 //
-// Before step 2 the old account is there, after step 4 the new one; between them neither can log in, and step 3 is one transaction.
+// Before step 3 the old account is there, after step 5 the new one; between them neither can log in, and step 4 is one transaction.
 
 // RenameUser gives an account another name and returns when it is in force under it.
 func (p *Provisioner) RenameUser(ctx context.Context, by directory.Actor, username, to string, update directory.UserUpdate) (left []string, err error) {
@@ -66,6 +69,12 @@ func (p *Provisioner) RenameUser(ctx context.Context, by directory.Actor, userna
 	}
 	if err := declares(&old, username); err != nil {
 		return nil, err
+	}
+	if _, _, ok := p.unseal(&old); ok {
+		// It came by its name this way itself, and not everything names it so yet.
+		if _, err := p.FinishRename(ctx, by, &old); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.permitDelete(by, &old, old.Spec.InBandPolicy); err != nil {
 		return nil, err
@@ -96,13 +105,35 @@ func (p *Provisioner) pendingSuccessor(ctx context.Context, old *v1alpha1.ChatUs
 		return nil, nil // whoever began died before it was made
 	case err != nil:
 		return nil, explain(err, kindUser, to)
-	case user.Annotations[v1alpha1.AwaitsAnnotation] != awaitedName(old):
+	case !readAwaited(&user).is(old):
 		return nil, nil
 	}
 	return &user, nil
 }
 
-func awaitedName(old *v1alpha1.ChatUser) string { return old.Name + "/" + string(old.UID) }
+// awaited is what the annotation awaits says.
+type awaited struct {
+	name, uid string
+	// generation is that of the old account that the new one is a copy of.
+	generation string
+	// going says that the old one is being deleted by the rename.
+	going bool
+}
+
+const going = "going"
+
+func awaiting(old *v1alpha1.ChatUser) string {
+	return fmt.Sprintf("%s/%s/%d", old.Name, old.UID, old.Generation)
+}
+
+func readAwaited(user *v1alpha1.ChatUser) awaited {
+	fields := strings.Split(user.Annotations[v1alpha1.AwaitsAnnotation]+"///", "/")
+	return awaited{name: fields[0], uid: fields[1], generation: fields[2], going: fields[3] == going}
+}
+
+func (a awaited) is(old *v1alpha1.ChatUser) bool {
+	return a.name == old.Name && a.uid == string(old.UID)
+}
 
 // successor makes the ChatUser that takes the place of another (steps 0 and 1).
 func (p *Provisioner) successor(ctx context.Context, old *v1alpha1.ChatUser, from, to string, update directory.UserUpdate) (*v1alpha1.ChatUser, error) {
@@ -118,7 +149,7 @@ func (p *Provisioner) successor(ctx context.Context, old *v1alpha1.ChatUser, fro
 			Labels: maps.Clone(old.Labels),
 			Annotations: map[string]string{
 				v1alpha1.RenamedFromAnnotation: p.seal(from, string(old.UID), to),
-				v1alpha1.AwaitsAnnotation:      awaitedName(old),
+				v1alpha1.AwaitsAnnotation:      awaiting(old),
 				v1alpha1.CreatedAtAnnotation:   createdAt(old).UTC().Format(time.RFC3339),
 			},
 		},
@@ -135,21 +166,15 @@ func (p *Provisioner) successor(ctx context.Context, old *v1alpha1.ChatUser, fro
 	if err := p.mark(ctx, old, v1alpha1.RenamedToAnnotation, &to); err != nil {
 		return nil, err
 	}
-	secret, err := p.inherit(ctx, old, name)
+	secret, err := p.ownSecret(ctx, old)
 	if err != nil {
 		return nil, err
 	}
-	if secret != nil {
-		user.Spec.Credentials = &v1alpha1.UserCredentials{SecretRef: v1alpha1.LocalSecretReference{Name: secret.Name}}
+	if secret != nil && old.Spec.Credentials != nil {
+		user.Spec.Credentials = &v1alpha1.UserCredentials{SecretRef: v1alpha1.LocalSecretReference{Name: issuedName(name)}}
 	}
 	if err := p.create(ctx, user); err != nil {
-		if secret != nil && !Unreachable(err) {
-			p.discard(ctx, secret)
-		}
 		return nil, explain(err, kindUser, to)
-	}
-	if secret != nil {
-		p.adopt(ctx, secret, user, "ChatUser")
 	}
 	return user, nil
 }
@@ -184,40 +209,82 @@ func (p *Provisioner) unseal(user *v1alpha1.ChatUser) (from, uid string, ok bool
 	return from, uid, hmac.Equal([]byte(text), []byte(p.seal(from, uid, user.EffectiveUsername())))
 }
 
-// inherit makes a Secret with the password of an account whose own Secret goes with it; nil: it stays, as somebody else made it, or there is none.
-func (p *Provisioner) inherit(ctx context.Context, old *v1alpha1.ChatUser, name string) (*corev1.Secret, error) {
+// ownSecret is the Secret of an account that goes with it; nil: it has one that somebody else made, or none.
+func (p *Provisioner) ownSecret(ctx context.Context, old *v1alpha1.ChatUser) (*corev1.Secret, error) {
 	generated := old.Spec.Credentials == nil
-	secretName := credentialsOf(old)
+	name := credentialsOf(old)
 	if generated {
-		secretName = GeneratedSecretName(old.Name)
+		name = GeneratedSecretName(old.Name)
 	}
 	var secret corev1.Secret
-	if err := p.get(ctx, secretName, &secret); apierrors.IsNotFound(err) {
+	if err := p.get(ctx, name, &secret); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
-		return nil, explain(err, "Secret", secretName)
+		return nil, explain(err, "Secret", name)
 	}
-	switch {
-	case generated && OwnerOf(&secret) == string(old.UID):
-		credential, err := auth.Derive(string(secret.Data[v1alpha1.PasswordKey]), nil, 0)
-		if err != nil {
-			return nil, fmt.Errorf("the generated password of %q cannot be used: %w", old.Name, err)
-		}
-		return p.issued(p.issueVerifiers(ctx, name, credential))
-	case !generated && secret.Type == TypeVerifiers && secret.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy:
-		return p.issued(p.issue(ctx, name, TypeVerifiers, ownLabels(name), secret.Data))
+	if generated && OwnerOf(&secret) == string(old.UID) ||
+		!generated && secret.Type == TypeVerifiers && secret.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy {
+		return &secret, nil
 	}
 	return nil, nil
 }
 
-func (p *Provisioner) issued(s *corev1.Secret, err error) (*corev1.Secret, error) {
-	return s, explain(err, "Secret", "of verifiers")
+// inherit gives the new account a Secret like the old one's own, as it is now.
+func (p *Provisioner) inherit(ctx context.Context, old, user *v1alpha1.ChatUser, to string) error {
+	secret, err := p.ownSecret(ctx, old)
+	if err != nil || secret == nil {
+		return err
+	}
+	heir := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: p.namespace, Name: credentialsOf(user), Labels: ownLabels(user.Name),
+			OwnerReferences: []metav1.OwnerReference{ownedBy(user, "ChatUser")},
+		},
+		Type: secret.Type, Data: maps.Clone(secret.Data),
+	}
+	if user.Spec.Credentials == nil {
+		heir.Name = GeneratedSecretName(user.Name)
+		address := to + "@" + p.directory.Domain()
+		heir.Data["username"], heir.Data["jid"], heir.Data["uri"] = []byte(to), []byte(address), []byte("xmpp:"+address)
+	} else {
+		heir.Annotations = map[string]string{forAnnotation: user.Name}
+	}
+	err = p.create(ctx, heir)
+	if !apierrors.IsAlreadyExists(err) {
+		return explain(err, "Secret", heir.Name)
+	}
+	// An earlier attempt made it. The password may be another one by now.
+	var there corev1.Secret
+	if err := p.get(ctx, heir.Name, &there); err != nil {
+		return explain(err, "Secret", heir.Name)
+	}
+	if owner := metav1.GetControllerOf(&there); owner == nil || owner.UID != user.UID {
+		return &ForeignSecretError{Name: heir.Name}
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": there.UID}, "data": heir.Data})
+	if err != nil {
+		return err
+	}
+	return explain(p.patch(ctx, &there, client.RawPatch(types.MergePatchType, patch)), "Secret", heir.Name)
 }
 
-// FinishRename goes on with a rename from wherever it is, and gives up one whose old account may not be deleted any more.
+// ErrForged says that a ChatUser has an annotation that this installation did not write.
+var ErrForged = errors.New("the annotation " + v1alpha1.RenamedFromAnnotation + " was not written by this installation: remove it, and " + v1alpha1.AwaitsAnnotation)
+
+// Forged says whether a ChatUser only pretends to take the place of another.
+func (p *Provisioner) Forged(user *v1alpha1.ChatUser) bool {
+	_, marked := user.Annotations[v1alpha1.RenamedFromAnnotation]
+	_, _, ok := p.unseal(user)
+	return !ok && (marked || user.Annotations[v1alpha1.AwaitsAnnotation] != "")
+}
+
+// FinishRename goes on with a rename from wherever it is, and gives up one whose old account has changed, is gone, or may not be deleted any more.
 func (p *Provisioner) FinishRename(ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser) (left []string, err error) {
 	from, _, ok := p.unseal(user)
-	if !ok {
+	switch {
+	case !ok && p.Forged(user):
+		return nil, ErrForged
+	case !ok: // it is finished
 		return nil, nil
 	}
 	// One at a time, or two would delete and move beside each other.
@@ -228,10 +295,10 @@ func (p *Provisioner) FinishRename(ctx context.Context, by directory.Actor, user
 
 func (p *Provisioner) finishRename(ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser) (left []string, err error) {
 	from, uid, ok := p.unseal(user)
-	to := user.EffectiveUsername()
 	if !ok {
-		return nil, fmt.Errorf("%s %q is no renamed account: %w", kindUser, to, directory.ErrConflict)
+		return nil, ErrForged
 	}
+	to := user.EffectiveUsername()
 	var now v1alpha1.ChatUser
 	if err := p.get(ctx, user.Name, &now); err != nil {
 		return nil, explain(err, kindUser, to)
@@ -239,9 +306,8 @@ func (p *Provisioner) finishRename(ctx context.Context, by directory.Actor, user
 	if now.UID != user.UID {
 		return nil, fmt.Errorf("%s %q: %w", kindUser, to, directory.ErrNotFound)
 	}
-	if awaited, ok := now.Annotations[v1alpha1.AwaitsAnnotation]; ok {
-		name, _, _ := strings.Cut(awaited, "/")
-		if err := p.takePlace(ctx, by, &now, from, to, name, uid); err != nil {
+	if now.Annotations[v1alpha1.AwaitsAnnotation] != "" {
+		if err := p.takePlace(ctx, by, &now, from, to, uid); err != nil {
 			return nil, err
 		}
 	}
@@ -258,41 +324,117 @@ func (p *Provisioner) finishRename(ctx context.Context, by directory.Actor, user
 	return left, p.mark(ctx, &now, v1alpha1.RenamedFromAnnotation, nil)
 }
 
-// takePlace is steps 2 to 4.
-func (p *Provisioner) takePlace(ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser, from, to, name, uid string) error {
-	var old v1alpha1.ChatUser
-	err := p.get(ctx, name, &old)
-	switch {
-	case err == nil && string(old.UID) == uid:
-		if marked := old.Annotations[v1alpha1.RenamedToAnnotation]; marked != to {
-			return p.giveUp(ctx, user, fmt.Errorf("user %q is being renamed to %q: %w", from, marked, directory.ErrConflict))
-		}
-		if err := p.permitDelete(by, &old, old.Spec.InBandPolicy); err != nil {
-			return p.giveUp(ctx, user, err)
-		}
-		if err := p.removeAsIs(ctx, &old); err != nil {
-			return explain(err, kindUser, from)
-		}
-	case err != nil && !apierrors.IsNotFound(err):
-		return explain(err, kindUser, from)
+// takePlace is steps 2 to 5.
+func (p *Provisioner) takePlace(ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser, from, to, uid string) error {
+	// Nobody makes an account of the old name, or purges its data, before that is moved.
+	unlock := p.LockName(directory.KindUser, from)
+	defer unlock()
+	there, err := p.removeRenamed(ctx, by, user, from, to, uid)
+	if err != nil {
+		return err
 	}
 	if err := await(ctx, func(ctx context.Context) error {
 		return p.directory.WaitGone(ctx, directory.KindUser, from, uid)
 	}); err != nil {
 		return err
 	}
-	if p.identities != nil {
-		if err := p.identities.MoveAccount(ctx, from, to); err != nil {
+	if holder, held := p.directory.Holder(directory.KindUser, to); held && holder.UID != string(user.UID) {
+		return fmt.Errorf("the ChatUser %q claims the name %q, which %q is being given: delete it: %w", holder.Name, to, from, directory.ErrConflict)
+	}
+	if p.identities != nil && !there {
+		if err := p.identities.MoveAccount(ctx, from, to, uid, p.directory.Domain()); err != nil {
 			return err
 		}
 	}
 	return p.mark(ctx, user, v1alpha1.AwaitsAnnotation, nil)
 }
 
-// giveUp takes back a rename whose old account stays.
-func (p *Provisioner) giveUp(ctx context.Context, user *v1alpha1.ChatUser, why error) error {
-	if err := p.remove(context.WithoutCancel(ctx), user); err != nil {
+// removeRenamed deletes the account whose place another takes, unless that has been done. there: somebody has made one of the old name anew, and what is
+// remembered of the name is that one's.
+func (p *Provisioner) removeRenamed(ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser, from, to, uid string) (there bool, err error) {
+	for range maxTries {
+		a := readAwaited(user)
+		var old v1alpha1.ChatUser
+		err := p.get(ctx, a.name, &old)
+		switch {
+		case err != nil && !apierrors.IsNotFound(err):
+			return false, explain(err, kindUser, from)
+		case err != nil && a.going:
+			return false, nil
+		case err != nil, string(old.UID) != uid && !a.going:
+			return false, p.giveUp(ctx, user, from, fmt.Errorf("user %q: %w", from, directory.ErrNotFound))
+		case string(old.UID) != uid:
+			return true, nil
+		}
+		if marked := old.Annotations[v1alpha1.RenamedToAnnotation]; marked != to {
+			return false, p.giveUp(ctx, user, from, fmt.Errorf("user %q is being renamed to %q: %w", from, marked, directory.ErrConflict))
+		}
+		if a.generation != strconv.FormatInt(old.Generation, 10) {
+			return false, p.giveUp(ctx, user, from, fmt.Errorf("user %q has changed since it was to be renamed: %w", from, directory.ErrConflict))
+		}
+		if holder, held := p.directory.Holder(directory.KindUser, to); held && holder.UID != string(user.UID) {
+			return false, p.giveUp(ctx, user, from, fmt.Errorf("user %q: %w", to, directory.ErrExists))
+		}
+		if err := p.permitDelete(by, &old, old.Spec.InBandPolicy); err != nil {
+			return false, p.giveUp(ctx, user, from, err)
+		}
+		if err := p.inherit(ctx, &old, user, to); err != nil {
+			return false, err
+		}
+		if err := p.intendMove(ctx, from, &old); err != nil {
+			return false, err
+		}
+		if !a.going {
+			begun := awaiting(&old) + "/" + going
+			if err := p.mark(ctx, user, v1alpha1.AwaitsAnnotation, &begun); err != nil {
+				return false, err
+			}
+			user.Annotations[v1alpha1.AwaitsAnnotation] = begun
+		}
+		// While the account is there, what its clients have not acknowledged goes into its mailbox.
+		p.end(from)
+		switch err := p.removeAsIs(ctx, &old); {
+		case err == nil:
+			return false, nil
+		case !apierrors.IsConflict(err): // else something about it has changed, its status for instance
+			return false, explain(err, kindUser, from)
+		}
+	}
+	return false, fmt.Errorf("%s %q: %w", kindUser, from, directory.ErrConflict)
+}
+
+// intendMove writes down that what is remembered of an account is about to be moved, so that nobody purges it.
+func (p *Provisioner) intendMove(ctx context.Context, from string, old *v1alpha1.ChatUser) error {
+	if p.identities == nil {
+		return nil
+	}
+	policy := v1alpha1.DeletionPolicyDelete
+	if old.Spec.DeletionPolicy != nil {
+		policy = *old.Spec.DeletionPolicy
+	}
+	return p.identities.PutIdentity(ctx, store.Identity{
+		Kind: directory.KindUser.String(), Name: from, UID: string(old.UID), Resource: old.Name,
+		DeletionPolicy: string(policy), State: store.Moving, Since: p.clock.Now().UTC(),
+	})
+}
+
+// giveUp takes back a rename whose old account stays, or is gone without it.
+func (p *Provisioner) giveUp(ctx context.Context, user *v1alpha1.ChatUser, from string, why error) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := p.remove(ctx, user); err != nil {
 		p.log.Error(err, "Could not take a renamed user back; trying again", "chatUser", user.Name)
+		return why
+	}
+	if p.identities == nil {
+		return why
+	}
+	row, ok, err := p.identities.GetIdentity(ctx, directory.KindUser.String(), from)
+	if err == nil && ok && row.State == store.Moving {
+		row.State = store.Active
+		err = p.identities.PutIdentity(ctx, row)
+	}
+	if err != nil {
+		p.log.Error(err, "Could not take back that an account is being renamed; that ends by itself within the hour", "username", from)
 	}
 	return why
 }
@@ -307,7 +449,7 @@ func (p *Provisioner) mark(ctx context.Context, user *v1alpha1.ChatUser, annotat
 		client.RawPatch(types.MergePatchType, patch)), kindUser, user.EffectiveUsername())
 }
 
-// nameAnew has everything that names an account name it as it is called now (step 5): rosters, the remembered ones and the declared, groups, and rooms.
+// nameAnew has everything that names an account name it as it is called now (step 6): rosters, the remembered ones and the declared, groups, and rooms.
 func (p *Provisioner) nameAnew(ctx context.Context, by directory.Actor, from, to string) (left []string, err error) {
 	domain := p.directory.Domain()
 	old, err := jid.New(from, domain, "")
@@ -323,9 +465,15 @@ func (p *Provisioner) nameAnew(ctx context.Context, by directory.Actor, from, to
 	}
 	var failed []error
 	stays := func(where, name string, err error) {
-		var managed *directory.ManagedError
+		var (
+			managed *directory.ManagedError
+			invalid *directory.InvalidError
+			limit   *directory.LimitError
+		)
 		switch {
 		case err == nil, errors.Is(err, directory.ErrNotFound):
+		case errors.As(err, &invalid), errors.As(err, &limit):
+			left = append(left, fmt.Sprintf("%s %q still names %s: %v", where, name, old, err))
 		case errors.As(err, &managed):
 			left = append(left, fmt.Sprintf("%s %q still names %s: %s", where, name, old, managed.Error()))
 			p.log.Info("Left the old name of a renamed user where it is declared", "from", from, "to", to, "kind", where, "name", name, "reason", managed.Error())

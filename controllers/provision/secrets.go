@@ -159,14 +159,10 @@ func (p *Provisioner) issueRoomPassword(ctx context.Context, room, password stri
 }
 
 func (p *Provisioner) issue(ctx context.Context, of string, kind corev1.SecretType, labels map[string]string, data map[string][]byte) (*corev1.Secret, error) {
-	base := of
-	if len(base) > 200 {
-		base = strings.TrimRight(base[:200], "-.")
-	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   p.namespace,
-			Name:        base + "-" + strings.ToLower(rand.Text()[:10]),
+			Name:        issuedName(of),
 			Labels:      labels,
 			Annotations: map[string]string{forAnnotation: of},
 		},
@@ -177,6 +173,14 @@ func (p *Provisioner) issue(ctx context.Context, of string, kind corev1.SecretTy
 		return nil, err
 	}
 	return secret, nil
+}
+
+// issuedName is a fresh name for a Secret of its own.
+func issuedName(of string) string {
+	if len(of) > 200 {
+		of = strings.TrimRight(of[:200], "-.")
+	}
+	return of + "-" + strings.ToLower(rand.Text()[:10])
 }
 
 func verifierData(c auth.Credential) map[string][]byte {

@@ -284,11 +284,9 @@ func (s *shares) build(old *sharing, all bool, dirty map[string]struct{}) *shari
 		if _, again := dirty[name]; again || c == nil {
 			c = s.circle(name, shared[name], c)
 			if g, _ := s.dir.Group(name); again && g != read[name] {
-				// It has changed meanwhile, and its members may be of another state than the rest.
-				s.note(name)
-				if old := old.circles[name]; old != nil {
-					c = old
-				}
+				// It has changed meanwhile, and its members may be of another state than the rest: all of it again.
+				s.note(slices.Collect(maps.Keys(dirty))...)
+				return old
 			}
 		}
 		next.circles[name] = c

@@ -106,9 +106,9 @@ func (r *Rosters) renamedIn(ctx context.Context, holder string, old, now jid.JID
 	}
 	before, was := u.item(old), u.item(now)
 	// The new entry first: what ends in between leaves both, and goes on from there.
-	if there, ok := u.row(now); !ok {
+	if there, ok := u.row(now); !ok || there.Hidden && !row.Hidden {
 		row.JID = now
-		if err := r.writeRow(ctx, u, row, false); err != nil {
+		if err := r.writeRow(ctx, u, row, ok); err != nil {
 			return err
 		}
 	} else if there.Subscription|row.Subscription != there.Subscription {

@@ -227,7 +227,7 @@ func (r *Rosters) follow(u *user, before, after *sight) {
 	}
 	u.sight = after
 	var told []owed
-	there := len(list) <= pushAtOnce && r.online(u.username)
+	there, few := r.online(u.username), len(list) <= pushAtOnce
 	for i, contact := range list {
 		now := u.item(contact)
 		was, is := olds[i].Subscription, now.Subscription
@@ -236,7 +236,8 @@ func (r *Rosters) follow(u *user, before, after *sight) {
 		}
 		// Both sides see to it that presence is shown, as to one of them the other may be nothing new, by an entry of its own. Of thousands that a manifest
 		// brings at once, not all pairs are kept in memory: there it is left to each contact, who asks when told of the user.
-		if there && !was.SeenByContact() && is.SeenByContact() && contact.Domain() == r.sb.Domain() && r.online(contact.Local()) {
+		_, own := u.entries[contact]
+		if there && (few || own) && !was.SeenByContact() && is.SeenByContact() && contact.Domain() == r.sb.Domain() && r.online(contact.Local()) {
 			r.showSoon(u.username, contact)
 		}
 		if now.Hidden != olds[i].Hidden || !now.Hidden && !now.same(&olds[i]) {

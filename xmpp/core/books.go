@@ -149,8 +149,9 @@ func (s *Session) fly(f flight, first bool) {
 		b.flights.first = b.begun
 	}
 	q := b.flights
-	if !first && len(q.list) > 0 {
-		q.list[len(q.list)-1].more = true
+	// A service may have passed something else on meanwhile: then it stands for itself.
+	if last := len(q.list) - 1; !first && last >= 0 && q.list[last].id == f.id {
+		q.list[last].more = true
 	}
 	q.list = append(q.list, f)
 	b.begun++
@@ -191,7 +192,7 @@ func (s *Session) demandAll() {
 
 // hurried reports whether somebody cannot go on before flights are over: a client that comes back, or one that has as many as there may be. b.mu is held.
 func (b *books) hurried() bool {
-	return b.begun-b.cleared >= maxFlights || slices.ContainsFunc(b.asks, func(a ask) bool { return a.done != nil })
+	return b.begun-b.cleared >= maxFlights || b.storing.underWay() && b.storing.total >= maxLettersUnderWay || slices.ContainsFunc(b.asks, func(a ask) bool { return a.done != nil })
 }
 
 // groupAt gives the flights of one message, of which i is the first. b.mu is held.

@@ -9,6 +9,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // notebook is a journal in memory.
@@ -540,4 +544,64 @@ func TestEndedSessionsDoNotWaitForEachOther(t *testing.T) {
 		defer b.ledger.mu.Unlock()
 		return len(b.ledger.list) == 0
 	})
+}
+
+// Copies of one message belong together, and what a service passes on between them does not: the acknowledgement of one says nothing of the other.
+func TestPassedOnBetweenCopies(t *testing.T) {
+	n := &notebook{}
+	b := noted(t, n, "juliet", "romeo", "nurse")
+	juliet := b.enable(b.online("juliet", "balcony", "0"))
+	home, away := b.enable(b.online("romeo", "home", "0")), b.enable(b.online("romeo", "away", "0"))
+	nurse := b.enable(b.online("nurse", "door", "0"))
+	mark := func(to *managed) flight { return flight{to: to.s, kind: managedFlight, mark: to.s.sm.Load().sent()} }
+	home.s.Send([]byte("<message id='m'/>"))
+	nurse.s.Send([]byte("<message id='passed'/>"))
+	away.s.Send([]byte("<message id='m'/>"))
+	first, between, second := mark(home), mark(nurse), mark(away)
+	first.id, between.id, second.id = 1, 2, 1
+	juliet.s.fly(first, true)
+	juliet.s.fly(between, true)
+	juliet.s.fly(second, false)
+	home.send(answer(1))
+	away.send(answer(1))
+	books := &juliet.s.books
+	books.mu.Lock()
+	juliet.s.clearDelivered()
+	if books.cleared == books.begun {
+		t.Error("what the nurse has not acknowledged counts as delivered")
+	}
+	books.mu.Unlock()
+	nurse.send(answer(1))
+	books.mu.Lock()
+	juliet.s.clearDelivered()
+	want(t, "cleared", books.cleared, books.begun)
+	books.mu.Unlock()
+}
+
+// A kept message follows its account to another name: its own address, and who vouches for its id (XEP-0359 §3).
+func TestReaddress(t *testing.T) {
+	old, now := jid.MustParse("mira@chat.example"), jid.MustParse("jana@chat.example")
+	const kept = "<message from='tobias@chat.example/phone' id='1' to='mira@chat.example/x' type='chat' xml:lang='de'><body>an mira@chat.example</body>" +
+		"<stanza-id xmlns='urn:xmpp:sid:0' id='0abc' by='mira@chat.example'/><stanza-id xmlns='urn:xmpp:sid:0' id='2' by='room@conference.chat.example'/></message>"
+	e, err := xmlstream.Parse(Readdress([]byte(kept), old, now), xmlstream.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, bad := stanza.Parse(e, nil)
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	want(t, "to", st.To.String(), "jana@chat.example/x")
+	want(t, "from", st.From.String(), "tobias@chat.example/phone")
+	want(t, "id", string(st.ID), "1")
+	want(t, "language", string(st.Lang), "de")
+	want(t, "body", string(st.Child(stanza.NSClient, "body").Text()), "an mira@chat.example")
+	var by []string
+	for c := range e.Children() {
+		if c.Is(stanza.NSStanzaID, "stanza-id") {
+			by = append(by, string(c.Attr("by"))+" "+string(c.Attr("id")))
+		}
+	}
+	want(t, "ids", by, []string{"jana@chat.example 0abc", "room@conference.chat.example 2"})
+	want(t, "what is none", string(Readdress([]byte("<message"), old, now)), "<message")
 }

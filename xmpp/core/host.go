@@ -123,6 +123,36 @@ func (sb *Switchboard) Relay(by *Session, ticket uint64, st *stanza.Stanza) {
 	*buf = sb.deliver(&out, (*buf)[:0])
 }
 
+// Pass is Relay under a service's own lock, so that what it passes on keeps its place among all else that the service sends: it hands the message to the
+// session that it is for and never does more. False: that is not here, and the account has to decide, by Relay.
+func (sb *Switchboard) Pass(by *Session, ticket uint64, st *stanza.Stanza) bool {
+	if by == nil || st.To.Domain() != sb.domain || !st.To.IsFull() {
+		return false
+	}
+	s := sb.table.find(st.To.Local(), st.To.Resource())
+	if s == nil || Hold(s.hold.Load()) == HoldTarget {
+		return false
+	}
+	if !sb.echoes(by, st) {
+		out := sb.judge(false, st)
+		out.books, out.relayed, out.ticket = by, true, ticket
+		owner := sb.owner(&out)
+		buf := sb.takeBuffer()
+		defer sb.giveBuffer(buf)
+		out.identify(sb)
+		*buf = out.append((*buf)[:0])
+		f, ok := s.sendParcel(*buf, out.parcel(s, nil, owner), owner)
+		if !ok {
+			return false
+		}
+		out.flies(owner, f, true)
+	}
+	if ticket != 0 {
+		by.settledWithFlights(ticket)
+	}
+	return true
+}
+
 // RemoteAddr gives the network address of a session's client, as far as it is known.
 func (sb *Switchboard) RemoteAddr(full jid.JID) string {
 	if s := sb.table.find(full.Local(), full.Resource()); s != nil && full.Domain() == sb.domain {

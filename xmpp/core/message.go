@@ -155,11 +155,8 @@ func (sb *Switchboard) deliver(out *outgoing, buf []byte) []byte {
 // tryDeliver hands a message to the resources that are there for it, or ends its way otherwise. It is false for one that should be kept.
 func (sb *Switchboard) tryDeliver(out *outgoing, buf []byte) ([]byte, bool) {
 	m := out.m
-	keepable := out.worth&worthMailbox != 0 && sb.mailboxes != nil
-	var owner *Session // of the books that flights go into
-	if s := out.books; keepable && s != nil && s.sm.Load() != nil && sb.ledger.journal != nil {
-		owner = s
-	}
+	keepable := sb.keepable(out)
+	owner := sb.owner(out)
 	list := sb.table.sessions(m.To.Local())
 	if len(out.refused) > 0 {
 		list = slices.DeleteFunc(slices.Clone(list), func(s *Session) bool { return slices.Contains(out.refused, s) })
@@ -235,6 +232,19 @@ func (sb *Switchboard) tryDeliver(out *outgoing, buf []byte) ([]byte, bool) {
 		}
 		list = slices.DeleteFunc(slices.Clone(sb.table.sessions(m.To.Local())), func(s *Session) bool { return slices.Contains(out.refused, s) })
 	}
+}
+
+// keepable reports whether a message is worth a place in a mailbox, and there is one.
+func (sb *Switchboard) keepable(out *outgoing) bool {
+	return out.worth&worthMailbox != 0 && sb.mailboxes != nil
+}
+
+// owner is whose books the flights of a message go into; nil: nobody's.
+func (sb *Switchboard) owner(out *outgoing) *Session {
+	if s := out.books; sb.keepable(out) && s != nil && s.sm.Load() != nil && sb.ledger.journal != nil {
+		return s
+	}
+	return nil
 }
 
 // someoneTakes reports whether a message that is worth keeping can be delivered now.

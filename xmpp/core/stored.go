@@ -3,6 +3,10 @@ package core
 import (
 	"context"
 	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // Stored is a message that a mailbox gives back.
@@ -94,4 +98,32 @@ func (sb *Switchboard) asKept(b []byte, at time.Time) []byte {
 func (sb *Switchboard) appendDelay(b []byte, at time.Time) []byte {
 	b = append(append(b[:len(b)-len(endOfMessage)], "<delay xmlns='urn:xmpp:delay' from='"...), sb.domain...)
 	return append(at.UTC().AppendFormat(append(b, "' stamp='"...), "2006-01-02T15:04:05.000Z"), "'/></message>"...)
+}
+
+// Readdress gives a message that this server wrote and kept for an account as it is to be when the account has another name: where the address of the
+// message, and of who gave it its id, is the account's, it is the new one.
+func Readdress(b []byte, old, now jid.JID) []byte {
+	root, err := readBack(b)
+	if err != nil {
+		return b
+	}
+	st, bad := stanza.Parse(root, nil)
+	if bad != nil {
+		return b
+	}
+	if st.To.Bare() == old {
+		if to, err := jid.New(now.Local(), now.Domain(), st.To.Resource()); err == nil {
+			st.To = to
+		}
+	}
+	var payload []byte
+	for c := range root.Children() {
+		if c.Is(stanza.NSStanzaID, "stanza-id") && string(c.Attr("by")) == old.String() {
+			payload = append(payload, xmlstream.NewBuilder(nil).Open(stanza.NSStanzaID, "stanza-id").Attr("id", string(c.Attr("id"))).Attr("by", now.String()).Close().Bytes()...)
+			continue
+		}
+		payload = c.Append(payload)
+	}
+	out := stanza.Stanza{Kind: st.Kind, Type: st.Type, ID: st.ID, From: st.From, To: st.To, Lang: st.Lang, Payload: payload}
+	return out.Append(nil)
 }

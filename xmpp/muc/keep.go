@@ -315,7 +315,7 @@ func (s *Service) released(e *entry, batch []*held, failed error) (later []onwar
 			case *room.Send:
 				later = s.send(o, later)
 			case *passed:
-				later = o.onward(later)
+				later = s.passOn(o, later)
 			case *room.Broadcast:
 				s.sb.Fanout(o.Head, o.Tail, o.To)
 			}

@@ -376,3 +376,36 @@ func TestWhatIsPassedOnIsAcknowledgedWhenItIsKept(t *testing.T) {
 	letters[2].Settle(nil)
 	mira.until(told(6))
 }
+
+// RFC 6120 §10.1: private messages and what the room sends besides stay in their order, also while the room is storing.
+func TestPassedOnKeepsItsPlace(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.mail = &mailbox{}
+	w.start()
+	w.declare("lounge", "1", nil)
+	mira, tobias := w.login("mira"), w.login("tobias")
+	mira.managed()
+	mira.enter(lounge, "Mira")
+	tobias.enter(lounge, "Tobias")
+	mira.drain()
+	tobias.drain()
+	private := func(body string) {
+		mira.send("<message to='" + lounge + "/Tobias' type='chat' id='" + body + "'><body>" + body + "</body></message>")
+	}
+	release := w.hold("lounge@conference")
+	mira.say(lounge, "stored")
+	private("first")
+	private("second")
+	mira.send("<presence type='unavailable' to='" + lounge + "/Mira'/>")
+	release()
+	came := strings.Join(tobias.until("type='unavailable'"), "")
+	last := -1
+	for _, part := range []string{">stored<", ">first<", ">second<", "type='unavailable'"} {
+		at := strings.Index(came, part)
+		if at < last || at < 0 {
+			t.Errorf("%s is not where it belongs in %s", part, came)
+		}
+		last = at
+	}
+}

@@ -53,7 +53,7 @@ type passed struct {
 // pass makes of an output that is one what the sender's books can follow.
 func (k *keeping) pass(o room.Output) room.Output {
 	send, ok := o.(*room.Send)
-	if !ok || k.session == nil || k.stanza.Kind != stanza.Message || send.Kind != stanza.Message || send.To.Bare() == k.stanza.From.Bare() {
+	if !ok || k.session == nil || k.stanza.Kind != stanza.Message || send.Kind != stanza.Message || send.To == k.stanza.From {
 		return o
 	}
 	p := &passed{Send: send, by: k.session}
@@ -94,7 +94,7 @@ func (s *Service) locked(e *entry, event func(*room.Room) []room.Output, evenOve
 		case *room.Send:
 			later = s.send(o, later)
 		case *passed:
-			later = o.onward(later)
+			later = s.passOn(o, later)
 		case *room.Broadcast:
 			s.sb.Fanout(o.Head, o.Tail, o.To)
 			e.yield(len(o.To))
@@ -132,8 +132,11 @@ func (s *Service) send(o *room.Send, later []onward) []onward {
 	return later
 }
 
-// onward takes note of a message that is passed on.
-func (p *passed) onward(later []onward) []onward {
+// passOn gives a message to the session that it is for, or takes note of it where that is not here and the account has to decide.
+func (s *Service) passOn(p *passed, later []onward) []onward {
+	if st, err := core.ReadBack(p.XML); err == nil && s.sb.Pass(p.by, p.ticket, st) {
+		return later
+	}
 	return append(later, onward{xml: p.XML, by: p.by, ticket: p.ticket})
 }
 

@@ -119,12 +119,10 @@ func (s *Service) carryOut(ctx context.Context, e *entry) {
 		if err == nil {
 			s.adopt(e)
 		}
+		// What has come true is told before the wish is answered, and not only when the directory's own word arrives.
+		s.with(e, func(r *room.Room) []room.Output { return s.redeclare(e, r) })
 		s.answer(e, w, func(r *room.Room) (out []room.Output, putOff bool) {
-			if !e.gone {
-				// What has come true is told before the wish is answered, and not only when the directory's own word arrives.
-				out = s.redeclare(e, r)
-			}
-			return r.WishDone(w.ID, s.refusal(e, err), out), false
+			return r.WishDone(w.ID, s.refusal(e, err), nil), false
 		})
 	}
 }

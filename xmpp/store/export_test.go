@@ -58,6 +58,7 @@ func Statements() []string {
 		list = append(list, page, count)
 	}
 	list = append(list, moveAccount()...)
+	list = append(list, offlineStanzas, offlineReaddress, notesStanzas, notesReaddress, identityDeleteLife)
 	return append(list,
 		rosterLoad, rosterPut, rosterDelete, rosterHolders, rosterPurge,
 		offlineCount, offlinePut, offlineLoad, offlineDelete, offlinePrune, offlinePurge, lastPut, lastGet, lastPurge,

@@ -23,6 +23,8 @@ const (
 	Pending State = "Pending"
 	// PurgeNow: the declaration is being deleted, and the data is to be purged at once.
 	PurgeNow State = "PurgeNow"
+	// Moving: the account is being renamed, and the data goes to its new name.
+	Moving State = "Moving"
 )
 
 // Identity is a name that was declared, and so may have data.

@@ -92,9 +92,9 @@ func TestMoveAccountMovesEverythingOfIt(t *testing.T) {
 		must(t, s.PutItem(ctx, "jana", anna)) // of an earlier account of the new name
 		must(t, s.PutItem(ctx, "tobias", anna))
 		must(t, s.PutLast(ctx, []account.Last{{Username: "mira", Since: at, Status: "gone"}}))
-		must(t, s.PutIdentity(ctx, store.Identity{Kind: "user", Name: "mira", State: store.Active}))
+		must(t, s.PutIdentity(ctx, store.Identity{Kind: "user", Name: "mira", UID: "1", State: store.Moving}))
 		for range 2 { // again changes nothing
-			must(t, s.MoveAccount(ctx, "mira", "jana"))
+			must(t, s.MoveAccount(ctx, "mira", "jana", "1", "chat.example"))
 			if items, err := s.LoadRoster(ctx, "jana"); err != nil || len(items) != 1 || items[0].JID != tobias.JID || items[0].Name != "Tobi" {
 				t.Errorf("the roster under the new name: %+v, %v", items, err)
 			}
