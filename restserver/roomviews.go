@@ -47,8 +47,8 @@ func listOccupants(c *call) (answer, error) {
 // maxHistory is how many messages one answer has.
 const maxHistory = 1000
 
-// listHistory is GET /chatrooms/{roomName}/chathistory: what the room keeps for those who enter. With limit, and before, it goes back into the archive as far as there is
-// one; offset passes over the last messages.
+// listHistory is GET /chatrooms/{roomName}/chathistory: what the room keeps for those who enter. With limit, and before, it goes back into the archive
+// as far as there is one; offset passes over the last messages.
 func listHistory(c *call) (answer, error) {
 	info, err := c.room()
 	if err != nil {

@@ -17,22 +17,22 @@ func roomRoutes() []*route {
 		conflict  = "409 NotAllowedException"
 		exists    = "409 AlreadyExistsException"
 	)
-	service := queryParameter{name: "servicename", description: "Name of the chat service", kind: "string", initial: "conference"}
-	invitations := queryParameter{name: "sendInvitations", description: "Whether those who get an affiliation by this call are invited", kind: "boolean", initial: "false"}
-	expand := queryParameter{name: "expandGroups", description: "Whether members of groups stand in the lists of users, too", kind: "boolean", initial: "false"}
+	service := queryParameter{name: "servicename", kind: "string", initial: "conference", description: "The chat service."}
+	invitations := queryParameter{name: "sendInvitations", kind: "boolean", initial: "false", description: "Whether those who get an affiliation are invited."}
+	expand := queryParameter{name: "expandGroups", kind: "boolean", initial: "false", description: "Whether members of groups stand in the lists of users, too."}
 	query := func(more ...queryParameter) []queryParameter { return append([]queryParameter{service}, more...) }
 	inRoom := func(more ...string) []string { return append([]string{noService, noRoom}, more...) }
 
 	room := &route{path: "chatrooms/{roomName}", operations: []operation{
 		{method: get, handle: getRoom, answers: true, doc: doc{
-			id: "getMUCRoomJSON2", tag: "Chat room", summary: "A chat room", query: query(expand), answers: "MUCRoomEntity", errors: inRoom(),
+			id: "getMUCRoomJSON2", tag: "Chat room", summary: "Shows a chat room", query: query(expand), answers: "MUCRoomEntity", errors: inRoom(),
 		}},
 		{method: put, handle: updateRoom, takes: true, doc: doc{
-			id: "updateMUCRoom", tag: "Chat room", summary: "Replace a chat room: what the body leaves out has its default; one that is missing is created",
+			id: "updateMUCRoom", tag: "Chat room", summary: "Replaces a chat room: what the body leaves out has its default; one that is missing is created",
 			query: query(invitations), takes: "MUCRoomEntity", errors: []string{illegal, forbidden, conflict},
 		}},
 		{method: remove, handle: deleteRoom, doc: doc{
-			id: "deleteMUCRoom", tag: "Chat room", summary: "Delete a chat room with what was said in it", query: query(), errors: inRoom(),
+			id: "deleteMUCRoom", tag: "Chat room", summary: "Deletes a chat room with what was said in it", query: query(), errors: inRoom(),
 		}},
 	}}
 	affiliated := func(path string, operations ...operation) *route {
@@ -46,89 +46,101 @@ func roomRoutes() []*route {
 	return []*route{
 		{path: "chatrooms", operations: []operation{
 			{method: get, handle: listRooms, answers: true, doc: doc{
-				id: "getMUCRooms", tag: "Chat room", summary: "Chat rooms of a service", answers: "MUCRoomEntities", errors: []string{noService},
-				query: query(queryParameter{name: "type", description: "public, or all for those as well that are not listed", kind: "string", initial: "public"},
-					queryParameter{name: "search", description: "What the name or the natural name contains", kind: "string"}, expand),
+				id: "getMUCRooms", tag: "Chat room", summary: "Lists the chat rooms of a service", answers: "MUCRoomEntities", errors: []string{noService},
+				query: query(queryParameter{name: "type", kind: "string", initial: "public", description: "public, or all for those as well that are not listed."},
+					queryParameter{name: "search", kind: "string", description: "A part of the name or of the natural name, in any letter case."}, expand),
 			}},
 			{method: post, handle: createRoom, takes: true, doc: doc{
-				id: "createMUCRoom", tag: "Chat room", summary: "Create a chat room", query: query(invitations), takes: "MUCRoomEntity",
+				id: "createMUCRoom", tag: "Chat room", summary: "Creates a chat room", query: query(invitations), takes: "MUCRoomEntity",
 				errors: []string{illegal, forbidden, conflict, exists},
 			}},
 		}},
 		// A room may be called that as well.
 		{path: "chatrooms/bulk", also: room, operations: []operation{
 			{method: post, handle: createRooms, takes: true, answers: true, doc: doc{
-				id: "createMUCRooms", tag: "Chat room", summary: "Create several chat rooms; those that are there stay as they are", query: query(invitations),
+				id: "createMUCRooms", tag: "Chat room", summary: "Creates several chat rooms; those that are there stay as they are", query: query(invitations),
 				takes: "MUCRoomEntities", answers: "RoomCreationResultEntities", errors: []string{illegal}, status: http.StatusOK,
 			}},
 		}},
 		room,
 		{path: "chatrooms/{roomName}/participants", operations: []operation{
 			{method: get, handle: listParticipants, answers: true, doc: doc{
-				id: "getMUCRoomParticipants", tag: "Chat room", summary: "Occupants in the role of a participant", query: query(), answers: "ParticipantEntities", errors: inRoom(),
+				id: "getMUCRoomParticipants", tag: "Chat room", summary: "Lists the occupants in the role of a participant",
+				query: query(), answers: "ParticipantEntities", errors: inRoom(),
 			}},
 		}},
 		{path: "chatrooms/{roomName}/occupants", operations: []operation{
 			{method: get, handle: listOccupants, answers: true, doc: doc{
-				id: "getMUCRoomOccupants", tag: "Chat room", summary: "Everybody in a chat room", query: query(), answers: "OccupantEntities", errors: inRoom(),
+				id: "getMUCRoomOccupants", tag: "Chat room", summary: "Lists everybody in a chat room", query: query(), answers: "OccupantEntities", errors: inRoom(),
 			}},
 		}},
 		{path: "chatrooms/{roomName}/chathistory", operations: []operation{
 			{method: get, handle: listHistory, answers: true, doc: doc{
-				id: "getMUCRoomHistory", tag: "Chat room", summary: "What was said last in a chat room, the oldest first", answers: "MUCRoomMessageEntities", errors: inRoom(illegal),
-				query: query(queryParameter{name: "before", description: "Only what was said before this time, such as the first delay_stamp of the answer before", kind: "string"},
-					queryParameter{name: "limit", description: "How many messages to answer with, at most 1000; absent: what the room keeps for those who enter", kind: "integer"},
-					queryParameter{name: "offset", description: "How many messages to leave out at the end", kind: "integer", initial: "0"}),
+				id: "getMUCRoomHistory", tag: "Chat room", summary: "Lists what was said last in a chat room, the oldest first",
+				answers: "MUCRoomMessageEntities", errors: inRoom(illegal),
+				query: query(queryParameter{name: "before", kind: "string", description: "Only what was said before this time, such as the first delay_stamp of the last answer."},
+					queryParameter{name: "limit", kind: "integer", description: "How many messages to give, at most 1000; absent: what the room keeps for those who enter."},
+					queryParameter{name: "offset", kind: "integer", initial: "0", description: "How many messages to leave out at the end."}),
 			}},
 		}},
 		{path: "chatrooms/{roomName}/invite", operations: []operation{
 			{method: post, handle: inviteSeveral, takes: true, doc: doc{
-				id: "inviteUsersAndOrGroupsToMUCRoom", tag: "Chat room", summary: "Invite users and groups to a chat room", query: query(), takes: "MUCInvitationsEntity",
+				id: "inviteUsersAndOrGroupsToMUCRoom", tag: "Chat room", summary: "Invites users and groups to a chat room",
+				query: query(), takes: "MUCInvitationsEntity",
 				errors: inRoom(illegal, forbidden), status: http.StatusOK,
 			}},
 		}},
 		{path: "chatrooms/{roomName}/invite/{jid}", operations: []operation{
 			{method: post, handle: invite, takes: true, doc: doc{
-				id: "inviteUserOrGroupToMUCRoom", tag: "Chat room", summary: "Invite a user or a group to a chat room", query: query(), takes: "MUCInvitationEntity",
+				id: "inviteUserOrGroupToMUCRoom", tag: "Chat room", summary: "Invites a user or a group to a chat room",
+				query: query(), takes: "MUCInvitationEntity",
 				errors: inRoom(illegal, forbidden), status: http.StatusOK,
 			}},
 		}},
 		affiliated("chatrooms/{roomName}/{affiliations}",
 			operation{method: get, handle: listAffiliation, answers: true, doc: doc{
-				id: "getAffiliations", tag: "Chat room", summary: "Who has an affiliation with a chat room", query: query(), answers: "AffiliatedEntities", errors: inRoom(),
+				id: "getAffiliations", tag: "Chat room", summary: "Lists who has an affiliation with a chat room",
+				query: query(), answers: "AffiliatedEntities", errors: inRoom(),
 			}},
 			operation{method: put, handle: replaceAffiliations, takes: true, doc: doc{
-				id: "replaceMUCRoomAffiliation", tag: "Chat room", summary: "Give exactly these an affiliation with a chat room", query: query(invitations), takes: "AffiliatedEntities",
+				id: "replaceMUCRoomAffiliation", tag: "Chat room", summary: "Gives exactly these an affiliation with a chat room",
+				query: query(invitations), takes: "AffiliatedEntities",
 				errors: changes, status: http.StatusCreated,
 			}},
 			operation{method: post, handle: addAffiliations, takes: true, doc: doc{
-				id: "addMUCRoomAffiliations", tag: "Chat room", summary: "Give these an affiliation with a chat room, too", query: query(invitations), takes: "AffiliatedEntities", errors: changes,
+				id: "addMUCRoomAffiliations", tag: "Chat room", summary: "Gives these an affiliation with a chat room, too",
+				query: query(invitations), takes: "AffiliatedEntities", errors: changes,
 			}}),
 		affiliated("chatrooms/{roomName}/{affiliations}/{jid}",
 			operation{method: post, handle: addAffiliation, doc: doc{
-				id: "addMUCRoomAffiliation", tag: "Chat room", summary: "Give a user or a group an affiliation with a chat room", query: query(invitations), errors: changes,
+				id: "addMUCRoomAffiliation", tag: "Chat room", summary: "Gives a user or a group an affiliation with a chat room",
+				query: query(invitations), errors: changes,
 			}},
 			operation{method: remove, handle: removeAffiliation, doc: doc{
-				id: "deleteMUCRoomAffiliation", tag: "Chat room", summary: "Take an affiliation with a chat room from a user or a group", query: query(), errors: changes,
+				id: "deleteMUCRoomAffiliation", tag: "Chat room", summary: "Takes an affiliation with a chat room from a user or a group",
+				query: query(), errors: changes,
 			}}),
 		affiliated("chatrooms/{roomName}/{affiliations}/group/{groupname}",
 			operation{method: post, handle: addGroupAffiliation, doc: doc{
-				id: "addMUCRoomAffiliationGroup", tag: "Chat room", summary: "Give a group an affiliation with a chat room", query: query(invitations), errors: changes,
+				id: "addMUCRoomAffiliationGroup", tag: "Chat room", summary: "Gives a group an affiliation with a chat room",
+				query: query(invitations), errors: changes,
 			}},
 			operation{method: remove, handle: removeGroupAffiliation, doc: doc{
-				id: "deleteMUCRoomAffiliationGroup", tag: "Chat room", summary: "Take an affiliation with a chat room from a group", query: query(), errors: changes,
+				id: "deleteMUCRoomAffiliationGroup", tag: "Chat room", summary: "Takes an affiliation with a chat room from a group",
+				query: query(), errors: changes,
 			}}),
 		{path: "chatservices", operations: []operation{
 			{method: get, handle: listChatServices, answers: true, doc: doc{
-				id: "getMUCServices", tag: "Chat service", summary: "All chat services", answers: "MUCServiceEntities",
+				id: "getMUCServices", tag: "Chat service", summary: "Lists the chat services", answers: "MUCServiceEntities",
 			}},
 			{method: post, handle: createChatService, takes: true, doc: doc{
-				id: "createMUCService", tag: "Chat service", summary: "Create a chat service", takes: "MUCServiceEntity", errors: []string{illegal, exists},
+				id: "createMUCService", tag: "Chat service", summary: "Creates a chat service", takes: "MUCServiceEntity", errors: []string{illegal, exists},
 			}},
 		}},
 		{path: "messages/rooms/{roomName}", operations: []operation{
 			{method: post, handle: sendToRoom, takes: true, doc: doc{
-				id: "sendMessageToMUCRoom", tag: "Message", summary: "Say something in a chat room, as the room itself", query: query(), takes: "MessageEntity", errors: inRoom(illegal),
+				id: "sendMessageToMUCRoom", tag: "Message", summary: "Says something in a chat room, as the room itself",
+				query: query(), takes: "MessageEntity", errors: inRoom(illegal),
 			}},
 		}},
 	}
