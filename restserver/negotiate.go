@@ -1,6 +1,7 @@
 package restserver
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -159,7 +160,7 @@ func (c *call) negotiate(op *operation) error {
 func (c *call) hasBody() bool { return c.request.ContentLength > 0 }
 
 // readBody reads and parses the request's body.
-func (c *call) readBody(w http.ResponseWriter) error {
+func (c *call) readBody(w http.ResponseWriter, optional bool) error {
 	data, err := io.ReadAll(http.MaxBytesReader(w, c.request.Body, maxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -167,6 +168,9 @@ func (c *call) readBody(w http.ResponseWriter) error {
 				"the body is larger than "+strconv.Itoa(maxBody)+" bytes", c.request.URL.Path)
 		}
 		return badRequest("the body could not be read to its end", c.request.URL.Path)
+	}
+	if optional && len(bytes.TrimSpace(data)) == 0 {
+		return nil
 	}
 	header := c.request.Header.Get("Content-Type")
 	if header == "" {

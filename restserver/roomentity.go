@@ -171,7 +171,7 @@ func (c *call) readAffiliations(w *roomWish, e entity.ChatRoom, now *muc.Info, c
 		}
 	}
 	// A room is not left without an owner; one that never had any may stay so.
-	if len(e.Owners) == 0 && (now == nil || c.server.hasOwner(now.State())) {
+	if len(e.Owners)+len(e.OwnerGroups) == 0 && (now == nil || c.server.hasOwner(now.State())) {
 		admin, err := jid.New("admin", c.server.Domain, "")
 		if err != nil {
 			return err

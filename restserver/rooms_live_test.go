@@ -137,6 +137,9 @@ func TestInvitations(t *testing.T) {
 		w.want(200, "", "POST", "/chatrooms/atrium/invite/Tobias", body)
 		tobias.sees(plain)
 	}
+	// Clients say that they send XML, and send nothing.
+	w.want(200, "", "POST", "/chatrooms/atrium/invite/Tobias", "", header("Content-Type", formatXML))
+	tobias.sees(plain)
 	// Of a group, those who are not banned.
 	w.want(200, "", "POST", "/chatrooms/atrium/invite/Ops", golden(t, "mucinvitation.json"))
 	tobias.sees(reason)
@@ -153,7 +156,7 @@ func TestInvitations(t *testing.T) {
 	if got, want := w.declared("atrium@conference"), "mira@chat.example:Owner vera@chat.example:Outcast"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	for i, e := range w.audit.entries[1:5] {
+	for i, e := range w.audit.entries[1:6] {
 		if e.Summary != "invited tobias@chat.example to MUC room atrium" || e.Details != "service = conference" {
 			t.Errorf("%d: %+v", i, e)
 		}
@@ -231,6 +234,9 @@ func TestRoomMessages(t *testing.T) {
 		w.wantError(400, "IllegalArgumentException", "Message content/body is null or empty", "", "POST", "/messages/rooms/atrium", body)
 	}
 	w.wantError(404, noRoom, noSuchRoom, "den", "POST", "/messages/rooms/den", `{"body":"x"}`)
+	w.set("xmpp.limits.stanza-bytes", "10000")
+	w.wantError(400, "IllegalArgumentException", "body: it has more than the 10000 bytes that a stanza may have (xmpp.limits.stanza-bytes)", "atrium", "POST", "/messages/rooms/atrium",
+		`{"body":"`+strings.Repeat("x", 10001)+`"}`)
 	// What cannot be kept is not said.
 	broken.err = fails
 	w.wantError(503, "ServiceUnavailableException", "this cannot be kept at the moment: try again later", "atrium", "POST", "/messages/rooms/atrium", `{"body":"lost"}`)

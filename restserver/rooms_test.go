@@ -200,6 +200,17 @@ func TestUpdateRoom(t *testing.T) {
 	w.wantAudit("created new MUC room atrium", updated, updated)
 }
 
+// A room may have owners by a group alone.
+func TestRoomOwnedByGroup(t *testing.T) {
+	w := newWorld(t)
+	w.group("Ops", "ines")
+	w.want(201, "", "POST", "/chatrooms", `{"roomName":"atrium","ownerGroups":["Ops"]}`)
+	w.want(200, "", "PUT", "/chatrooms/atrium", w.send("GET", "/chatrooms/atrium", "", accept(formatJSON)).Body.String())
+	if got := w.declared("atrium@conference"); got != "Ops:Owner" {
+		t.Error(got)
+	}
+}
+
 // A room that has no owner stays without one unless somebody is named.
 func TestRoomWithoutOwner(t *testing.T) {
 	w := newWorld(t)

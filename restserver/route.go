@@ -31,7 +31,9 @@ type operation struct {
 	handle func(*call) (answer, error)
 	// takes says that a request's body is read, answers that a success has one.
 	takes, answers bool
-	doc            doc
+	// optional says that a body of nothing is none, whatever the Content-Type says.
+	optional bool
+	doc      doc
 }
 
 // doc is what the OpenAPI document says of an operation. Programs are generated from it: ids and schemas keep their names.

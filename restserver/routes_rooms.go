@@ -91,7 +91,7 @@ func roomRoutes() []*route {
 			}},
 		}},
 		{path: "chatrooms/{roomName}/invite/{jid}", operations: []operation{
-			{method: post, handle: invite, takes: true, doc: doc{
+			{method: post, handle: invite, takes: true, optional: true, doc: doc{
 				id: "inviteUserOrGroupToMUCRoom", tag: "Chat room", summary: "Invites a user or a group to a chat room",
 				query: query(), takes: "MUCInvitationEntity",
 				errors: inRoom(illegal, forbidden), status: http.StatusOK,

@@ -156,7 +156,7 @@ func (s *Server) serve(c *call, w http.ResponseWriter) (a answer, err error) {
 		return answer{}, err
 	}
 	if op.takes {
-		if err := c.readBody(w); err != nil {
+		if err := c.readBody(w, op.optional); err != nil {
 			return answer{}, err
 		}
 	}

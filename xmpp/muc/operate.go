@@ -77,8 +77,11 @@ func (s *Service) actAndKeep(ctx context.Context, identity string, event func(*r
 	}
 }
 
-// Say says something to everybody in a room, as the room itself.
+// Say says something to everybody in a room, as the room itself: no more than a client could.
 func (s *Service) Say(ctx context.Context, identity, body string) error {
+	if most := s.dir.Int(directory.KeyStanzaBytes); len(body) > most {
+		return &directory.InvalidError{Field: "body", Message: fmt.Sprintf("it has more than the %d bytes that a stanza may have (%s)", most, directory.KeyStanzaBytes)}
+	}
 	return s.actAndKeep(ctx, identity, func(r *room.Room) []room.Output {
 		return r.Say(room.Notice{Body: body, Time: s.now(), ID: s.sb.NewID()}, nil)
 	})
