@@ -21,10 +21,12 @@ func TestIfMatch(t *testing.T) {
 	w.set("a", "1")
 	w.create("ada", "x")
 	w.send("POST", "/users/ada/roster", `{"jid":"tobias@chat.example","nickname":"Tobi"}`)
+	w.send("POST", "/chatrooms", `{"roomName":"bulk"}`)
 	for _, c := range []struct{ path, change string }{
 		{"/users/mira", `{"username":"mira","name":"%s"}`},
 		{"/users/ada/roster/tobias@chat.example", `{"nickname":"%s","subscriptionType":3}`},
 		{"/system/properties/a", `{"key":"a","value":"%s"}`},
+		{"/chatrooms/bulk", `{"roomName":"bulk","naturalName":"%s"}`},
 	} {
 		tag := func(changes ...request) string {
 			t.Helper()
