@@ -2,8 +2,10 @@ package controllers_test
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -177,6 +179,45 @@ var _ = Describe("A proposal about a room", func() {
 			}})
 		Expect(err).To(MatchError(refusal))
 		Expect(room(ctx, "lobby").Spec.Moderated).To(BeNil())
+	})
+
+	It("loses no change when a hundred are made to one room at once, and leaves it the last owner", func(ctx SpecContext) {
+		Expect(op.provision.CreateRoom(ctx, restActor, "lobby", "conference", directory.RoomUpdate{
+			Affiliations: []directory.Affiliation{{JID: mira, Affiliation: directory.AffiliationOwner}, {JID: tobias, Affiliation: directory.AffiliationOwner}},
+		})).To(Succeed())
+		const n = 100
+		refusal := &directory.InvalidError{Field: "permission", Message: "the last owner stays"}
+		var refused atomic.Int32
+		together(n, func(i int) {
+			if i < 2 {
+				err := op.provision.UpdateRoom(ctx, restActor, "lobby@conference", directory.RoomUpdate{
+					Affiliations: []directory.Affiliation{{JID: []jid.JID{mira, tobias}[i]}},
+					Permit: func(now directory.RoomState) error {
+						owners := 0
+						for _, a := range now.Affiliations {
+							if a.Affiliation == directory.AffiliationOwner {
+								owners++
+							}
+						}
+						if owners < 2 {
+							return refusal
+						}
+						return nil
+					},
+				})
+				if err != nil {
+					Expect(err).To(MatchError(refusal))
+					refused.Add(1)
+				}
+				return
+			}
+			one := directory.Affiliation{JID: jid.MustParse(fmt.Sprintf("u%02d@%s", i, domain)), Affiliation: directory.AffiliationMember}
+			Expect(op.provision.UpdateRoom(ctx, restActor, "lobby@conference", directory.RoomUpdate{Affiliations: []directory.Affiliation{one}})).To(Succeed())
+			r, _ := op.directory.Room("lobby@conference")
+			Expect(r.Affiliations).To(ContainElement(one), "its effect can be seen")
+		})
+		Expect(refused.Load()).To(BeEquivalentTo(1))
+		Expect(room(ctx, "lobby").Spec.Affiliations).To(HaveLen(1 + n - 2))
 	})
 
 	It("finds the password in the room's Secret, as it is at any time", func(ctx SpecContext) {

@@ -21,7 +21,8 @@ type Store interface {
 	// OpenRoom gives what is remembered of a room by its identity, and begins to remember it. uid is the declaration's: a room of another
 	// one is another room, which inherits nothing, unless the name's data is kept for whoever declares it.
 	OpenRoom(ctx context.Context, identity, uid string) (Remembered, error)
-	// LookUpRoom gives what is remembered under an identity, reserved nicknames excepted, and of which declaration's room; uid is empty where that is nothing.
+	// LookUpRoom gives what is remembered under an identity, but for reserved nicknames and the last message, and of which declaration's room; uid is
+	// empty where that is nothing.
 	LookUpRoom(ctx context.Context, identity string) (r Remembered, uid string, err error)
 	// WriteRoom does what is listed, all or nothing. It fails with ErrForgotten when the room's data has been purged since it was opened.
 	WriteRoom(ctx context.Context, owner int64, writes []Write) error

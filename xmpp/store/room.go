@@ -71,13 +71,7 @@ func (s *Store) OpenRoom(ctx context.Context, identity, uid string) (muc.Remembe
 
 // LookUpRoom implements muc.Store.
 func (s *Store) LookUpRoom(ctx context.Context, identity string) (r muc.Remembered, uid string, err error) {
-	what := "looking up the room " + identity
-	r, uid, err = s.room(ctx, what, identity)
-	if err != nil || uid == "" {
-		return muc.Remembered{}, "", err
-	}
-	err = s.query(ctx, what, func(rows *sql.Rows) error { return rows.Scan(&r.LastID) }, archiveEnd, r.Owner)
-	return r, uid, err
+	return s.room(ctx, "looking up the room "+identity, identity)
 }
 
 // room reads a room's row; uid is empty when there is none.
