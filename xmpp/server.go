@@ -64,6 +64,7 @@ type Deps struct {
 	Offline   account.OfflineStore  // nil: no messages are kept for those who are offline
 	Journal   core.Journal          // nil: what is on its way to clients is lost when the process is killed; it takes Offline
 	Last      account.LastStore     // nil: nobody learns when an account was there last
+	VCards    account.VCardStore    // nil: nobody has a vCard
 	Rooms     muc.Store             // nil: rooms remember nothing, and none is archived
 	Registry  prometheus.Registerer // takes the server's metrics; nil: nobody does
 	Log       *slog.Logger
@@ -77,8 +78,9 @@ type Server struct {
 	auth    *auth.Server
 	sb      *core.Switchboard
 	rosters *account.Rosters
-	offline *account.Offline // nil without a store, as is last
+	offline *account.Offline // nil without a store, as are last and vcards
 	last    *account.LastSeen
+	vcards  *account.VCards
 	rooms   *muc.Service
 
 	meter  *meter.Meter
@@ -108,6 +110,9 @@ func (s *Server) features() []core.Feature {
 	}
 	if s.last != nil {
 		list = append(list, s.last.Feature()) // XEP-0012
+	}
+	if s.vcards != nil {
+		list = append(list, s.vcards.Feature()) // XEP-0054
 	}
 	return list
 }
@@ -160,6 +165,9 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	if deps.Last != nil {
 		s.last = account.NewLastSeen(account.LastConfig{Switchboard: s.sb, Directory: deps.Directory, Store: deps.Last, Log: log})
+	}
+	if deps.VCards != nil {
+		s.vcards = account.NewVCards(account.VCardConfig{Directory: deps.Directory, Store: deps.VCards, Meter: s.meter, Log: log})
 	}
 	s.rosters = account.New(account.Config{
 		Switchboard: s.sb, Directory: deps.Directory, Store: deps.Roster, Proposer: deps.Proposer, Log: log,
@@ -350,6 +358,9 @@ func (s *Server) Rosters() *account.Rosters { return s.rosters }
 
 // Rooms has all chat rooms.
 func (s *Server) Rooms() *muc.Service { return s.rooms }
+
+// VCards has what people say of themselves; nil without a store.
+func (s *Server) VCards() *account.VCards { return s.vcards }
 
 // backend makes sessions of the connections that have logged in.
 type backend struct {

@@ -23,6 +23,7 @@ import (
 	"mellium.im/xmpp/ping"
 	"mellium.im/xmpp/stanza"
 
+	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
@@ -93,6 +94,11 @@ func (h *host) config() Config {
 	}
 }
 
+// proposer is the local one, recorded as in the program.
+func (h *host) proposer(data *store.Store, log *slog.Logger) directory.Proposer {
+	return audit.Proposals(h.local, audit.Config{Log: data, Domain: domain, Node: "chat-0", Errors: log})
+}
+
 // start opens the store and serves, as a process does that starts anew.
 func (h *host) start() {
 	h.t.Helper()
@@ -102,7 +108,7 @@ func (h *host) start() {
 		h.t.Fatal(err)
 	}
 	h.store = data
-	if h.server, err = New(h.config(), Deps{Directory: h.dir, Proposer: h.local, Roster: data, Offline: data, Journal: data, Last: data, Rooms: data, Log: log}); err != nil {
+	if h.server, err = New(h.config(), Deps{Directory: h.dir, Proposer: h.proposer(data, log), Roster: data, Offline: data, Journal: data, Last: data, VCards: data, Rooms: data, Log: log}); err != nil {
 		h.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -130,6 +130,20 @@ func (m *memory) LoadOffline(_ context.Context, username string, most, mostBytes
 	return out, nil
 }
 
+func (m *memory) CountOffline(_ context.Context, username string, since time.Time) (n int, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken {
+		return 0, errBroken
+	}
+	for _, one := range m.offline[username] {
+		if !one.Received.Before(since) {
+			n++
+		}
+	}
+	return n, nil
+}
+
 func (m *memory) DeleteOffline(_ context.Context, username string, ids []int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -30,6 +31,8 @@ type OfflineStore interface {
 	PutOffline(ctx context.Context, list []OfflineMessage, room func(username string) int) (kept []bool, err error)
 	// LoadOffline gives an account's messages with the lowest ids: at most so many, and no more once they have so many bytes.
 	LoadOffline(ctx context.Context, username string, most, mostBytes int) ([]OfflineMessage, error)
+	// CountOffline says how many messages of an account that were received since a time there are.
+	CountOffline(ctx context.Context, username string, since time.Time) (int, error)
 	// DeleteOffline removes messages of an account; those that aren't there are no error.
 	DeleteOffline(ctx context.Context, username string, ids []int64) error
 	// PruneOffline removes all messages received before a time.
@@ -260,6 +263,23 @@ func (o *Offline) capacity(username string) int {
 	return most
 }
 
+// Count says how many messages wait for an account.
+func (o *Offline) Count(ctx context.Context, username string) (int, error) {
+	n, err := o.store.CountOffline(ctx, username, o.oldest())
+	if err != nil {
+		return 0, fmt.Errorf("counting the offline messages of %q: %w", username, err)
+	}
+	return n, nil
+}
+
+// oldest is when a message was received that is only just not too old to be given back.
+func (o *Offline) oldest() time.Time {
+	if age := o.dir.Duration(directory.KeyOfflineAge); age > 0 {
+		return o.now().Add(-age)
+	}
+	return time.Time{}
+}
+
 // hold is called before a session becomes receptive: from now on, what is kept already comes before what is sent to the account. nothing has
 // to follow.
 func (o *Offline) hold(s *core.Session) {
@@ -442,10 +462,7 @@ func (o *Offline) load(username string, most int) ([]OfflineMessage, error) {
 
 // hand gives a batch to a session and removes it once the session has it.
 func (o *Offline) hand(ctx context.Context, b *box, s *core.Session, list []OfflineMessage) outcome {
-	oldest := time.Time{}
-	if age := o.dir.Duration(directory.KeyOfflineAge); age > 0 {
-		oldest = o.now().Add(-age)
-	}
+	oldest := o.oldest()
 	// A client that enables acknowledgements meanwhile acknowledges only what comes after that.
 	_, managed := s.Sent()
 	ids, stored := make([]int64, len(list)), make([]core.Stored, 0, len(list))

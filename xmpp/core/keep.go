@@ -27,10 +27,15 @@ type Letter struct {
 	ticket  uint64   // of what a service made of the sender's message; 0: it is the sender's message itself
 	again   bool     // there is a note of it
 	sent    stanza.Stanza
+	fate    chan<- *stanza.Error // hears what Settle is told, instead of a sender; nil: nobody does
 }
 
 // Settle says what became of the letter, once: nil that it is stored for good, or the error that its sender gets.
 func (l *Letter) Settle(bad *stanza.Error) {
+	if l.fate != nil {
+		l.fate <- bad
+		return
+	}
 	if bad != nil {
 		l.sb.fail(&l.sent, bad)
 		if l.again {
@@ -271,6 +276,7 @@ func (sb *Switchboard) keep(out *outgoing, reachable func() bool) (kept, retry b
 	}
 	l := &Letter{
 		Username: m.To.Local(), ID: out.stamps.id, At: now, Stanza: b, sb: sb, session: s, again: out.again,
+		fate: out.fate,
 		sent: stanza.Stanza{Kind: m.Kind, Type: m.Type, ID: append([]byte(nil), m.ID...), From: m.From, To: m.To},
 	}
 	if m.ID == nil {
@@ -293,6 +299,7 @@ func (sb *Switchboard) keep(out *outgoing, reachable func() bool) (kept, retry b
 		}
 		return false, true
 	}
+	out.letter = true
 	return true, false
 }
 
@@ -309,6 +316,9 @@ type outgoing struct {
 	relayed bool
 	ticket  uint64 // of that session for that message; 0: it has none
 	again   bool   // there is a note of it
+	letter  bool   // the mailbox has it
+	// fate hears once, and has room for it, when it is lost, or settled by the mailbox; nil: the sender is told.
+	fate chan *stanza.Error
 
 	sum    uint64
 	summed bool
@@ -365,6 +375,10 @@ func (o *outgoing) flies(owner *Session, f flight, first bool) {
 
 // lose ends the way of a message that nobody takes.
 func (sb *Switchboard) lose(o *outgoing) {
+	if o.fate != nil {
+		o.fate <- stanza.NewError(stanza.ConditionServiceUnavailable, "")
+		return
+	}
 	sb.undeliverable(o.m)
 	if o.again {
 		sb.ledger.forget(NoteKey{Username: o.m.To.Local(), ID: o.stamps.id})

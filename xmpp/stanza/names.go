@@ -30,6 +30,7 @@ const (
 	NSStanzaID     = "urn:xmpp:sid:0"                         // XEP-0359
 	NSHints        = "urn:xmpp:hints"                         // XEP-0334
 	NSLast         = "jabber:iq:last"                         // XEP-0012
+	NSVCard        = "vcard-temp"                             // XEP-0054
 	NSChannelBind  = "urn:xmpp:sasl-cb:0"                     // XEP-0440
 )
 

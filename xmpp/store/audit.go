@@ -42,36 +42,52 @@ const (
 	auditAppend = `INSERT INTO audit_log (id, time, username, node, summary, details, via, address)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	auditSelect = `SELECT id, time, username, node, summary, details, via, address FROM audit_log`
+	auditCount  = `SELECT COUNT(*) FROM audit_log`
 	auditPrune  = `DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE time < $1 ORDER BY time LIMIT $2)`
 )
 
 const (
+	// maxSummary is how many characters of a summary are kept, which is what the original's log takes.
+	maxSummary = 250
 	// pruneChunk bounds the rows that one write deletes.
 	pruneChunk = 1000
 	// pruneEvery is how often old entries are looked for.
 	pruneEvery = time.Hour
 )
 
-// AppendAudit adds entries, all or none. When it returns, they are kept.
+// AppendAudit adds entries, all or none. When it returns, they are kept. A summary is shortened to 250 characters.
 func (s *Store) AppendAudit(ctx context.Context, entries ...AuditEntry) error {
+	return s.write(ctx, "writing to the audit log", func(t *txn) error { return appendAudit(t, entries) })
+}
+
+func appendAudit(t *txn, entries []AuditEntry) error {
 	now := time.Now()
-	return s.write(ctx, "writing to the audit log", func(t *txn) error {
-		for i := range entries {
-			e := &entries[i]
-			at := e.Time
-			if at.IsZero() {
-				at = now
-			}
-			var id int64
-			if err := t.one(auditNextID, nil, &id); err != nil {
-				return err
-			}
-			if err := t.exec(auditAppend, id, moment(at), e.Username, e.Node, e.Summary, e.Details, e.Via, e.Address); err != nil {
-				return err
-			}
+	for i := range entries {
+		e := &entries[i]
+		at := e.Time
+		if at.IsZero() {
+			at = now
 		}
-		return nil
-	})
+		summary := e.Summary
+		if r := []rune(summary); len(r) > maxSummary {
+			summary = string(r[:maxSummary-1]) + "…"
+		}
+		var id int64
+		if err := t.one(auditNextID, nil, &id); err != nil {
+			return err
+		}
+		if err := t.exec(auditAppend, id, moment(at), e.Username, e.Node, summary, e.Details, e.Via, e.Address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CountAudit says how many entries a filter picks, whatever its offset and limit.
+func (s *Store) CountAudit(ctx context.Context, f AuditFilter) (n int, err error) {
+	where, args := f.where()
+	err = s.query(ctx, "counting in the audit log", func(rows *sql.Rows) error { return rows.Scan(&n) }, auditCount+where, args...)
+	return n, err
 }
 
 // ListAudit lists entries, newest first.
@@ -93,34 +109,39 @@ func (s *Store) ListAudit(ctx context.Context, f AuditFilter) ([]AuditEntry, err
 	return list, err
 }
 
-func (f AuditFilter) statement() (string, []any) {
+// where is the condition of a filter; the arguments are numbered from $1.
+func (f AuditFilter) where() (string, []any) {
 	var (
 		where []string
 		args  []any
 	)
-	bind := func(v any) string {
+	bind := func(condition string, v any) {
 		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
+		where = append(where, fmt.Sprintf("%s $%d", condition, len(args)))
 	}
 	if f.Username != "" {
-		where = append(where, "username = "+bind(f.Username))
+		bind("username =", f.Username)
 	}
 	if !f.From.IsZero() {
-		where = append(where, "time >= "+bind(f.From.UnixMicro()))
+		bind("time >=", f.From.UnixMicro())
 	}
 	if !f.To.IsZero() {
-		where = append(where, "time <= "+bind(f.To.UnixMicro()))
+		bind("time <=", f.To.UnixMicro())
 	}
-	statement := auditSelect
-	if len(where) > 0 {
-		statement += " WHERE " + strings.Join(where, " AND ")
+	if len(where) == 0 {
+		return "", nil
 	}
+	return " WHERE " + strings.Join(where, " AND "), args
+}
+
+func (f AuditFilter) statement() (string, []any) {
+	where, args := f.where()
 	limit := int64(math.MaxInt64)
 	if f.Limit > 0 {
 		limit = int64(f.Limit)
 	}
-	statement += " ORDER BY id DESC LIMIT " + bind(limit) + " OFFSET " + bind(int64(max(f.Offset, 0)))
-	return statement, args
+	n := len(args)
+	return fmt.Sprintf("%s%s ORDER BY time DESC, id DESC LIMIT $%d OFFSET $%d", auditSelect, where, n+1, n+2), append(args, limit, int64(max(f.Offset, 0)))
 }
 
 // PruneAudit deletes the entries from before a moment, and says how many there were.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +52,12 @@ func TestAuditLog(t *testing.T) {
 			if got := list(c.filter); !slices.Equal(got, c.want) {
 				t.Errorf("%s: %v, want %v", name, got, c.want)
 			}
+			// The whole is counted, whatever part of it is asked for.
+			whole := c.filter
+			whole.Offset, whole.Limit = 0, 0
+			if n, err := s.CountAudit(ctx, c.filter); err != nil || n != len(list(whole)) {
+				t.Errorf("%s: counted %d, %v; want %d", name, n, err, len(list(whole)))
+			}
 		}
 		entries, err := s.ListAudit(ctx, store.AuditFilter{Offset: 5})
 		must(t, err)
@@ -83,6 +90,40 @@ func TestAuditTimeIsNowUnlessGiven(t *testing.T) {
 			t.Errorf("time %v", got)
 		}
 	})
+}
+
+func TestAuditSummariesAreShort(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		for length, want := range map[int]string{250: strings.Repeat("я", 250), 251: strings.Repeat("я", 249) + "…"} {
+			must(t, s.AppendAudit(t.Context(), store.AuditEntry{Summary: strings.Repeat("я", length)}))
+			entries, err := s.ListAudit(t.Context(), store.AuditFilter{Limit: 1})
+			must(t, err)
+			if entries[0].Summary != want {
+				t.Errorf("%d characters became %q", length, entries[0].Summary)
+			}
+		}
+	})
+}
+
+// Filters are answered from an index, in the order of the answer: a page costs the same however long the log is.
+func TestAuditPlans(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "chat.db"))
+	now := time.Now()
+	for name, c := range map[string]struct {
+		filter store.AuditFilter
+		index  string
+	}{
+		"all":        {store.AuditFilter{}, "audit_log_by_time"},
+		"a time":     {store.AuditFilter{From: now, To: now}, "audit_log_by_time"},
+		"a person":   {store.AuditFilter{Username: "mira"}, "audit_log_by_username"},
+		"a person's": {store.AuditFilter{Username: "mira", From: now, To: now}, "audit_log_by_username"},
+	} {
+		plan, err := s.PlanAudit(t.Context(), c.filter)
+		must(t, err)
+		if !strings.Contains(plan, "INDEX "+c.index) || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s: %s", name, plan)
+		}
+	}
 }
 
 func TestPruneAuditInParts(t *testing.T) {

@@ -44,7 +44,9 @@ func (s *Store) Queued() int { return len(s.writer.queue) }
 
 // Statements lists every statement that the code runs.
 func Statements() []string {
-	filtered, _ := AuditFilter{Username: "a", From: toTime(1), To: toTime(2), Limit: 1}.statement()
+	filter := AuditFilter{Username: "a", From: toTime(1), To: toTime(2), Limit: 1}
+	filtered, _ := filter.statement()
+	counted, _ := filter.where()
 	list := []string{
 		archivePut, archiveGet, archiveRecent, archiveEnd, archiveFind, archiveBury, archivePrune, archiveNumber,
 		droppedPut, droppedList, droppedDelete,
@@ -61,17 +63,29 @@ func Statements() []string {
 	list = append(list, offlineStanzas, offlineReaddress, notesStanzas, notesReaddress, identityDeleteLife)
 	return append(list,
 		rosterLoad, rosterPut, rosterDelete, rosterHolders, rosterPurge,
-		offlineCount, offlinePut, offlineLoad, offlineDelete, offlinePrune, offlinePurge, lastPut, lastGet, lastPurge,
+		offlineCount, offlineWaiting, offlinePut, offlineLoad, offlineDelete, offlinePrune, offlinePurge, lastPut, lastGet, lastPurge,
 		inflightPut, inflightDelete, inflightDeleteOne, inflightOf, inflightPrune, inflightPurge, inflightMove, inflightMoved, inflightStale,
 		inflightSessions, offlineLast, offlineSince,
+		vcardGet, vcardPut, vcardPurge,
 		identityList, identityListOf, identityGet, identityPut, identityDelete,
-		auditNextID, auditAppend, filtered, auditPrune,
+		auditedList, auditedBegun, auditedBegin, auditedPut, auditedDelete,
+		auditNextID, auditAppend, filtered, auditCount+counted, auditPrune,
 	)
 }
 
 // Plan is how the engine reads what a query picks.
 func (s *Store) Plan(ctx context.Context, q archive.Query) (plan string, err error) {
 	statement, args := pageStatement(&q)
+	return s.explain(ctx, statement, args)
+}
+
+// PlanAudit is how the engine reads what a filter of the audit log picks.
+func (s *Store) PlanAudit(ctx context.Context, f AuditFilter) (plan string, err error) {
+	statement, args := f.statement()
+	return s.explain(ctx, statement, args)
+}
+
+func (s *Store) explain(ctx context.Context, statement string, args []any) (plan string, err error) {
 	err = s.query(ctx, "explaining", func(rows *sql.Rows) error {
 		var id, parent, unused int64
 		var line string

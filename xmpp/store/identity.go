@@ -144,4 +144,6 @@ func (s *Store) PurgeAccount(ctx context.Context, username string) error {
 }
 
 // purgeAccount lists what belongs to an account. A new table of account data is added here.
-func purgeAccount() []string { return []string{rosterPurge, offlinePurge, inflightPurge, lastPurge} }
+func purgeAccount() []string {
+	return []string{rosterPurge, offlinePurge, inflightPurge, lastPurge, vcardPurge}
+}

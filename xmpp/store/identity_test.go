@@ -92,6 +92,10 @@ func TestMoveAccountMovesEverythingOfIt(t *testing.T) {
 		must(t, s.PutItem(ctx, "jana", anna)) // of an earlier account of the new name
 		must(t, s.PutItem(ctx, "tobias", anna))
 		must(t, s.PutLast(ctx, []account.Last{{Username: "mira", Since: at, Status: "gone"}}))
+		for _, name := range []string{"mira", "jana"} {
+			_, err := s.PutVCard(ctx, name, []byte(name), func() bool { return true })
+			must(t, err)
+		}
 		must(t, s.PutIdentity(ctx, store.Identity{Kind: "user", Name: "mira", UID: "1", State: store.Moving}))
 		for range 2 { // again changes nothing
 			must(t, s.MoveAccount(ctx, "mira", "jana", "1", "chat.example"))
@@ -106,6 +110,12 @@ func TestMoveAccountMovesEverythingOfIt(t *testing.T) {
 			}
 			if last, ok, err := s.GetLast(ctx, "jana"); err != nil || !ok || !last.Since.Equal(at) {
 				t.Errorf("the last presence: %+v, %v, %v", last, ok, err)
+			}
+			if card, err := s.GetVCard(ctx, "jana"); err != nil || string(card) != "mira" {
+				t.Errorf("the vCard: %q, %v", card, err)
+			}
+			if card, err := s.GetVCard(ctx, "mira"); err != nil || card != nil {
+				t.Errorf("the vCard under the old name: %q, %v", card, err)
 			}
 			if _, ok, err := s.GetIdentity(ctx, "user", "mira"); err != nil || ok {
 				t.Errorf("the name is still there: %v, %v", ok, err)

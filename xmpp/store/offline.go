@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	offlineCount = `SELECT COUNT(*) FROM offline WHERE username = $1`
+	offlineCount   = `SELECT COUNT(*) FROM offline WHERE username = $1`
+	offlineWaiting = `SELECT COUNT(*) FROM offline WHERE username = $1 AND received >= $2`
 	// A message that comes once more, because a session ended before its client had acknowledged it, is the same one.
 	offlinePut = `INSERT INTO offline (username, id, received, stanza) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (username, id) DO NOTHING`
@@ -91,6 +92,14 @@ func (s *Store) LoadOffline(ctx context.Context, username string, most, mostByte
 		return nil, err
 	}
 	return list, nil
+}
+
+// CountOffline implements account.OfflineStore.
+func (s *Store) CountOffline(ctx context.Context, username string, since time.Time) (n int, err error) {
+	err = s.query(ctx, "counting the offline messages of "+username, func(rows *sql.Rows) error {
+		return rows.Scan(&n)
+	}, offlineWaiting, username, moment(since))
+	return n, err
 }
 
 // DeleteOffline implements account.OfflineStore.

@@ -145,6 +145,28 @@ func TestPurgeAccountTakesItsMail(t *testing.T) {
 	})
 }
 
+// Messages that are too old to be given back are counted by nobody, whether or not they are deleted already.
+func TestOfflineCount(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		at := time.Date(2031, 4, 5, 6, 7, 8, 0, time.UTC)
+		var list []account.OfflineMessage
+		for i := range 5 {
+			list = append(list, account.OfflineMessage{Username: "mira", ID: int64(i + 1), Received: at.Add(time.Duration(i) * time.Hour), Stanza: []byte("<message/>")})
+		}
+		list = append(list, account.OfflineMessage{Username: "tobias", ID: 1, Received: at, Stanza: []byte("<message/>")})
+		_, err := s.PutOffline(t.Context(), list, func(string) int { return 100 })
+		must(t, err)
+		for since, want := range map[time.Time]int{{}: 5, at: 5, at.Add(2 * time.Hour): 3, at.Add(24 * time.Hour): 0} {
+			if n, err := s.CountOffline(t.Context(), "mira", since); err != nil || n != want {
+				t.Errorf("since %v: %d, %v; want %d", since, n, err, want)
+			}
+		}
+		if n, err := s.CountOffline(t.Context(), "nobody", time.Time{}); err != nil || n != 0 {
+			t.Errorf("of nobody: %d, %v", n, err)
+		}
+	})
+}
+
 // BenchmarkOfflineStore keeps messages of 400 bytes in batches as they arise under load; an operation is one message.
 func BenchmarkOfflineStore(b *testing.B) {
 	s := engines()[0].open(b)

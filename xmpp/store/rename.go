@@ -19,12 +19,14 @@ const (
 	notesYield   = `DELETE FROM inflight WHERE username = $2 AND EXISTS (SELECT 1 FROM inflight WHERE username = $1)`
 	lastMove     = `UPDATE last_activity SET username = $2 WHERE username = $1`
 	lastYield    = `DELETE FROM last_activity WHERE username = $2 AND EXISTS (SELECT 1 FROM last_activity WHERE username = $1)`
+	vcardMove    = `UPDATE vcard SET username = $2 WHERE username = $1`
+	vcardYield   = `DELETE FROM vcard WHERE username = $2 AND EXISTS (SELECT 1 FROM vcard WHERE username = $1)`
 )
 
 // moveAccount lists what gives the data of an account to another name, $1 to $2. Each table's own yields to what comes first. A new table of
 // account data is added here.
 func moveAccount() []string {
-	return []string{rosterYield, rosterMove, offlineYield, offlineMove, notesYield, notesMove, lastYield, lastMove}
+	return []string{rosterYield, rosterMove, offlineYield, offlineMove, notesYield, notesMove, lastYield, lastMove, vcardYield, vcardMove}
 }
 
 // MoveAccount gives everything that is remembered of a user to another name, in one transaction. Moving what isn't there, or what is moved
