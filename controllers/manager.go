@@ -111,13 +111,13 @@ func newMapper() meta.RESTMapper {
 }
 
 // keepOfResource drops from a chat resource, before it enters the cache, what only
-// the API server and other tools need; it is most of its size.
+// the API server and other tools need; it is most of its size. Who wrote it last stays, for the audit log.
 func keepOfResource(obj any) (any, error) {
 	o, ok := obj.(metav1.Object)
 	if !ok {
 		return obj, nil
 	}
-	o.SetManagedFields(nil)
+	o.SetManagedFields(writersOf(o.GetManagedFields()))
 	var keep map[string]string
 	for _, name := range []string{v1alpha1.CreatedAtAnnotation, v1alpha1.RenamedFromAnnotation, v1alpha1.AwaitsAnnotation} {
 		if value, ok := o.GetAnnotations()[name]; ok {

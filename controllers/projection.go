@@ -32,6 +32,8 @@ type projector[T client.Object] struct {
 	remove func(name, uid string)
 	// identity is what an object that goes had claimed.
 	identity func(T) string
+	// audit records what others than this program do; nil: nobody does.
+	audit *auditor
 
 	registration cache.ResourceEventHandlerRegistration
 	queue        reportQueue
@@ -56,6 +58,7 @@ func (p *projector[T]) register(ctx context.Context, informers crcache.Informers
 func (p *projector[T]) added(obj any, initial bool) {
 	if o, ok := obj.(T); ok {
 		p.take(o, initial)
+		p.audit.added(p.kind, p.identity(o), o, initial)
 	}
 }
 
@@ -71,6 +74,9 @@ func (p *projector[T]) updated(old, obj any) {
 	if now := p.take(o, false); now != before {
 		p.enqueueClaimants(before, false)
 	}
+	if was, ok := old.(T); ok {
+		p.audit.updated(p.kind, p.identity(o), was, o)
+	}
 }
 
 func (p *projector[T]) deleted(obj any) {
@@ -83,6 +89,7 @@ func (p *projector[T]) deleted(obj any) {
 	}
 	p.remove(o.GetName(), string(o.GetUID()))
 	p.enqueueClaimants(p.identity(o), false)
+	p.audit.removed(p.kind, p.identity(o), o)
 }
 
 // take projects one state of an object. One that is being deleted and only waits

@@ -28,6 +28,9 @@ type Options struct {
 	Directory  *directory.Directory
 	Store      IdentityStore
 	Provision  *provision.Provisioner
+	// Audit takes what comes through Kubernetes; nil: nobody does. Node names this process there.
+	Audit AuditStore
+	Node  string
 	// InstallationKey makes the salts of plain passwords.
 	InstallationKey []byte
 	// RESTSecrets is kept in step with the Secrets; nil: nobody wants to know.
@@ -101,19 +104,28 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 		}
 	}
 
-	userProjector, err := add(ctx, mgr, users.projector(o.Namespace), users.subject(), &v1alpha1.ChatUserList{}, leadership, events, o.Clock)
+	var auditing *auditor
+	if o.Audit != nil {
+		if auditing, err = newAuditor(ctx, &o); err != nil {
+			return nil, err
+		}
+		if err := mgr.Add(auditing); err != nil {
+			return nil, err
+		}
+	}
+	userProjector, err := add(ctx, mgr, users.projector(o.Namespace), auditing, users.subject(), &v1alpha1.ChatUserList{}, leadership, events, o.Clock)
 	if err != nil {
 		return nil, err
 	}
-	groupProjector, err := add(ctx, mgr, groups.projector(o.Namespace), groups.subject(), &v1alpha1.ChatGroupList{}, leadership, events, o.Clock)
+	groupProjector, err := add(ctx, mgr, groups.projector(o.Namespace), auditing, groups.subject(), &v1alpha1.ChatGroupList{}, leadership, events, o.Clock)
 	if err != nil {
 		return nil, err
 	}
-	roomProjector, err := add(ctx, mgr, rooms.projector(o.Namespace), rooms.subject(), &v1alpha1.ChatRoomList{}, leadership, events, o.Clock)
+	roomProjector, err := add(ctx, mgr, rooms.projector(o.Namespace), auditing, rooms.subject(), &v1alpha1.ChatRoomList{}, leadership, events, o.Clock)
 	if err != nil {
 		return nil, err
 	}
-	propertyProjector, err := add(ctx, mgr, properties.projector(o.Namespace), properties.subject(), &v1alpha1.SystemPropertyList{}, leadership, events, o.Clock)
+	propertyProjector, err := add(ctx, mgr, properties.projector(o.Namespace), auditing, properties.subject(), &v1alpha1.SystemPropertyList{}, leadership, events, o.Clock)
 	if err != nil {
 		return nil, err
 	}
@@ -157,9 +169,10 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 
 // add sets one kind up: its projection, its reports, and that a new leader
 // reports on all of it.
-func add[T client.Object](ctx context.Context, mgr manager.Manager, p *projector[T], s subject[T], list client.ObjectList,
+func add[T client.Object](ctx context.Context, mgr manager.Manager, p *projector[T], a *auditor, s subject[T], list client.ObjectList,
 	l *Leadership, events eventRecorder, c clock.PassiveClock,
 ) (*projector[T], error) {
+	p.audit = a
 	if err := p.register(ctx, mgr.GetCache(), s.new()); err != nil {
 		return nil, err
 	}

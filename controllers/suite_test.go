@@ -130,7 +130,7 @@ func start(ctx context.Context, namespace string, o options) *operator {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	op.leadership, err = controllers.Setup(running, manager, controllers.Options{
-		Namespace: namespace, SecretName: op.secretName, Directory: op.directory, Store: op.store, Provision: op.provision,
+		Namespace: namespace, SecretName: op.secretName, Directory: op.directory, Store: op.store, Provision: op.provision, Audit: op.store, Node: "chat-0",
 		InstallationKey: installation.Key, RESTSecrets: o.restSecrets, Endpoint: provision.Endpoint{Host: domain, Port: 5222},
 		LeaderElect: o.leaderElect, LeaseTiming: controllers.LeaseTiming{LeaseDuration: 3 * time.Second, RenewDeadline: 2 * time.Second, RetryPeriod: 200 * time.Millisecond},
 		Registry: op.registry, Clock: o.clock, Log: log,

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -85,6 +86,7 @@ type Provisioner struct {
 	key        []byte
 	limits     *limits
 	lookups    *lookups
+	deletions  *deletions
 }
 
 var _ directory.Proposer = (*Provisioner)(nil)
@@ -117,6 +119,7 @@ func New(c Config) *Provisioner {
 		key:        c.Key,
 		limits:     newLimits(c.Clock, func() int { return c.Directory.Int(directory.KeyChanges) }),
 		lookups:    newLookups(),
+		deletions:  newDeletions(c.Clock),
 	}
 }
 
@@ -158,7 +161,14 @@ func (p *Provisioner) removeAsIs(ctx context.Context, obj client.Object) error {
 func (p *Provisioner) removeIf(ctx context.Context, obj client.Object, condition client.Preconditions) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return client.IgnoreNotFound(p.live.Delete(ctx, obj, condition))
+	if _, secret := obj.(*corev1.Secret); !secret {
+		p.deletions.note(obj.GetUID())
+	}
+	err := client.IgnoreNotFound(p.live.Delete(ctx, obj, condition))
+	if err != nil && !Unreachable(err) {
+		p.deletions.take(obj.GetUID())
+	}
+	return err
 }
 
 // await bounds a wait for a change to take effect here.

@@ -1,0 +1,99 @@
+package controllers_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+)
+
+var _ = Describe("The audit log", func() {
+	// recorded are the entries of an operator, oldest first, without what differs from run to run.
+	recorded := func(ctx context.Context, op *operator) []string {
+		GinkgoHelper()
+		entries, err := op.store.ListAudit(ctx, store.AuditFilter{})
+		Expect(err).NotTo(HaveOccurred())
+		var list []string
+		for _, e := range slices.Backward(entries) {
+			line := e.Username + " " + e.Via + ": " + e.Summary
+			for detail := range strings.SplitSeq(e.Details, "\n") {
+				if !strings.HasPrefix(detail, "time = ") && !strings.HasPrefix(detail, "field manager = ") {
+					line += ", " + detail
+				}
+			}
+			list = append(list, line)
+		}
+		return list
+	}
+
+	It("tells what came through Kubernetes, and by whom, once", func(ctx SpecContext) {
+		namespace := newNamespace(ctx, "audit")
+		before := chatUser(namespace, "before", "")
+		create(ctx, before)
+		op := start(ctx, namespace, options{})
+		becomes(ctx, before, v1alpha1.ReasonActive)
+
+		mira := chatUser(namespace, "mira", "")
+		create(ctx, mira)
+		becomes(ctx, mira, v1alpha1.ReasonActive)
+		want := []string{"kubectl-create Kubernetes: created new user mira, resource = mira, generation = 1"}
+		Eventually(recorded).WithArguments(ctx, op).Should(Equal(want), "neither what was there before the first start, nor statuses and generated passwords")
+
+		patch(ctx, mira, `{"spec":{"displayName":"Mira Okafor","locked":true}}`)
+		becomes(ctx, mira, v1alpha1.ReasonActive)
+		want = append(want, "kubectl-patch Kubernetes: edited user mira, resource = mira, generation = 2, fields = displayName, locked")
+		Eventually(recorded).WithArguments(ctx, op).Should(Equal(want))
+
+		// What this program does is recorded where it is wished for, and not here.
+		Expect(op.provision.UpdateUser(ctx, restActor, "mira", directory.UserUpdate{Locked: new(bool)})).To(Succeed())
+		Expect(op.provision.CreateUser(ctx, restActor, newUser("tobias", "pencil"))).To(Succeed())
+		Expect(op.provision.PutProperty(ctx, restActor, "site.motto", "be kind", false)).To(Succeed())
+		Expect(op.provision.DeleteUser(ctx, restActor, "tobias")).To(Succeed())
+		Expect(op.provision.DeleteProperty(ctx, restActor, "site.motto")).To(Succeed())
+
+		room := &v1alpha1.ChatRoom{}
+		room.Namespace, room.Name = namespace, "atrium"
+		create(ctx, room)
+		Expect(kube.Delete(ctx, before)).To(Succeed())
+		want = append(want, "kubectl-create Kubernetes: created new MUC room atrium, service = conference, resource = atrium, generation = 1",
+			" Kubernetes: deleted user before, resource = before, generation = 1")
+		Eventually(recorded).WithArguments(ctx, op).Should(Equal(want))
+		becomes(ctx, room, v1alpha1.ReasonActive)
+
+		// While no process runs, a person changes one, deletes one and makes one.
+		op.stop()
+		Expect(kube.Patch(ctx, mira, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"email":"mira@mail.example"}}`)), client.FieldOwner("argocd"))).To(Succeed())
+		Expect(kube.Delete(ctx, room)).To(Succeed())
+		group := &v1alpha1.ChatGroup{}
+		group.Namespace, group.Name = namespace, "ops"
+		create(ctx, group)
+		op = start(ctx, namespace, options{dataDir: op.dataDir})
+		news := []string{
+			"argocd Kubernetes: edited user mira, resource = mira, generation = 4",
+			" Kubernetes: destroyed MUC room atrium, service = conference, resource = atrium, generation = 1",
+			"kubectl-create Kubernetes: created new group ops, resource = ops, generation = 1",
+		}
+		Eventually(func(g Gomega) {
+			got := recorded(ctx, op)
+			g.Expect(len(got)).To(BeNumerically(">=", len(want)))
+			g.Expect(got[:len(want)]).To(Equal(want))
+			g.Expect(got[len(want):]).To(ConsistOf(news))
+		}).Should(Succeed())
+		becomes(ctx, group, v1alpha1.ReasonActive)
+		all := recorded(ctx, op)
+
+		op.stop()
+		op = start(ctx, namespace, options{dataDir: op.dataDir})
+		// What comes next is recorded next: the start has added nothing.
+		Expect(kube.Delete(ctx, group, client.GracePeriodSeconds(0))).To(Succeed())
+		Eventually(recorded).WithArguments(ctx, op).Should(Equal(append(all, " Kubernetes: deleted group ops, resource = ops, generation = 1")))
+	})
+})
