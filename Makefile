@@ -15,6 +15,7 @@ LOG_LEVEL ?= info
 XMPP_PORT ?= 5222
 XMPPS_PORT ?= 5223
 REST_PORT ?= 9090
+REST_TLS_PORT ?= 9091
 HEALTH_PORT ?= 18081
 METRICS_PORT ?= 18080
 APISERVER_PORT ?= 16443
@@ -71,7 +72,7 @@ help: ## This list
 run: $(BIN)/run $(if $(filter current,$(CLUSTER)),,controlplane) build ## Start a chat server with a Kubernetes of its own, on loopback (CLUSTER=current: in the cluster of KUBECONFIG)
 	@exec $(BIN)/run up --cluster=$(CLUSTER) --dir=$(RUN_DIR) --binaries=$(ASSETS) --operator=$(BIN)/chat-operator \
 		--namespace=$(NAMESPACE) --domain=$(DOMAIN) --samples=$(SAMPLES) --log-level=$(LOG_LEVEL) \
-		--xmpp-port=$(XMPP_PORT) --xmpps-port=$(XMPPS_PORT) --rest-port=$(REST_PORT) \
+		--xmpp-port=$(XMPP_PORT) --xmpps-port=$(XMPPS_PORT) --rest-port=$(REST_PORT) --rest-tls-port=$(REST_TLS_PORT) \
 		--health-port=$(HEALTH_PORT) --metrics-port=$(METRICS_PORT) --apiserver-port=$(APISERVER_PORT) \
 		--etcd-port=$(ETCD_PORT) --etcd-peer-port=$(ETCD_PEER_PORT) --controller-manager-port=$(CONTROLLER_MANAGER_PORT) \
 		-- $(ARGS)

@@ -73,12 +73,12 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	}
 	// Sockets and the database are taken before anything is asked of Kubernetes, so that whoever
 	// has them already is named at once.
-	rest, err := listen(ctx, o.rest, "REST clients", "--rest-bind-address")
+	restListeners, err := o.listenForREST(ctx, certificate.GetCertificate)
 	if err != nil {
 		return err
 	}
-	if rest != nil {
-		defer rest.Close()
+	for _, l := range restListeners {
+		defer l.Close()
 	}
 	profiles, err := listen(ctx, o.profiles, "Profiles", "--pprof-bind-address")
 	if err != nil {
@@ -151,17 +151,20 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 			return err
 		}
 	}
-	if rest != nil {
+	api := restserver.New(
+		restserver.Config{
+			Domain: o.domain, Node: o.node, Version: version, Secret: restSecrets.Installation, Secrets: namedSecrets(restSecrets), TrustedProxies: o.proxies,
+		},
+		restserver.Deps{
+			Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Rooms: chat.Rooms(), Sessions: chat, Audit: data,
+			Health: health, Listeners: chat, Log: log,
+			Authenticators: []restserver.Authenticator{tokens{controllers.NewReviewer(live, o.namespace, clock.RealClock{}, root.WithName("rest"))}},
+		})
+	for _, l := range restListeners {
 		// Among the manager's HTTP servers it answers before the caches are full: its probes, and to others that they have to wait.
-		if err := mgr.Add(&manager.Server{Name: "REST", Listener: rest, ShutdownTimeout: new(restDrain), Server: restserver.NewHTTPServer(o.rest, restserver.New(
-			restserver.Config{
-				Domain: o.domain, Node: o.node, Version: version, Secret: restSecrets.Installation, Secrets: namedSecrets(restSecrets), TrustedProxies: o.proxies,
-			},
-			restserver.Deps{
-				Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Rooms: chat.Rooms(), Sessions: chat, Audit: data,
-				Health: health, Listeners: chat, Log: log,
-				Authenticators: []restserver.Authenticator{tokens{controllers.NewReviewer(live, o.namespace, clock.RealClock{}, root.WithName("rest"))}},
-			}), log)}); err != nil {
+		if err := mgr.Add(&manager.Server{
+			Name: "REST", Listener: l, ShutdownTimeout: new(restDrain), Server: restserver.NewHTTPServer(l.Addr().String(), api, log),
+		}); err != nil {
 			return err
 		}
 	}
@@ -209,6 +212,32 @@ func listen(ctx context.Context, address, who, option string) (net.Listener, err
 		return nil, fmt.Errorf("%s cannot be served on %s (%s): %w", who, address, option, err)
 	}
 	return ln, nil
+}
+
+// listenForREST opens the sockets of the REST API: one without encryption, one with TLS, as far as they are wanted.
+func (o *options) listenForREST(ctx context.Context, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) (list []net.Listener, err error) {
+	for _, l := range []struct {
+		address, who, option string
+		encrypted            bool
+	}{
+		{o.rest, "REST clients", "--rest-bind-address", false},
+		{o.restTLS, "REST clients with TLS", "--rest-tls-bind-address", true},
+	} {
+		ln, err := listen(ctx, l.address, l.who, l.option)
+		if err != nil {
+			for _, opened := range list {
+				opened.Close()
+			}
+			return nil, err
+		}
+		if ln != nil && l.encrypted {
+			ln = tls.NewListener(ln, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate, NextProtos: []string{"h2", "http/1.1"}})
+		}
+		if ln != nil {
+			list = append(list, ln)
+		}
+	}
+	return list, nil
 }
 
 // explainManager names the option behind a socket of the manager that is taken.

@@ -29,7 +29,7 @@ type options struct {
 	namespace, domain, secretName string
 	node                          string
 	dataDir, certFile, keyFile    string
-	xmpp, xmpps, rest             string // addresses
+	xmpp, xmpps, rest, restTLS    string // addresses
 	probes, metrics, profiles     string
 	host                          string
 	proxies, xmppProxies          []netip.Prefix
@@ -53,7 +53,8 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.xmpps, "xmpps-bind-address", ":5223", "address for XMPP with direct TLS; 0: off")
 	flags.StringVar(&xmppProxies, "xmpp-trusted-proxies", "", "networks (CIDR, comma list) of load balancers that open each XMPP connection with a PROXY header, version 1 or 2; "+
 		"empty: the protocol is off")
-	flags.StringVar(&o.rest, "rest-bind-address", ":9090", "address of the REST server; 0: off")
+	flags.StringVar(&o.rest, "rest-bind-address", ":9090", "address of the REST server without encryption; 0: off")
+	flags.StringVar(&o.restTLS, "rest-tls-bind-address", ":9091", "address of the REST server with TLS, by the same certificate as XMPP; 0: off")
 	flags.StringVar(&proxies, "rest-trusted-proxies", "", "networks (CIDR, comma list) whose X-Forwarded-For header the REST server believes")
 	flags.StringVar(&o.probes, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: off")
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "address of /metrics; 0: off")
@@ -82,7 +83,7 @@ func parseOptions(args []string) (*options, error) {
 		return nil, fmt.Errorf("--xmpp-trusted-proxies: %w", err)
 	}
 	for option, address := range map[string]string{
-		"xmpp-bind-address": o.xmpp, "xmpps-bind-address": o.xmpps, "rest-bind-address": o.rest,
+		"xmpp-bind-address": o.xmpp, "xmpps-bind-address": o.xmpps, "rest-bind-address": o.rest, "rest-tls-bind-address": o.restTLS,
 		"health-probe-bind-address": o.probes, "metrics-bind-address": o.metrics,
 	} {
 		if _, _, err := net.SplitHostPort(address); err != nil && address != off {

@@ -9,7 +9,7 @@ chart=charts/chat-operator
 if [ "${1:-}" = verify ]; then
   helm=bin/helm
   "$helm" lint --strict --set domain=chat.example "$chart"
-  for variant in "" "tls.secretName=chat-tls" "persistence.enabled=false" "persistence.existingClaim=mine,cluster.install=false" "service.trustedProxies={10.0.0.0/8}" "management.kubernetesTokens=true"; do
+  for variant in "" "tls.secretName=chat-tls" "persistence.enabled=false" "persistence.existingClaim=mine,cluster.install=false" "service.trustedProxies={10.0.0.0/8}" "management.kubernetesTokens=true,management.http=false,management.trustedProxies={10.0.0.0/8}"; do
     "$helm" template chat "$chart" --namespace chat --kube-version 1.37.0 --set "domain=chat.example${variant:+,$variant}" >/dev/null
   done
   # A chart without its domain has to say so.

@@ -29,14 +29,14 @@ var _ = Describe("make run", Ordered, func() {
 	BeforeAll(func() {
 		runner, dir = build("run", "./hack/run"), filepath.Join(work, "running")
 		var err error
-		ports, err = localkube.FreePorts(9)
+		ports, err = localkube.FreePorts(10)
 		Expect(err).NotTo(HaveOccurred())
 	})
 
 	up := func() *supervise.Process {
 		GinkgoHelper()
 		args := []string{"up", "--dir=" + dir, "--binaries=" + binaries, "--operator=" + operator, "--config=" + filepath.Join(root, "config")}
-		for i, name := range []string{"xmpp", "xmpps", "rest", "health", "metrics", "apiserver", "etcd", "etcd-peer", "controller-manager"} {
+		for i, name := range []string{"xmpp", "xmpps", "rest", "rest-tls", "health", "metrics", "apiserver", "etcd", "etcd-peer", "controller-manager"} {
 			args = append(args, fmt.Sprintf("--%s-port=%d", name, ports[i]))
 		}
 		p, err := group.Start(supervise.Spec{Name: "make run", Path: runner, Args: args, Log: filepath.Join(work, "run.log"), Grace: startLimit})

@@ -31,6 +31,7 @@ type server struct {
 	xmpp      string // STARTTLS
 	xmpps     string // direct TLS
 	rest      string
+	restTLS   string
 	health    string
 	proxy     *proxy // between the program and the API server
 	certs     *certificates
@@ -62,12 +63,12 @@ func prepareServer(namespace string) *server {
 		return err
 	}, limit).Should(Succeed())
 
-	ports, err := localkube.FreePorts(4)
+	ports, err := localkube.FreePorts(5)
 	Expect(err).NotTo(HaveOccurred())
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	s := &server{
 		namespace: namespace, domain: domain, dir: filepath.Join(work, namespace+"-data"),
-		xmpp: at(0), xmpps: at(1), rest: at(2), health: at(3),
+		xmpp: at(0), xmpps: at(1), rest: at(2), health: at(3), restTLS: at(4),
 		certs: newCertificates(filepath.Join(work, namespace+"-tls")),
 	}
 	identity, err := cluster.ClientCertificate(account,
@@ -90,6 +91,7 @@ func (s *server) run(flags ...string) *supervise.Process {
 		Args: append([]string{
 			"--kubeconfig=" + kubeconfig, "--namespace=" + s.namespace, "--domain=" + domain, "--data-dir=" + s.dir,
 			"--xmpp-bind-address=" + s.xmpp, "--xmpps-bind-address=" + s.xmpps, "--rest-bind-address=" + s.rest,
+			"--rest-tls-bind-address=" + s.restTLS,
 			"--health-probe-bind-address=" + s.health, "--metrics-bind-address=0",
 			"--tls-cert-file=" + s.certs.certFile, "--tls-key-file=" + s.certs.keyFile,
 		}, flags...),

@@ -35,6 +35,7 @@ var _ = Describe("A start that cannot succeed", Ordered, ContinueOnFailure, func
 		Entry("XMPP", "--xmpp-bind-address", func() string { return s.xmpp }),
 		Entry("XMPP over TLS", "--xmpps-bind-address", func() string { return s.xmpps }),
 		Entry("REST", "--rest-bind-address", func() string { return s.rest }),
+		Entry("REST over TLS", "--rest-tls-bind-address", func() string { return s.restTLS }),
 		Entry("probes", "--health-probe-bind-address", func() string { return s.health }),
 		Entry("metrics", "--metrics-bind-address", func() string { return "127.0.0.1:0" }),
 	)
@@ -65,7 +66,8 @@ var _ = Describe("A start that cannot succeed", Ordered, ContinueOnFailure, func
 	It("names a database that another process uses", func() {
 		s.start()
 		DeferCleanup(s.stop)
-		fails([]string{"--xmpp-bind-address=127.0.0.1:0", "--xmpps-bind-address=127.0.0.1:0", "--rest-bind-address=127.0.0.1:0", "--health-probe-bind-address=0"},
+		fails([]string{"--xmpp-bind-address=127.0.0.1:0", "--xmpps-bind-address=127.0.0.1:0", "--rest-bind-address=127.0.0.1:0",
+			"--rest-tls-bind-address=127.0.0.1:0", "--health-probe-bind-address=0"},
 			filepath.Join(s.dir, "chat.db"))
 		s.applyUser("mira", "mira's word")
 		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "chatuser/mira")

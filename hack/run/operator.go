@@ -20,6 +20,7 @@ func (r *run) startOperator(ctx context.Context, kubeconfig string) error {
 		"--xmpp-bind-address=" + s.xmpp.address(),
 		"--xmpps-bind-address=" + s.xmpps.address(),
 		"--rest-bind-address=" + s.rest.address(),
+		"--rest-tls-bind-address=" + s.restTLS.address(),
 		"--health-probe-bind-address=" + s.health.address(),
 		"--metrics-bind-address=" + s.metrics.address(),
 		"--log-level=" + s.logLevel,

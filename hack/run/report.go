@@ -104,6 +104,7 @@ func (rep *report) print(out io.Writer, s *settings, took time.Duration) {
 	fmt.Fprintf(out, "  XMPP        host 127.0.0.1, port %d (STARTTLS) or %d (direct TLS), domain %s, self-signed certificate\n", s.xmpp.number, s.xmpps.number, s.domain)
 	fmt.Fprintf(out, "  REST        %s\n", rep.restURL)
 	fmt.Fprintf(out, "              header  Authorization: %s\n", rep.restSecret)
+	fmt.Fprintf(out, "              in a browser: http://%s/plugins/restapi/docs/; with TLS on port %d\n", s.rest.address(), s.restTLS.number)
 	for i, a := range rep.accounts {
 		head := "            "
 		if i == 0 {

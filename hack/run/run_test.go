@@ -36,7 +36,7 @@ func TestSettingsComeFromFlags(t *testing.T) {
 	if !s.current || s.xmpp.address() != "127.0.0.1:15222" || s.rest.number != 9090 || len(s.passOn) != 1 || !filepath.IsAbs(s.dir) {
 		t.Errorf("got %+v", s)
 	}
-	if len(s.ports()) != 5 {
+	if len(s.ports()) != 6 {
 		t.Errorf("a run in another cluster listens on %v, want the operator's ports alone", s.ports())
 	}
 	if _, err := parseSettings([]string{"--cluster=remote"}); err == nil {

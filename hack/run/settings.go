@@ -29,7 +29,7 @@ type settings struct {
 	samples   bool
 	logLevel  string
 
-	xmpp, xmpps, rest, health, metrics           port
+	xmpp, xmpps, rest, restTLS, health, metrics  port
 	apiServer, etcd, etcdPeer, controllerManager port
 	passOn                                       []string // further arguments of the operator
 }
@@ -92,6 +92,7 @@ func (s *settings) portFlags() []portFlag {
 		{&s.xmpp, "xmpp-port", 5222, "XMPP with STARTTLS", "XMPP_PORT"},
 		{&s.xmpps, "xmpps-port", 5223, "XMPP with direct TLS", "XMPPS_PORT"},
 		{&s.rest, "rest-port", 9090, "the REST server", "REST_PORT"},
+		{&s.restTLS, "rest-tls-port", 9091, "the REST server with TLS", "REST_TLS_PORT"},
 		{&s.health, "health-port", 18081, "the operator's probes", "HEALTH_PORT"},
 		{&s.metrics, "metrics-port", 18080, "the operator's metrics", "METRICS_PORT"},
 		{&s.apiServer, "apiserver-port", 16443, "the API server", "APISERVER_PORT"},
@@ -116,7 +117,7 @@ func freePorts(out io.Writer) error {
 
 // ports are the ports that will be listened on.
 func (s *settings) ports() []port {
-	ports := []port{s.xmpp, s.xmpps, s.rest, s.health, s.metrics}
+	ports := []port{s.xmpp, s.xmpps, s.rest, s.restTLS, s.health, s.metrics}
 	if !s.current {
 		ports = append(ports, s.apiServer, s.etcd, s.etcdPeer, s.controllerManager)
 	}

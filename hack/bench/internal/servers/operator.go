@@ -97,7 +97,7 @@ func (o *operator) Start(ctx context.Context) (*load.Target, error) {
 func (o *operator) launch(ctx context.Context) (*load.Target, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	names := []string{"xmpp", "xmpps", "rest", "health", "metrics", "apiserver", "etcd", "etcd-peer", "controller-manager"}
+	names := []string{"xmpp", "xmpps", "rest", "rest-tls", "health", "metrics", "apiserver", "etcd", "etcd-peer", "controller-manager"}
 	ports, err := procs.FreePorts(len(names))
 	if err != nil {
 		return nil, err
