@@ -234,3 +234,21 @@ func TestRightsAtOtherPaths(t *testing.T) {
 		}
 	}
 }
+
+// To rename an account is to make one and to delete one.
+func TestRightsOfRenaming(t *testing.T) {
+	h := &holder{rights: []string{"update chatusers"}}
+	w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
+	w.create("mira", "x")
+	bearer := authorization("Bearer tok")
+	w.want(200, "", "PUT", "/users/mira", `{"username":"Mira","name":"M"}`, bearer)
+	for _, right := range []string{"create chatusers", "delete chatusers"} {
+		if got := w.send("PUT", "/users/mira", `{"username":"mara"}`, bearer); got.Code != 403 || !strings.Contains(got.Body.String(), right) {
+			t.Errorf("without %s: %d %s", right, got.Code, got.Body)
+		}
+		h.rights = append(h.rights, right)
+	}
+	if got := w.send("PUT", "/users/mira", `{"username":"mara"}`, bearer); got.Code != 200 {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+}

@@ -22,7 +22,11 @@ func TestIfMatch(t *testing.T) {
 	w.create("ada", "x")
 	w.send("POST", "/users/ada/roster", `{"jid":"tobias@chat.example","nickname":"Tobi"}`)
 	w.send("POST", "/chatrooms", `{"roomName":"bulk"}`)
+	w.send("POST", "/groups", `{"name":"Ops"}`)
+	w.send("POST", "/chatrooms", `{"roomName":"atrium","persistent":true,"creationDate":1,"modificationDate":1}`)
 	for _, c := range []struct{ path, change string }{
+		{"/groups/Ops", `{"name":"Ops","description":"%s"}`},
+		{"/chatrooms/atrium", `{"roomName":"atrium","persistent":true,"creationDate":1,"modificationDate":1,"description":"%s"}`},
 		{"/users/mira", `{"username":"mira","name":"%s"}`},
 		{"/users/ada/roster/tobias@chat.example", `{"nickname":"%s","subscriptionType":3}`},
 		{"/system/properties/a", `{"key":"a","value":"%s"}`},

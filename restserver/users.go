@@ -262,6 +262,12 @@ func noSuchUser(name string) *failure {
 // renameUser gives an account another name. Its password stays, whatever the body has; name and email stay unless the body has them, and properties unless
 // it has any.
 func renameUser(c *call, u *directory.User, to string, e entity.User) (answer, error) {
+	// One account comes and another goes: who may only change one, or one of a name, may not do that.
+	if err := c.require([]Right{
+		{Verb: "create", Resource: resourceUsers, Change: true}, {Verb: "delete", Resource: resourceUsers, Name: u.Username, Change: true},
+	}, c.query); err != nil {
+		return answer{}, err
+	}
 	var change directory.UserUpdate
 	if name := text(e.Name); name != "" {
 		change.DisplayName = &name
