@@ -117,6 +117,8 @@ func (h *holder) Authenticate(_ context.Context, authorization string) (restserv
 
 // Each call needs the rights that doing the same with kubectl would take.
 func TestRightsOfCalls(t *testing.T) {
+	h := &holder{}
+	w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
 	for call, want := range map[string]string{
 		"GET /users":                             "list chatusers",
 		"POST /users":                            "create chatusers",
@@ -170,8 +172,7 @@ func TestRightsOfCalls(t *testing.T) {
 		"GET /openapi.json":                "",
 	} {
 		method, path, _ := strings.Cut(call, " ")
-		h := &holder{}
-		w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
+		*h = holder{}
 		if got := w.send("OPTIONS", path, "", authorization("")); got.Code == 404 || !strings.Contains(got.Header().Get("Allow"), method) {
 			continue // not served
 		}
@@ -204,14 +205,14 @@ func TestRightsOfCalls(t *testing.T) {
 
 // Of every call it is said what it needs: what is forgotten would be closed to scopes and roles.
 func TestEveryCallHasItsRights(t *testing.T) {
-	d := describe(t, newWorld(t))
-	for path, methods := range d.Paths {
+	h := &holder{}
+	w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
+	for path, methods := range describe(t, w).Paths {
 		for method, o := range methods {
 			if o.Security != nil || !strings.HasPrefix(path, "/restapi/v1/") || strings.HasSuffix(path, "/openapi.json") {
 				continue
 			}
-			h := &holder{}
-			w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
+			h.asked = nil
 			got := w.send(strings.ToUpper(method), fill(path), "", authorization("Bearer tok"))
 			if got.Code != 403 || len(h.asked) == 0 {
 				t.Errorf("%s %s: %d, no right is asked for", method, path, got.Code)
@@ -222,12 +223,13 @@ func TestEveryCallHasItsRights(t *testing.T) {
 
 // The paths of the older user service plugin need the same rights.
 func TestRightsAtOtherPaths(t *testing.T) {
+	h := &holder{}
+	w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
 	for path, want := range map[string]string{
 		"/plugins/userService/users": "list chatusers", "/plugins/userService/users/mira": "get chatusers mira",
 		"/plugins/userService/properties/team": "list chatusers", "/plugins/userService/properties/team/north": "list chatusers",
 	} {
-		h := &holder{}
-		w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
+		h.asked = nil
 		got := w.send("GET", "", "", authorization("Bearer tok"), func(r *httpRequest) { r.URL.Path, r.URL.RawPath = path, "" })
 		if got.Code != 403 || !slices.Equal(h.asked, []string{want}) {
 			t.Errorf("%s: %d, asked for %q", path, got.Code, h.asked)

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -282,12 +283,12 @@ func fill(path string) string {
 
 // What the document says is what the routes do: the methods, and whether there are entities.
 func TestOpenAPIFollowsTheRoutes(t *testing.T) {
-	d := describe(t, newWorld(t))
+	w := newWorld(t)
+	d := describe(t, w)
 	for path, methods := range d.Paths {
 		if !strings.HasPrefix(path, "/restapi/v1/") {
 			continue
 		}
-		w := newWorld(t)
 		var allow []string
 		for _, m := range strings.Split(w.send("OPTIONS", fill(path), "").Header().Get("Allow"), ", ") {
 			if m != "HEAD" && m != "OPTIONS" {
@@ -314,8 +315,7 @@ func TestOpenAPIFollowsTheRoutes(t *testing.T) {
 			if answers != documented {
 				t.Errorf("%s %s: answers with an entity: %v; the document: %v", method, path, answers, documented)
 			}
-			anonymous := newWorld(t)
-			public := anonymous.send(strings.ToUpper(method), fill(path), "", authorization("")).Code != http.StatusUnauthorized
+			public := w.send(strings.ToUpper(method), fill(path), "", authorization("")).Code != http.StatusUnauthorized
 			if public != (o.Security != nil && len(o.Security) == 0) {
 				t.Errorf("%s %s: open to everybody: %v; the document: %v", method, path, public, o.Security)
 			}
@@ -334,8 +334,10 @@ func TestOpenAPIFollowsTheRoutes(t *testing.T) {
 
 // What a handler reads is what the schema has: no documented field is unknown to it, and others are.
 func TestOpenAPIRequestBodies(t *testing.T) {
-	d := describe(t, newWorld(t))
-	noticed := map[string]bool{}
+	w := newWorld(t)
+	w.want(201, "", "POST", "/chatrooms", `{"roomName":"a"}`)
+	d := describe(t, w)
+	noticed, client := map[string]bool{}, int64(0)
 	for path, methods := range d.Paths {
 		for method, o := range methods {
 			if o.RequestBody == nil {
@@ -355,10 +357,13 @@ func TestOpenAPIRequestBodies(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				w := newWorld(t)
-				w.create("mira", "x")
-				w.want(201, "", "POST", "/chatrooms", `{"roomName":"a"}`)
-				w.send(strings.ToUpper(method), fill(path), string(text))
+				if _, there := w.directory.User("mira"); !there { // a call has renamed her
+					w.create("mira", "x")
+				}
+				// A client of its own, so that it is warned of every field.
+				client++
+				w.log.Reset()
+				w.send(strings.ToUpper(method), fill(path), string(text), from("2001:db8::"+strconv.FormatInt(client, 16)))
 				log := w.log.String()
 				if strange {
 					noticed[schema] = noticed[schema] || strings.Contains(log, "field=notThere")

@@ -83,9 +83,9 @@ func wantCORS(t *testing.T, h http.Header) {
 }
 
 func TestOptionsAndMethods(t *testing.T) {
+	w := newWorld(t)
 	for path, allow := range methods {
 		for _, p := range []string{path, path + "/"} {
-			w := newWorld(t)
 			got := w.want(200, "", "OPTIONS", p, "", authorization(""), header("Origin", "https://app.example"))
 			if got.Header().Get("Allow") != allow || got.Header().Get("Content-Length") != "0" {
 				t.Errorf("OPTIONS %s: %v", p, got.Header())
