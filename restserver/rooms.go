@@ -66,10 +66,13 @@ func listRooms(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	kind, given := c.query.get("type")
 	var rooms []muc.Info
-	if all := strings.EqualFold(kind, "all"); all || !given || kind == "" || strings.EqualFold(kind, "public") {
-		rooms = filter(c.server.Rooms.Rooms(service), func(i muc.Info) bool { return all || i.Listed })
+	switch kind, _ := c.query.get("type"); kind {
+	case "", "public":
+		rooms = filter(c.server.Rooms.Rooms(service), func(i muc.Info) bool { return i.Listed })
+	case "all":
+		rooms = c.server.Rooms.Rooms(service)
+	default: // there are no other types, and so no rooms of one
 	}
 	if search, _ := c.query.get("search"); search != "" {
 		name, text := foldSearch(search), strings.ToLower(search)

@@ -268,6 +268,7 @@ func TestListRooms(t *testing.T) {
 		"/chatrooms?type=public":               "atrium bulk zoo",
 		"/chatrooms?type=all":                  "atrium bulk cellar zoo",
 		"/chatrooms?type=private":              "",
+		"/chatrooms?type=ALL":                  "",
 		"/chatrooms?search=":                   "atrium bulk zoo",
 		"/chatrooms?search=TRI":                "atrium",
 		"/chatrooms?search=sunny":              "atrium",
