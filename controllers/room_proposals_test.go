@@ -116,6 +116,8 @@ var _ = Describe("A proposal about a room", func() {
 		kubectl(`{apiVersion: chat-operator.io/v1alpha1, kind: ChatRoom, metadata: {name: whim}, spec: {displayName: Whim}}`, "apply", "--server-side", "-f", "-")
 		kubectl(`{apiVersion: chat-operator.io/v1alpha1, kind: ChatRoom, metadata: {name: whim}, spec: {}}`, "apply", "--server-side", "-f", "-")
 		Expect(room(ctx, "whim").Spec).To(Equal(v1alpha1.ChatRoomSpec{}))
+		becomes(ctx, room(ctx, "whim"), v1alpha1.ReasonActive)
+		Expect(op.provision.UpdateRoom(ctx, owner, "whim@conference", directory.RoomUpdate{Description: new("nobody declares it")})).To(Succeed())
 	})
 
 	It("changes what nobody declared, and a GitOps tool's next apply neither fails nor undoes it", func(ctx SpecContext) {

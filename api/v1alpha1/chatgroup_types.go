@@ -133,9 +133,9 @@ type ChatGroup struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec declares the group.
-	// +required
+	// +optional
 	// +kubebuilder:default:={}
-	Spec ChatGroupSpec `json:"spec"`
+	Spec ChatGroupSpec `json:"spec,omitzero"`
 
 	// status is what the operator reports.
 	// +optional

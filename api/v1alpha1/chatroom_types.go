@@ -258,9 +258,9 @@ type ChatRoom struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec declares the room. An empty one ("spec: {}") makes a lasting, listed room that everybody may enter.
-	// +required
+	// +optional
 	// +kubebuilder:default:={}
-	Spec ChatRoomSpec `json:"spec"`
+	Spec ChatRoomSpec `json:"spec,omitzero"`
 
 	// status is what the operator reports.
 	// +optional

@@ -175,9 +175,9 @@ type ChatUser struct {
 
 	// spec declares the account. An empty one ("spec: {}") is enough: the username is metadata.name then, and a
 	// password is generated.
-	// +required
+	// +optional
 	// +kubebuilder:default:={}
-	Spec ChatUserSpec `json:"spec"`
+	Spec ChatUserSpec `json:"spec,omitzero"`
 
 	// status is what the operator reports.
 	// +optional

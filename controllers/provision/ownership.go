@@ -46,7 +46,7 @@ func DeclaredPath(obj metav1.Object, paths ...fieldpath.Path) (Declaration, bool
 			continue
 		}
 		for _, path := range paths {
-			if owns(set, path, entry.Operation == metav1.ManagedFieldsOperationUpdate) {
+			if set == nil || owns(set, path, entry.Operation == metav1.ManagedFieldsOperationUpdate) {
 				return Declaration{Manager: entry.Manager, Field: path.String()}, true
 			}
 		}
@@ -64,7 +64,10 @@ func DeclaredPath(obj metav1.Object, paths ...fieldpath.Path) (Declaration, bool
 // object, and who: such an object is not deleted from inside.
 func DeclaredAnything(obj metav1.Object) (Declaration, bool) {
 	for _, entry := range obj.GetManagedFields() {
-		if set, ok := declaring(entry); ok && !set.Empty() {
+		switch set, ok := declaring(entry); {
+		case ok && set == nil:
+			return Declaration{Manager: entry.Manager, Field: ".spec"}, true
+		case ok && !set.Empty():
 			return Declaration{Manager: entry.Manager, Field: firstPath(set)}, true
 		}
 	}
@@ -74,7 +77,7 @@ func DeclaredAnything(obj metav1.Object) (Declaration, bool) {
 	return Declaration{}, false
 }
 
-// declaring returns what an entry of managedFields declares, if it does.
+// declaring returns what an entry of managedFields declares, if it does; nil: everything.
 func declaring(entry metav1.ManagedFieldsEntry) (*fieldpath.Set, bool) {
 	if entry.Manager == FieldManager || entry.Subresource != "" || entry.FieldsV1 == nil {
 		return nil, false
@@ -86,7 +89,7 @@ func declaring(entry metav1.ManagedFieldsEntry) (*fieldpath.Set, bool) {
 	if err := set.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())); err != nil {
 		// The API server wrote it, so this cannot be read only when a newer one
 		// writes another form. Not knowing what is declared, assume everything.
-		return fieldpath.NewSet(fieldpath.MakePathOrDie("metadata"), fieldpath.MakePathOrDie("spec"), fieldpath.MakePathOrDie("data")), true
+		return nil, true
 	}
 	return set, true
 }
@@ -114,8 +117,8 @@ func owns(set *fieldpath.Set, path fieldpath.Path, listsWhole bool) bool {
 			}
 			continue
 		}
-		// A struct or map that is owned without anything in it is owned whole.
-		if set.Has(around) && !below(set, around) {
+		// A struct or map that is owned without anything in it is owned whole; but a manifest with an empty spec leaves everything open.
+		if i > 1 && set.Has(around) && !below(set, around) {
 			return true
 		}
 	}
