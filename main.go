@@ -30,6 +30,7 @@ import (
 	"github.com/chat-operator/chat-operator/controllers/provision"
 	"github.com/chat-operator/chat-operator/restserver"
 	"github.com/chat-operator/chat-operator/xmpp"
+	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
@@ -122,8 +123,9 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		End:     func(username string) { chat.Kick(username) },
 		Renamed: func(ctx context.Context, from, to string) error { return chat.Rosters().Renamed(ctx, from, to) },
 	})
+	recorded := audit.Proposals(proposer, audit.Config{Log: data, Domain: o.domain, Node: o.node, Errors: log})
 	if _, err := controllers.Setup(ctx, mgr, controllers.Options{
-		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer,
+		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer, Audit: data, Node: o.node,
 		InstallationKey: installation.Key, RESTSecrets: restSecrets, Endpoint: o.endpoint(), LeaderElect: o.leaderElect, Registry: metrics.Registry, Log: root,
 	}); err != nil {
 		return err
@@ -131,7 +133,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	chat, err = xmpp.New(xmpp.Config{
 		Domain: o.domain, Listeners: o.listeners(), InstallationKey: installation.Key, Node: o.node, Version: version,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.GetCertificate},
-	}, xmpp.Deps{Directory: declared, Proposer: proposer, Roster: data, Offline: data, Journal: data, Last: data, Rooms: data, Registry: metrics.Registry, Log: log})
+	}, xmpp.Deps{Directory: declared, Proposer: recorded, Roster: data, Offline: data, Journal: data, Last: data, VCards: data, Rooms: data, Registry: metrics.Registry, Log: log})
 	if err != nil {
 		return err
 	}
@@ -156,7 +158,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 			Domain: o.domain, Node: o.node, Version: version, Secret: restSecrets.Installation, Secrets: namedSecrets(restSecrets), TrustedProxies: o.proxies,
 		},
 		restserver.Deps{
-			Directory: declared, Proposer: proposer, Rosters: chat.Rosters(), Rooms: chat.Rooms(), Sessions: chat, Audit: data,
+			Directory: declared, Proposer: recorded, Rosters: chat.Rosters(), VCards: chat.VCards(), Rooms: chat.Rooms(), Sessions: chat, Messages: chat, Audit: data,
 			Health: health, Listeners: chat, Log: log,
 			Authenticators: []restserver.Authenticator{tokens{controllers.NewReviewer(live, o.namespace, clock.RealClock{}, root.WithName("rest"))}},
 		})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
@@ -29,7 +30,7 @@ func (c *call) actor() directory.Actor {
 	return directory.Actor{Via: viaREST, Name: c.who.Name, Address: c.addressText()}
 }
 
-const viaREST = "REST"
+const viaREST = audit.ViaREST
 
 // admit makes the checks that come before any handler, in the order that clients
 // of the original know. What isn't public by the route table needs all of them, a

@@ -6,14 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
 // auditTimeout bounds how long an answer waits for its audit entry.
 const auditTimeout = 5 * time.Second
-
-// maxSummary is what the original's log takes.
-const maxSummary = 250
 
 // deed is something that has happened: a summary in the wording of the original's log, and
 // "name = value" lines without secrets.
@@ -70,9 +68,6 @@ func (c *call) append(entries ...store.AuditEntry) {
 	for i := range entries {
 		e := &entries[i]
 		e.Time, e.Node, e.Via, e.Address = now, c.server.Node, viaREST, c.addressText()
-		if r := []rune(e.Summary); len(r) > maxSummary {
-			e.Summary = string(r[:maxSummary-1]) + "…"
-		}
 	}
 	// The deed is done, also when its caller has gone away meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), auditTimeout)
@@ -85,7 +80,5 @@ func (c *call) append(entries ...store.AuditEntry) {
 	}
 }
 
-// detail is one line of an entry's details; a value must not be able to fake another.
-func detail(name, value string) string {
-	return name + " = " + strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(value)
-}
+// detail is one line of an entry's details.
+func detail(name, value string) string { return audit.Detail(name, value) }

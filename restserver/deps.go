@@ -39,7 +39,9 @@ type Deps struct {
 	Proposer  Proposer
 	Rosters   Rosters
 	Rooms     Rooms
+	VCards    VCards
 	Sessions  Sessions
+	Messages  Messages
 	Audit     Audit
 	Health    Health
 	Listeners Listeners
@@ -131,6 +133,14 @@ type Rosters interface {
 	Remove(ctx context.Context, by directory.Actor, username string, contact jid.JID) error
 }
 
+// VCards has what people say of themselves (XEP-0054).
+type VCards interface {
+	// VCard gives a user's vCard, the element; nil: there is none, or no such user.
+	VCard(ctx context.Context, username string) ([]byte, error)
+	// SetVCard replaces a user's vCard, nil takes it away. directory.ErrNotFound: there is no such user.
+	SetVCard(ctx context.Context, username string, card []byte) error
+}
+
 // Sessions is what clients are connected.
 type Sessions interface {
 	// Sessions lists the sessions of a user, or all of them for an empty name.
@@ -139,10 +149,25 @@ type Sessions interface {
 	Kick(username string) int
 }
 
+// Messages sends in the name of the server, and knows what waits for whom.
+type Messages interface {
+	// Broadcast sends a headline to every session and says how many took it.
+	Broadcast(body string) (int, error)
+	// SendMessage sends a message to a user, now or later. directory.ErrNotFound: no such user. xmpp.ErrNotTaken: nobody is there, and it
+	// cannot be kept.
+	SendMessage(ctx context.Context, username, body string) error
+	// Unread says how many messages wait for a user.
+	Unread(ctx context.Context, username string) (int, error)
+}
+
 // Audit remembers who did what.
 type Audit interface {
 	// AppendAudit adds entries, all or none.
 	AppendAudit(ctx context.Context, entries ...store.AuditEntry) error
+	// ListAudit lists entries, newest first.
+	ListAudit(ctx context.Context, f store.AuditFilter) ([]store.AuditEntry, error)
+	// CountAudit says how many entries a filter picks, whatever its offset and limit.
+	CountAudit(ctx context.Context, f store.AuditFilter) (int, error)
 }
 
 // Listeners tells whether clients are let in.
@@ -166,7 +191,9 @@ var (
 	_ Proposer  = directory.Proposer(nil)
 	_ Rosters   = (*account.Rosters)(nil)
 	_ Rooms     = (*muc.Service)(nil)
+	_ VCards    = (*account.VCards)(nil)
 	_ Sessions  = (*xmpp.Server)(nil)
+	_ Messages  = (*xmpp.Server)(nil)
 	_ Listeners = (*xmpp.Server)(nil)
 	_ Audit     = (*store.Store)(nil)
 )

@@ -18,7 +18,7 @@ import (
 // FuzzRequest sends anything to anywhere: the answer is never a server error and never a redirect,
 // what isn't a success is the error entity, and what is one parses.
 func FuzzRequest(f *testing.F) {
-	for _, path := range []string{"/users", "/users/mira", "/users/mira%2F", "/users/mira/roster", "/users/mira/roster/tobias@chat.example", "/users/mira/groups", "/users/ada@other.example/groups/Ops", "/groups", "/groups/Ops", "/lockouts", "/lockouts/mira", "/sessions", "/sessions/mira",
+	for _, path := range []string{"/users", "/users/mira", "/users/mira%2F", "/users/mira/roster", "/users/mira/roster/tobias@chat.example", "/users/mira/vcard", "/messages/users", "/messages/users/mira", "/archive/messages/unread/mira@chat.example", "/logs/security?username=mira&offset=0&limit=5&startTime=1&endTime=2", "/clustering/status", "/clustering/nodes", "/clustering/nodes/a", "/users/mira/groups", "/users/ada@other.example/groups/Ops", "/groups", "/groups/Ops", "/lockouts", "/lockouts/mira", "/sessions", "/sessions/mira",
 		"/system/properties", "/system/properties/plugin.restapi.secret", "/system/statistics/sessions", "/system/liveness", "/system/readiness/connections", "/userservice?type=update&username=mira&groups=a,b&secret=correct-horse-battery", "/plugins/restapi/userservice?type=add_roster&username=mira&item_jid=a@b&subscription=x&secret=correct-horse-battery",
 		"/plugins/userService/userservice?type=usergrouplist&secret=correct-horse-battery", "/plugins/userService/users", "/plugins/userService/properties/a/b", "/plugins/userService/lockouts/mira",
 		"/users?search=%zz&offset=-1", "/users/%00", "/users/..%2f", "/nothing",
@@ -35,7 +35,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	for _, body := range []string{`{"jid":"tobias","subscriptionType":3}`, `{"key":"a","value":false}`, `{"users":[{"username":"a","password":"b"}]}`, `<user><username>a</username><password>b</password></user>`,
 		`<rosterItem><jid>a@b</jid></rosterItem>`, `<property key="a" value="b"/>`, `{"groupnames":["Ops","North"],"groupname":"Ops"}`, `["Ops"]`, `{"name":"Ops","members":["mira","ada@other.example"],"admins":{"admin":"tobias"},"shared":"true"}`,
-		`<group><name>Ops</name><members><member>mira</member></members></group>`, `<groups><groupname>Ops</groupname></groups>`, `[[[`, `{"username":{"a":[1,2]}}`, `<!DOCTYPE a>`, `null`, "\xef\xbb\xbf{}",
+		`<group><name>Ops</name><members><member>mira</member></members></group>`, `<groups><groupname>Ops</groupname></groups>`, `[[[`, `{"username":{"a":[1,2]}}`, `<!DOCTYPE a>`, `<vCard xmlns="vcard-temp"><FN a:b="c" xmlns:a="d">Mira</FN></vCard>`, `null`, "\xef\xbb\xbf{}",
 		`{"roomName":"atrium","owners":{"owner":"mira"},"memberGroups":["Ops",null],"broadcastPresenceRoles":"visitor","maxUsers":1e9,"allowPM":false}`, `<chatRooms><chatRoom><roomName>a</roomName></chatRoom><chatRoom/></chatRooms>`,
 		`{"chatRooms":[{"roomName":"a","subject":"b","password":"c"},{"roomName":"\u0000"}]}`, `{"reason":"x","jidsToInvite":["mira","Ops","@","a@b@c","chat.example"]}`, `["mira","/","@chat.example",""]`,
 		`<members><member>tobias</member></members>`, `{"serviceName":"lab","hidden":"true"}`, `{"body":"hello"}`} {
@@ -43,7 +43,7 @@ func FuzzRequest(f *testing.F) {
 		if strings.HasPrefix(body, "<") {
 			kind = formatXML
 		}
-		for _, path := range []string{"/users", "/users/mira", "/users/mira/roster", "/users/mira/groups", "/groups", "/groups/Ops", "/system/properties", "/system/properties/a",
+		for _, path := range []string{"/users", "/users/mira", "/users/mira/roster", "/users/mira/groups", "/users/mira/vcard", "/messages/users", "/messages/users/mira", "/groups", "/groups/Ops", "/system/properties", "/system/properties/a",
 			"/chatrooms", "/chatrooms/bulk", "/chatrooms/atrium", "/chatrooms/atrium/members", "/chatrooms/atrium/invite", "/chatservices", "/messages/rooms/atrium"} {
 			f.Add("POST", path, "", kind, mainSecret, []byte(body))
 			f.Add("PUT", path, formatJSON, kind, "Basic "+body, []byte(body))

@@ -39,11 +39,31 @@ func (p preference) better(q preference) bool {
 // accepted reads the Accept header (RFC 9110 §12.5.1). ok is false when neither
 // format will do; stated is false when the request doesn't care which.
 func accepted(headers []string) (f entity.Format, stated, ok bool) {
+	xml, json, any := preferences(headers)
+	switch {
+	case !any:
+		return entity.XML, false, true
+	case xml.quality == 0 && json.quality == 0:
+		return entity.XML, false, false
+	case json.better(xml):
+		return entity.JSON, true, true
+	default:
+		return entity.XML, xml.better(json), true
+	}
+}
+
+// acceptsXML says whether XML will do, be it liked less than something else.
+func acceptsXML(headers []string) bool {
+	xml, _, any := preferences(headers)
+	return !any || xml.quality > 0
+}
+
+// preferences reads the Accept header; any is false when it says nothing.
+func preferences(headers []string) (xml, json preference, any bool) {
 	header := strings.Join(headers, ",")
 	if strings.Trim(header, ", \t") == "" { // absent, or a list of no types (RFC 9110 §5.6.1)
-		return entity.XML, false, true
+		return xml, json, false
 	}
-	var xml, json preference
 	position := 0
 	for part := range strings.SplitSeq(header, ",") {
 		position++
@@ -62,14 +82,7 @@ func accepted(headers []string) (f entity.Format, stated, ok bool) {
 			json.consider(quality, 0, position)
 		}
 	}
-	switch {
-	case xml.quality == 0 && json.quality == 0:
-		return entity.XML, false, false
-	case json.better(xml):
-		return entity.JSON, true, true
-	default:
-		return entity.XML, xml.better(json), true
-	}
+	return xml, json, true
 }
 
 // consider takes a media range in: the most precise one that matches a type counts.
@@ -131,7 +144,10 @@ func (c *call) errorFormat() entity.Format {
 func (c *call) negotiate(op *operation) error {
 	if op.takes {
 		header := c.request.Header.Get("Content-Type")
-		_, _, known := contentFormat(header)
+		f, _, known := contentFormat(header)
+		if op.xmlOnly && known && f != entity.XML {
+			return problem(http.StatusUnsupportedMediaType, "NotSupportedException", "send the body as application/xml", c.request.URL.Path)
+		}
 		if !known && (header != "" || c.hasBody()) {
 			return problem(http.StatusUnsupportedMediaType, "NotSupportedException",
 				"send the body as application/xml or application/json, and say so in Content-Type", c.request.URL.Path)
@@ -144,6 +160,13 @@ func (c *call) negotiate(op *operation) error {
 		}
 	}
 	if !op.answers {
+		return nil
+	}
+	if op.xmlOnly {
+		if !acceptsXML(c.request.Header.Values("Accept")) {
+			return problem(http.StatusNotAcceptable, "NotAcceptableException", "the answer can be application/xml only", c.request.URL.Path)
+		}
+		c.format = entity.XML
 		return nil
 	}
 	f, _, ok := accepted(c.request.Header.Values("Accept"))
@@ -160,7 +183,7 @@ func (c *call) negotiate(op *operation) error {
 func (c *call) hasBody() bool { return c.request.ContentLength > 0 }
 
 // readBody reads and parses the request's body.
-func (c *call) readBody(w http.ResponseWriter, optional bool) error {
+func (c *call) readBody(w http.ResponseWriter, op *operation) error {
 	data, err := io.ReadAll(http.MaxBytesReader(w, c.request.Body, maxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -169,7 +192,7 @@ func (c *call) readBody(w http.ResponseWriter, optional bool) error {
 		}
 		return badRequest("the body could not be read to its end", c.request.URL.Path)
 	}
-	if optional && len(bytes.TrimSpace(data)) == 0 {
+	if op.optional && len(bytes.TrimSpace(data)) == 0 {
 		return nil
 	}
 	header := c.request.Header.Get("Content-Type")
@@ -181,6 +204,10 @@ func (c *call) readBody(w http.ResponseWriter, optional bool) error {
 		return nil
 	}
 	f, charset, _ := contentFormat(header)
+	if op.xmlOnly {
+		c.document, c.charset = data, charset
+		return nil
+	}
 	if c.body, err = entity.Parse(f, charset, data); err != nil {
 		return explain(err, refusal{resource: c.request.URL.Path})
 	}

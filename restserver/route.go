@@ -33,7 +33,9 @@ type operation struct {
 	takes, answers bool
 	// optional says that a body of nothing is none, whatever the Content-Type says.
 	optional bool
-	doc      doc
+	// xmlOnly says that the entity is XML whatever the request likes better, and is read by the handler.
+	xmlOnly bool
+	doc     doc
 }
 
 // doc is what the OpenAPI document says of an operation. Programs are generated from it: ids and schemas keep their names.

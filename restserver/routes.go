@@ -113,6 +113,19 @@ func (s *Server) table() []*route {
 				errors: []string{"404 GroupNotFoundException"},
 			}},
 		}},
+		{path: "users/{username}/vcard", operations: []operation{
+			{method: get, handle: getVCard, answers: true, xmlOnly: true, doc: doc{
+				id: "getUserVcard", tag: "Users", summary: "The vCard of a user, as XML: 204 if there is none, or no such user",
+				answers: "VCard", errors: []string{"400 UserNotFoundException"},
+			}},
+			{method: put, handle: setVCard, takes: true, xmlOnly: true, doc: doc{
+				id: "setUserVcard", tag: "Users", summary: "Replaces the vCard of a user",
+				takes: "VCard", errors: []string{"400 IllegalArgumentException", "400 UserNotFoundException", "404 UserNotFoundException"},
+			}},
+			{method: remove, handle: deleteVCard, doc: doc{
+				id: "deleteUserVcard", tag: "Users", summary: "Takes the vCard of a user away, if there is one", errors: []string{"400 UserNotFoundException"},
+			}},
+		}},
 		{path: "lockouts", operations: []operation{
 			{method: get, handle: listLockouts, answers: true, doc: doc{
 				id: "getLockouts", tag: "Users", summary: "Lists the accounts that are locked", answers: "LockoutEntities",
@@ -140,6 +153,52 @@ func (s *Server) table() []*route {
 			}},
 			{method: remove, handle: kickUser, doc: doc{
 				id: "kickSession", tag: "Client Sessions", summary: "Closes an account's sessions; it may log in again at once",
+			}},
+		}},
+		{path: "messages/users", operations: []operation{
+			{method: post, handle: broadcast, takes: true, doc: doc{
+				id: "sendBroadcastMessage", tag: "Message", summary: "Sends a message to everybody who is connected; nobody gets it later",
+				takes: "MessageEntity",
+			}},
+		}},
+		{path: "messages/users/{username}", operations: []operation{
+			{method: post, handle: sendMessage, takes: true, doc: doc{
+				id: "sendMessageToUser", tag: "Message", summary: "Sends a message to one user, who gets it now or at the next login",
+				takes: "MessageEntity", errors: []string{"404 UserNotFoundException", "503 ServiceUnavailableException"},
+			}},
+		}},
+		{path: "archive/messages/unread/{jid}", operations: []operation{
+			{method: get, handle: countUnread, answers: true, doc: doc{
+				id: "getUnReadMessagesCount", tag: "Message Archive", summary: "Counts the messages that wait for a user who is offline",
+				answers: "MsgArchiveEntity",
+			}},
+		}},
+		{path: "clustering/status", operations: []operation{
+			{method: get, handle: getClusteringStatus, answers: true, doc: doc{
+				id: "getClusteringStatus", tag: "Clustering", summary: "Tells what part this server has in a cluster", answers: "ClusteringEntity",
+			}},
+		}},
+		{path: "clustering/nodes", operations: []operation{
+			{method: get, handle: listClusterNodes, answers: true, doc: doc{
+				id: "getClusterNodes", tag: "Clustering", summary: "Lists the nodes of the cluster: none without one", answers: "ClusterNodeEntities",
+			}},
+		}},
+		{path: "clustering/nodes/{id}", operations: []operation{
+			{method: get, handle: getClusterNode, answers: true, doc: doc{
+				id: "getClusterNode", tag: "Clustering", summary: "Shows a node of the cluster", answers: "ClusterNodeEntity",
+				errors: []string{"404 ClusterNodeNotFoundException"},
+			}},
+		}},
+		{path: "logs/security", operations: []operation{
+			{method: get, handle: listAudit, answers: true, doc: doc{
+				id: "getSecurityAuditLogs", tag: "Security Audit Log", summary: "Lists who did what, newest first",
+				answers: "SecurityAuditLogs", query: []queryParameter{
+					{name: "username", kind: "string", description: "Only what this one did: a username, a secret's name, a field manager."},
+					{name: "offset", kind: "integer", initial: "0", description: "How many of the newest entries are skipped."},
+					{name: "limit", kind: "integer", initial: "100", description: "How many entries are listed at most; 0: none."},
+					{name: "startTime", kind: "integer", initial: "0", description: "The first second, counted from 1970 (UTC); 0: the oldest there is."},
+					{name: "endTime", kind: "integer", initial: "0", description: "The last second, counted from 1970 (UTC); 0: now."},
+				},
 			}},
 		}},
 		{path: "system/properties", operations: []operation{

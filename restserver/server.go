@@ -82,6 +82,9 @@ type call struct {
 	format entity.Format
 	// body is nil when the request has none.
 	body *entity.Body
+	// document is the body of an operation that reads XML itself, in the encoding that charset names.
+	document []byte
+	charset  string
 }
 
 // answer is what a handler gives back.
@@ -156,7 +159,7 @@ func (s *Server) serve(c *call, w http.ResponseWriter) (a answer, err error) {
 		return answer{}, err
 	}
 	if op.takes {
-		if err := c.readBody(w, op.optional); err != nil {
+		if err := c.readBody(w, op); err != nil {
 			return answer{}, err
 		}
 	}

@@ -50,7 +50,9 @@ type world struct {
 	sb        *core.Switchboard
 	rooms     *muc.Service
 	install   sync.Once // of presences into sb
+	vcards    *vcards
 	sessions  *sessions
+	messages  *messages
 	audit     *audit
 	health    *health
 	log       *strings.Builder
@@ -61,15 +63,16 @@ func newWorld(t testing.TB, change ...func(*restserver.Config, *restserver.Deps)
 	t.Helper()
 	d := directory.New(domain)
 	d.MarkSynced()
-	w := &world{t: t, directory: d, local: directory.NewLocal(d), sessions: &sessions{}, audit: &audit{}, health: &health{}, log: &strings.Builder{}}
+	w := &world{t: t, directory: d, local: directory.NewLocal(d), sessions: &sessions{}, messages: &messages{}, audit: &audit{}, health: &health{}, log: &strings.Builder{}}
 	w.rosters = &rosters{directory: d, local: w.local, made: map[string][]account.Item{}}
 	d.UsePasswords(w.local.Password)
 	w.sb = core.New(core.Config{Directory: d})
 	w.rooms = muc.New(muc.Config{Switchboard: w.sb, Directory: d, Proposer: w.local, Key: []byte("installation")})
 	w.sb.UseHosts(w.rooms)
 	t.Cleanup(w.rooms.Watch())
+	w.vcards = &vcards{directory: d, cards: map[string][]byte{}}
 	cfg := restserver.Config{Domain: domain, Node: "chat-0", Secret: func() string { return mainSecret }}
-	deps := restserver.Deps{Directory: d, Proposer: w.local, Rosters: w.rosters, Rooms: w.rooms, Sessions: w.sessions, Audit: w.audit, Health: w.health, Listeners: w.health,
+	deps := restserver.Deps{Directory: d, Proposer: w.local, Rosters: w.rosters, VCards: w.vcards, Rooms: w.rooms, Sessions: w.sessions, Messages: w.messages, Audit: w.audit, Health: w.health, Listeners: w.health,
 		Log: slog.New(slog.NewTextHandler(&synced{w: w.log}, nil))}
 	for _, f := range change {
 		f(&cfg, &deps)
@@ -141,6 +144,28 @@ func (r *rosters) Remove(ctx context.Context, by directory.Actor, username strin
 	return r.local.DeleteContact(ctx, by, username, contact)
 }
 
+// vcards keeps whatever it gets, as the account service does.
+type vcards struct {
+	directory *directory.Directory
+	cards     map[string][]byte
+	err       error
+}
+
+func (v *vcards) VCard(_ context.Context, username string) ([]byte, error) {
+	if _, ok := v.directory.User(username); !ok || v.err != nil {
+		return nil, v.err
+	}
+	return v.cards[username], nil
+}
+
+func (v *vcards) SetVCard(_ context.Context, username string, card []byte) error {
+	if _, ok := v.directory.User(username); !ok && v.err == nil {
+		return fmt.Errorf("the user %q was %w", username, directory.ErrNotFound)
+	}
+	v.cards[username] = card
+	return v.err
+}
+
 type sessions struct {
 	mu   sync.Mutex
 	list []xmpp.SessionInfo
@@ -166,9 +191,37 @@ func (s *sessions) Kick(username string) int {
 	return n
 }
 
+// messages notes down what is sent, "*" for everybody.
+type messages struct {
+	sent   []string
+	unread map[string]int
+	err    error
+}
+
+func (m *messages) Broadcast(body string) (int, error) {
+	if m.err != nil {
+		return 0, m.err
+	}
+	m.sent = append(m.sent, "*: "+body)
+	return 3, nil
+}
+
+func (m *messages) SendMessage(_ context.Context, username, body string) error {
+	if m.err != nil {
+		return m.err
+	}
+	m.sent = append(m.sent, username+": "+body)
+	return nil
+}
+
+func (m *messages) Unread(_ context.Context, username string) (int, error) {
+	return m.unread[username], m.err
+}
+
 type audit struct {
 	mu      sync.Mutex
 	entries []store.AuditEntry
+	err     error // of reading
 }
 
 func (a *audit) AppendAudit(_ context.Context, entries ...store.AuditEntry) error {
@@ -176,6 +229,33 @@ func (a *audit) AppendAudit(_ context.Context, entries ...store.AuditEntry) erro
 	defer a.mu.Unlock()
 	a.entries = append(a.entries, entries...)
 	return nil
+}
+
+// picked are the entries that a filter picks, newest first.
+func (a *audit) picked(f store.AuditFilter) []store.AuditEntry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var list []store.AuditEntry
+	for i, e := range slices.Backward(a.entries) {
+		e.ID = int64(i + 1)
+		if (f.Username == "" || f.Username == e.Username) && !e.Time.Before(f.From) && (f.To.IsZero() || !e.Time.After(f.To)) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+func (a *audit) ListAudit(_ context.Context, f store.AuditFilter) ([]store.AuditEntry, error) {
+	list := a.picked(f)
+	list = list[min(f.Offset, len(list)):]
+	if f.Limit > 0 {
+		list = list[:min(f.Limit, len(list))]
+	}
+	return list, a.err
+}
+
+func (a *audit) CountAudit(_ context.Context, f store.AuditFilter) (int, error) {
+	return len(a.picked(f)), a.err
 }
 
 func (a *audit) summaries() []string {

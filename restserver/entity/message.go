@@ -8,3 +8,26 @@ func (b *Body) Message() (string, error) {
 	o.done()
 	return body, b.finish(d)
 }
+
+// Unread is how many messages wait for an account: root "archive".
+type Unread struct {
+	JID   string
+	Count int
+}
+
+func (u Unread) fields(w fieldWriter) {
+	w.text("jid", u.JID)
+	w.integer("count", u.Count)
+}
+
+func (u Unread) writeXML(w *xmlWriter) {
+	w.start("archive")
+	u.fields(w)
+	w.end("archive")
+}
+
+func (u Unread) writeJSON(w *jsonWriter) {
+	w.begin('{')
+	u.fields(w)
+	w.end('}')
+}

@@ -166,9 +166,9 @@ func checkCharacters(s string) error {
 
 const namespaceXSI = "http://www.w3.org/2001/XMLSchema-instance"
 
-// parseXML reads a document. When the Content-Type named the encoding, the bytes are
+// newXMLDecoder begins to read a document. When the Content-Type named the encoding, the bytes are
 // UTF-8 by now whatever the XML declaration says (RFC 7303 §3).
-func parseXML(data []byte, decoded bool) (*Body, error) {
+func newXMLDecoder(data []byte, decoded bool) *xml.Decoder {
 	d := xml.NewDecoder(bytes.NewReader(data))
 	d.CharsetReader = func(charset string, input io.Reader) (io.Reader, error) {
 		if decoded {
@@ -181,6 +181,12 @@ func parseXML(data []byte, decoded bool) (*Body, error) {
 		raw, err = decodeCharset(charset, raw)
 		return bytes.NewReader(raw), err
 	}
+	return d
+}
+
+// parseXML reads a document.
+func parseXML(data []byte, decoded bool) (*Body, error) {
+	d := newXMLDecoder(data, decoded)
 	left := &budget{left: maxNodes}
 	var body *Body
 	for {
