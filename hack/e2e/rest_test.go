@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -124,6 +125,35 @@ var _ = Describe("The same user by REST", Ordered, ContinueOnFailure, func() {
 		_, err = s.tryLogin("user1", "word 1", sasl.ScramSha256Plus)
 		Expect(err).To(HaveOccurred())
 		Expect(s.call("GET", "/users/user1", nil)).To(HaveField("Status", 404))
+	})
+
+	It("speaks to everybody who is there, and to somebody who comes later", func() {
+		two := s.login("user2", "word 2")
+		Expect(s.call("POST", "/messages/users", map[string]any{"body": "back at nine"})).To(HaveField("Status", 201))
+		two.hear("back at nine")
+		Expect(s.call("POST", "/messages/users/user3", map[string]any{"body": "only for you"})).To(HaveField("Status", 201))
+		Expect(s.call("GET", "/archive/messages/unread/user3@"+domain, nil)).To(HaveField("Body", `{"jid":"user3@`+domain+`","count":1}`))
+		three := s.login("user3", "word 3")
+		three.hear("only for you")
+		Eventually(func() string { return s.call("GET", "/archive/messages/unread/user3@"+domain, nil).Body }, limit).Should(ContainSubstring(`"count":0`))
+		Expect(s.call("GET", "/clustering/status", nil)).To(HaveField("Body", `{"status":"Disabled"}`))
+	})
+
+	It("tells who did what, by whichever way it came", func() {
+		s.kubectl("patch", "chatuser", "user4", "--type=merge", `--patch={"spec":{"displayName":"Watched"}}`)
+		Expect(s.call("POST", "/lockouts/user4", nil)).To(HaveField("Status", 201))
+		type entry struct{ Username, Summary, Details string }
+		Eventually(func(g Gomega) {
+			var log struct{ Logs []entry }
+			g.Expect(json.Unmarshal([]byte(s.call("GET", "/logs/security?limit=1000", nil).Body), &log)).To(Succeed())
+			var about []string
+			for _, e := range log.Logs {
+				if strings.HasSuffix(e.Summary, " user4") {
+					about = append(about, e.Username+": "+e.Summary)
+				}
+			}
+			g.Expect(about).To(ConsistOf("rest-secret: locked out user user4", "kubectl-patch: edited user user4", "rest-secret: created new user user4"))
+		}, limit).Should(Succeed())
 	})
 
 	It("refuses to change what a manifest declares, and says who declares it", func() {
