@@ -3,7 +3,6 @@ package restserver
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -88,16 +87,8 @@ type verification struct {
 const maxVerified = 256
 
 func newAdminAuthenticator(d Directory, domain string, key []byte) *adminAuthenticator {
-	// The password of the decoy is forgotten at once: nobody can have it.
-	salt := make([]byte, auth.SaltSize)
-	rand.Read(salt)
-	decoy, err := auth.Derive(rand.Text(), salt, auth.DefaultIterations)
-	if err != nil {
-		// Cannot be: letters and digits are a password.
-		panic("restserver: " + err.Error())
-	}
 	return &adminAuthenticator{
-		directory: d, domain: domain, key: key, decoy: decoy,
+		directory: d, domain: domain, key: key, decoy: auth.Decoy(),
 		derivations: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		verified:    map[string]verification{},
 	}

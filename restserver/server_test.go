@@ -64,6 +64,7 @@ func newWorld(t testing.TB, change ...func(*restserver.Config, *restserver.Deps)
 	d := directory.New(domain)
 	d.MarkSynced()
 	w := &world{t: t, directory: d, local: directory.NewLocal(d), sessions: &sessions{}, messages: &messages{}, audit: &audit{}, health: &health{}, log: &strings.Builder{}}
+	w.local.Iterations = 1 // hundreds of accounts are made here
 	w.rosters = &rosters{directory: d, local: w.local, made: map[string][]account.Item{}}
 	d.UsePasswords(w.local.Password)
 	w.sb = core.New(core.Config{Directory: d})

@@ -45,8 +45,8 @@ func (s *server) tryCall(secret, method, path string, body any) (answer, error) 
 			return answer{}, err
 		}
 	}
-	// Above the five seconds after which the server gives up by itself.
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	// Above what the server gives itself for the longest call, a change of very many things.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.rest+"/plugins/restapi/v1"+path, bytes.NewReader(b))
 	if err != nil {

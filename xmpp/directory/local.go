@@ -22,6 +22,8 @@ type Local struct {
 	// Refuse, when set, is asked before a change with the method's name and its subject (a username or
 	// a key); its error is returned instead of making the change.
 	Refuse func(method, subject string) error
+	// Iterations is how often passwords are hashed; 0: as often as the server does.
+	Iterations int
 
 	dir       *Directory
 	passwords sync.Map // of rooms: string by SecretKey
@@ -80,7 +82,7 @@ func (l *Local) CreateUsers(ctx context.Context, _ Actor, users []NewUser) error
 		if _, taken := l.dir.User(prepared); taken || slices.Contains(names[:i], u.Username) {
 			return fmt.Errorf("the user %q %w", prepared, ErrExists)
 		}
-		secret, err := derive(u.Password)
+		secret, err := l.derive(u.Password)
 		if err != nil {
 			return err
 		}
@@ -102,7 +104,7 @@ func (l *Local) CreateUsers(ctx context.Context, _ Actor, users []NewUser) error
 func (l *Local) UpdateUser(ctx context.Context, _ Actor, username string, c UserUpdate) error {
 	return l.change(ctx, "UpdateUser", username, func(u *User) error {
 		if c.Password != nil {
-			secret, err := derive(*c.Password)
+			secret, err := l.derive(*c.Password)
 			if err != nil {
 				return err
 			}
@@ -238,13 +240,13 @@ func (l *Local) change(ctx context.Context, method, username string, edit func(*
 	return nil
 }
 
-func derive(password string) (*auth.Secret, error) {
+func (l *Local) derive(password string) (*auth.Secret, error) {
 	if password == "" {
 		return nil, &InvalidError{Field: "password", Message: "a password is needed"}
 	}
 	salt := make([]byte, 16)
 	rand.Read(salt) // never fails, by its documentation
-	credential, err := auth.Derive(password, salt, auth.DefaultIterations)
+	credential, err := auth.Derive(password, salt, l.Iterations)
 	if err != nil {
 		return nil, &InvalidError{Field: "password", Message: err.Error()}
 	}
