@@ -135,7 +135,7 @@ type ChatGroup struct {
 	// spec declares the group.
 	// +optional
 	// +kubebuilder:default:={}
-	Spec ChatGroupSpec `json:"spec,omitzero"`
+	Spec ChatGroupSpec `json:"spec,omitzero"` //nolint:kubeapilinter // a spec that is left out is an empty one
 
 	// status is what the operator reports.
 	// +optional

@@ -260,7 +260,7 @@ type ChatRoom struct {
 	// spec declares the room. An empty one ("spec: {}") makes a lasting, listed room that everybody may enter.
 	// +optional
 	// +kubebuilder:default:={}
-	Spec ChatRoomSpec `json:"spec,omitzero"`
+	Spec ChatRoomSpec `json:"spec,omitzero"` //nolint:kubeapilinter // a spec that is left out is an empty one
 
 	// status is what the operator reports.
 	// +optional

@@ -177,7 +177,7 @@ type ChatUser struct {
 	// password is generated.
 	// +optional
 	// +kubebuilder:default:={}
-	Spec ChatUserSpec `json:"spec,omitzero"`
+	Spec ChatUserSpec `json:"spec,omitzero"` //nolint:kubeapilinter // a spec that is left out is an empty one
 
 	// status is what the operator reports.
 	// +optional
