@@ -59,6 +59,9 @@ type Bearer struct {
 	token    [sha256.Size]byte
 }
 
+// reviewTimeout bounds one question to the API server.
+const reviewTimeout = 5 * time.Second
+
 // NewReviewer makes one that asks through a client without a cache. It needs the rights of the ClusterRole system:auth-delegator;
 // without them it knows nobody.
 func NewReviewer(live client.Client, namespace string, c clock.PassiveClock, log logr.Logger) *Reviewer {
@@ -80,6 +83,8 @@ func (r *Reviewer) Who(ctx context.Context, token string) (who Bearer, ok bool, 
 	if r.mayNotAsk() {
 		return Bearer{}, false, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
 	review := authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}
 	if err := r.live.Create(ctx, &review); err != nil {
 		return Bearer{}, false, r.trouble(err)
@@ -97,6 +102,8 @@ func (r *Reviewer) May(ctx context.Context, who Bearer, verb, resource, name str
 	if allowed, known := recall(r, r.rights, key); known {
 		return allowed, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
 	extra := map[string]authorizationv1.ExtraValue{}
 	for name, values := range who.info.Extra {
 		extra[name] = authorizationv1.ExtraValue(values)

@@ -41,6 +41,9 @@ func listAffiliation(c *call) (answer, error) {
 	return listOf(c, list, func(part []string) entity.Entity { return entity.Affiliated{List: a.list, Item: a.item, JIDs: part} })
 }
 
+// maxNamed is the most that a room can name of people, and more than it can of groups; no call is looked at that names more.
+const maxNamed = 2000
+
 // addAffiliations is POST /chatrooms/{roomName}/{affiliations}.
 func addAffiliations(c *call) (answer, error) { return changeList(c, false) }
 
@@ -62,6 +65,9 @@ func changeList(c *call, replace bool) (answer, error) {
 		return answer{}, explain(err, refusal{resource: name})
 	case !present:
 		return answer{}, badRequest("the body has no list of "+a.list, name)
+	}
+	if len(entries) > maxNamed {
+		return answer{}, badRequest(fmt.Sprintf("a list takes at most %d entries, this one has %d", maxNamed, len(entries)), name)
 	}
 	var u directory.RoomUpdate
 	named := make(map[target]bool, len(entries))

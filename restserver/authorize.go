@@ -100,7 +100,7 @@ func (r *route) rights(method string, params map[string]string) (rights []Right,
 			if !ok {
 				continue
 			}
-			right := Right{Verb: verb, Resource: resource, Change: method != http.MethodGet && method != http.MethodHead}
+			right := Right{Verb: verb, Resource: resource, Change: verb != "get" && verb != "list"}
 			if verb != "create" && verb != "list" {
 				right.Name = named(resource, params)
 			}
@@ -208,14 +208,18 @@ func (c *call) demand(r Right) error {
 	}
 	allowed, err := c.who.Allows(c.ctx, r)
 	if err != nil {
-		f := problem(http.StatusServiceUnavailable, serviceUnavailable, "rights cannot be checked at the moment: try again later", c.request.URL.Path)
-		f.retryAfter, f.cause = time.Second, err
-		return f
+		return c.cannotAsk(err)
 	}
 	if !allowed {
 		return c.refuse("it takes the right to " + r.Verb + " " + r.Resource)
 	}
 	return nil
+}
+
+func (c *call) cannotAsk(err error) *failure {
+	f := problem(http.StatusServiceUnavailable, serviceUnavailable, "rights cannot be checked at the moment: try again later", c.request.URL.Path)
+	f.retryAfter, f.cause = time.Second, err
+	return f
 }
 
 // identity is what a right's name means here, whichever way it was spelt.

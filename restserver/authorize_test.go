@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/chat-operator/chat-operator/restserver"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
 func scope(t *testing.T, text string) restserver.Scope {
@@ -252,5 +254,66 @@ func TestRightsOfRenaming(t *testing.T) {
 	}
 	if got := w.send("PUT", "/users/mira", `{"username":"mara"}`, bearer); got.Code != 200 {
 		t.Errorf("%d %s", got.Code, got.Body)
+	}
+}
+
+// Who may change accounts may not become an administrator by the password of one, and who may only read does not read who did what.
+func TestScopesAndAdministrators(t *testing.T) {
+	secrets := []restserver.NamedSecret{
+		{Name: "viewer", Value: "secret-of-viewer", Scope: scope(t, "read-only")},
+		{Name: "accounts", Value: "secret-of-accounts", Scope: scope(t, "users")},
+	}
+	w := newWorld(t, func(c *restserver.Config, _ *restserver.Deps) {
+		c.Secrets = func() []restserver.NamedSecret { return secrets }
+	})
+	w.create("root", "x")
+	w.create("mira", "x")
+	if err := w.local.UpdateUser(t.Context(), directory.Actor{}, "root", directory.UserUpdate{Admin: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, path, body, secret string
+		status                     int
+	}{
+		{"PUT", "/users/root", `{"password":"mine"}`, "secret-of-accounts", 403},
+		{"PUT", "/users/root", `{"name":"Root"}`, "secret-of-accounts", 200},
+		{"PUT", "/users/mira", `{"password":"mine"}`, "secret-of-accounts", 200},
+		{"PUT", "/users/root", `{"password":"theirs"}`, mainSecret, 200},
+		{"GET", "/logs/security", "", "secret-of-viewer", 403},
+		{"GET", "/logs/security", "", mainSecret, 200},
+	} {
+		if got := w.send(c.method, c.path, c.body, authorization(c.secret)); got.Code != c.status {
+			t.Errorf("%s %s by %s: %d %s", c.method, c.path, c.secret, got.Code, got.Body)
+		}
+	}
+	if got := w.send("GET", "/userservice?type=update&username=root&password=mine&secret=secret-of-accounts", "", authorization("")); strings.Contains(got.Body.String(), "ok") {
+		t.Errorf("by the user service: %s", got.Body)
+	}
+	if w.canLogIn("root", "mine") || !w.canLogIn("mira", "mine") {
+		t.Error("the wrong passwords were changed")
+	}
+}
+
+// What a call may name is bounded before anything is compared.
+func TestBoundsOfLists(t *testing.T) {
+	w := newWorld(t)
+	w.want(201, "", "POST", "/chatrooms", `{"roomName":"atrium","persistent":true}`)
+	many := func(n int, entry string) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = strings.ReplaceAll(entry, "%", strconv.Itoa(i))
+		}
+		return strings.Join(list, ",")
+	}
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/chatrooms", `{"roomName":"hall","members":[` + many(2001, `"u%@chat.example"`) + `]}`},
+		{"PUT", "/chatrooms/atrium", `{"roomName":"atrium","memberGroups":[` + many(2001, `"g%"`) + `]}`},
+		{"POST", "/chatrooms/atrium/members", `{"members":[` + many(2001, `"u%@chat.example"`) + `]}`},
+		{"POST", "/chatrooms/atrium/invite", `{"jidsToInvite":[` + many(1001, `"u%@chat.example"`) + `]}`},
+		{"POST", "/chatrooms/bulk", `{"chatRooms":[` + many(1001, `{"roomName":"r%"}`) + `]}`},
+	} {
+		if got := w.send(c.method, c.path, c.body); got.Code != 400 || !strings.Contains(got.Body.String(), "at most") {
+			t.Errorf("%s %s: %d %.200s", c.method, c.path, got.Code, got.Body)
+		}
 	}
 }

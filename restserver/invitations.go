@@ -1,6 +1,7 @@
 package restserver
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -41,19 +42,30 @@ func (c *call) withInvitation(then func(muc.Info, entity.Invitation) (answer, er
 	return then(info, i)
 }
 
+// maxInvited bounds the names of one call.
+const maxInvited = 1000
+
 // invitePeople invites all of them or nobody. Who is banned is not invited by name; of a group, the others are.
 func (c *call) invitePeople(info muc.Info, names []string, reason string) (answer, error) {
 	name := c.params["roomName"]
+	if len(names) > maxInvited {
+		return answer{}, badRequest(fmt.Sprintf("one call invites at most %d, this one names %d: send them in parts", maxInvited, len(names)), name)
+	}
 	targets := make([]target, 0, len(names))
+	var people []jid.JID
 	for _, one := range names {
 		t, err := c.server.nameTarget(one, info.Room)
 		if err != nil || t.group == "" && t.jid.Local() == "" {
 			return answer{}, badRequest(noAddress(one).Error(), name)
 		}
-		if t.group == "" && len(c.server.Rooms.Banned(info, []jid.JID{t.jid})) > 0 {
-			return answer{}, problem(http.StatusForbidden, notAllowed, "Could not invite user", one)
+		if t.group == "" {
+			people = append(people, t.jid)
 		}
 		targets = append(targets, t)
+	}
+	if banned := c.server.Rooms.Banned(info, people); len(banned) > 0 {
+		i := slices.IndexFunc(targets, func(t target) bool { return t.jid == banned[0] })
+		return answer{}, problem(http.StatusForbidden, notAllowed, "Could not invite user", names[i])
 	}
 	if err := c.server.Rooms.Invite(info.Identity(), c.server.guests(info, targets), reason); err != nil {
 		return answer{}, c.keptTrouble(err)

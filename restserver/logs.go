@@ -11,7 +11,8 @@ import (
 
 const (
 	// logPage is how many entries are shown unless the caller says otherwise.
-	logPage = 100
+	logPage    = 100
+	maxLogPage = 10_000 // what one call puts into memory at most; X-Total-Count says how many there are
 	// latest is the last second of year 9999: no entry is later, and what asks for later ones asks for none.
 	latest = 253402300799
 )
@@ -41,6 +42,7 @@ func listAudit(c *call) (answer, error) {
 	if f.Limit, err = natural(c.query, "limit", logPage); err != nil {
 		return answer{}, err
 	}
+	f.Limit = min(f.Limit, maxLogPage)
 	total, err := c.server.Audit.CountAudit(c.ctx, f)
 	if err != nil {
 		return answer{}, err

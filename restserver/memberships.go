@@ -108,7 +108,8 @@ func each(j jid.JID, groups []string, do func(j jid.JID, group string) error) er
 		if first == nil {
 			first = err
 		}
-		if f, isFailure := errors.AsType[*failure](err); err != nil && (!isFailure || f.status >= http.StatusInternalServerError) {
+		f, isFailure := errors.AsType[*failure](err)
+		if err != nil && (!isFailure || f.status >= http.StatusInternalServerError && f.status != http.StatusGatewayTimeout) { // which is done, and only late
 			break
 		}
 	}

@@ -2,7 +2,11 @@ package restserver
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
 )
@@ -12,6 +16,8 @@ const (
 	roomExisted = "Room already existed and therefore not created again"
 	// bulkAtOnce is how many rooms of one bulk are created at a time: a creation is hardly more than waiting for the API server.
 	bulkAtOnce = 16
+	// maxBulk is how many rooms one call creates while its caller waits.
+	maxBulk = 1000
 )
 
 // createRooms is POST /chatrooms/bulk: what became of each room is told, and one that fails does not keep the others from being created.
@@ -27,6 +33,9 @@ func createRooms(c *call) (answer, error) {
 	case !present:
 		return answer{}, badRequest("the body has no list of rooms, called chatRooms", resource)
 	}
+	if len(rooms) > maxBulk {
+		return answer{}, badRequest(fmt.Sprintf("a list takes at most %d rooms, this one has %d: send them in parts", maxBulk, len(rooms)), resource)
+	}
 	if len(rooms) > 0 {
 		if err := c.ensureChatService(c.serviceName()); err != nil {
 			return answer{}, err
@@ -34,12 +43,14 @@ func createRooms(c *call) (answer, error) {
 	}
 	results, deeds := make(entity.RoomResults, len(rooms)), make([]deed, len(rooms))
 	var workers sync.WaitGroup
+	// Once nothing can be changed, the rest is not tried.
+	var away atomic.Pointer[failure]
 	queue := make(chan []int)
 	for range min(bulkAtOnce, len(rooms)) {
 		workers.Go(func() {
 			for turn := range queue {
 				for _, i := range turn {
-					results[i], deeds[i] = c.bulkRoom(rooms[i])
+					results[i], deeds[i] = c.bulkRoom(rooms[i], &away)
 				}
 			}
 		})
@@ -49,8 +60,11 @@ func createRooms(c *call) (answer, error) {
 	}
 	close(queue)
 	workers.Wait()
-	if done := filter(deeds, func(d deed) bool { return d.summary != "" }); len(done) > 0 {
+	done := filter(deeds, func(d deed) bool { return d.summary != "" })
+	if len(done) > 0 {
 		c.recordAll(done)
+	} else if f := away.Load(); f != nil {
+		return answer{}, f
 	}
 	return ok(results)
 }
@@ -71,10 +85,26 @@ func byName(rooms []entity.ChatRoom) [][]int {
 	return turns
 }
 
-func (c *call) bulkRoom(e entity.ChatRoom) (entity.RoomResult, deed) {
-	d, err := c.makeRoom(e, couldNotCreateRoom)
-	result := entity.RoomResult{RoomName: e.RoomName, Message: roomCreated}
+func (c *call) bulkRoom(e entity.ChatRoom, away *atomic.Pointer[failure]) (result entity.RoomResult, d deed) {
+	result = entity.RoomResult{RoomName: e.RoomName, Message: roomCreated}
+	defer func() {
+		// A fault of this program must not end the sessions of everybody, here neither.
+		if trouble := recover(); trouble != nil {
+			c.server.Log.Error("creating a room of a bulk failed", "room", e.RoomName, "error", trouble, "stack", string(debug.Stack()))
+			result.Failed, result.Message = true, "Room creation failed: the server's log says why"
+		}
+	}()
+	var err error
+	if f := away.Load(); f != nil {
+		err = f
+	} else {
+		d, err = c.makeRoom(e, couldNotCreateRoom)
+	}
 	f, failed := errors.AsType[*failure](err)
+	tried := !failed || away.Load() != f
+	if failed && f.status == http.StatusServiceUnavailable {
+		away.CompareAndSwap(nil, f)
+	}
 	switch {
 	case err == nil:
 	case failed && f.exception == alreadyExists:
@@ -82,7 +112,7 @@ func (c *call) bulkRoom(e entity.ChatRoom) (entity.RoomResult, deed) {
 	case failed:
 		result.Failed = true
 		result.Message = "Room creation failed because of " + f.exception + ": " + f.message
-		if f.cause != nil {
+		if tried && f.cause != nil {
 			c.server.Log.Warn("a room of a bulk was not created", "room", e.RoomName, "service", c.serviceName(), "error", f.cause.Error())
 		}
 	default:

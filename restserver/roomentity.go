@@ -2,6 +2,7 @@ package restserver
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,10 +28,15 @@ var affiliationWords = []affiliationWord{
 }
 
 // roomEntity shows a room. Its lists of users have the members of its groups, too, if they are to be expanded.
-func (c *call) roomEntity(i muc.Info, subject string) entity.ChatRoom {
+func (c *call) roomEntity(i muc.Info, subject string) (entity.ChatRoom, error) {
 	password := i.Password
-	if password != "" && !c.mayChange(i) {
-		password = "" // whoever may look at declarations does not see their Secrets
+	if password != "" {
+		switch may, err := c.mayChange(i); {
+		case err != nil:
+			return entity.ChatRoom{}, err // without it, who puts back what was shown would open the room
+		case !may:
+			password = "" // whoever may look at declarations does not see their Secrets
+		}
 	}
 	e := entity.ChatRoom{
 		RoomName: i.RoomName, NaturalName: &i.DisplayName, Description: &i.Description, Password: &password, Subject: &subject,
@@ -70,20 +76,23 @@ func (c *call) roomEntity(i muc.Info, subject string) entity.ChatRoom {
 			*users[n] = append(*users[n], j.String())
 		}
 	}
-	return e
+	return e, nil
 }
 
 // mayChange says whether the caller may change a room.
-func (c *call) mayChange(i muc.Info) bool {
+func (c *call) mayChange(i muc.Info) (bool, error) {
 	if c.who.Allows == nil {
-		return true
+		return true, nil
 	}
 	r := Right{Verb: "update", Resource: resourceRooms, Name: i.RoomName, Change: true}
 	if i.Service != directory.DefaultRoomService {
 		r.Name = i.Identity()
 	}
 	allowed, err := c.who.Allows(c.ctx, r)
-	return allowed && err == nil
+	if err != nil {
+		return false, c.cannotAsk(err)
+	}
+	return allowed, nil
 }
 
 // roomWish is what a body wants a room to be.
@@ -140,6 +149,11 @@ func privateMessages(word string) directory.PrivateMessages {
 
 // readAffiliations makes changes of the eight lists.
 func (c *call) readAffiliations(w *roomWish, e entity.ChatRoom, now *muc.Info, could string) error {
+	for _, list := range [][]string{e.Owners, e.Admins, e.Members, e.Outcasts, e.OwnerGroups, e.AdminGroups, e.MemberGroups, e.OutcastGroups} {
+		if len(list) > maxNamed {
+			return badRequest(fmt.Sprintf("%s: a list takes at most %d entries, one has %d", could, maxNamed, len(list)), e.RoomName)
+		}
+	}
 	wanted := make(map[target]directory.AffiliationName)
 	var have *directory.Room
 	if now != nil {

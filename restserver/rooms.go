@@ -91,7 +91,9 @@ func listRooms(c *call) (answer, error) {
 	}
 	list := make(entity.ChatRooms, len(shown))
 	for i := range shown {
-		list[i] = c.roomEntity(shown[i], subjects[i])
+		if list[i], err = c.roomEntity(shown[i], subjects[i]); err != nil {
+			return answer{}, err
+		}
 	}
 	return answer{status: http.StatusOK, entity: list, isList: true, total: len(rooms)}, nil
 }
@@ -106,7 +108,11 @@ func getRoom(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, explain(err, refusal{resource: c.params["roomName"]})
 	}
-	return ok(c.roomEntity(info, subjects[0]))
+	e, err := c.roomEntity(info, subjects[0])
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(e)
 }
 
 // createRoom is POST /chatrooms. A room that is there stays as it is.

@@ -1,6 +1,7 @@
 package restserver
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -303,6 +304,12 @@ func renameUser(c *call, u *directory.User, to string, e entity.User) (answer, e
 
 // changeUser proposes a change of an account, records it and words its errors.
 func (c *call) changeUser(username string, change directory.UserUpdate, summary string, details ...string) error {
+	if u, ok := c.server.Directory.User(username); ok && u.Admin && change.Password != nil {
+		// Who knows the password of an administrator can do everything.
+		if err := c.demand(Right{Verb: "update", Resource: resourceProperties, Change: true}); err != nil {
+			return err
+		}
+	}
 	err := c.server.Proposer.UpdateUser(c.ctx, c.actor(), username, change)
 	if took(err) {
 		c.record(summary+username, details...)
@@ -328,7 +335,7 @@ func deleteUser(c *call) (answer, error) {
 	err = c.server.Proposer.DeleteUser(c.ctx, c.actor(), u.Username)
 	// What comes after the deletion, the purge of the data, can fail by itself.
 	now, there := c.server.Directory.User(u.Username)
-	if took(err) || !there || now.UID != u.UID {
+	if took(err) || (!there || now.UID != u.UID) && !errors.Is(err, directory.ErrNotFound) {
 		c.record("deleted user " + u.Username)
 	}
 	if err := c.userTrouble(err); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,6 +46,14 @@ func (d deletion[T]) carryOut(ctx context.Context, p *Provisioner) error {
 		return fmt.Errorf("%s %q is deleted, its data is purged later: %w", d.kind, d.identity, errors.Join(directory.ErrNotYetActive, err))
 	}
 	return nil
+}
+
+// gone says of a deletion's error that the resource is deleted, if perhaps not everything after that is done.
+func gone(err error) bool { return err == nil || errors.Is(err, directory.ErrNotYetActive) }
+
+// aftermath bounds what follows a deletion that has been made, whether or not its caller is there still.
+func aftermath(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 }
 
 // delete writes down that the data goes as well, and deletes the resource. If the deletion failed for certain, the intent is

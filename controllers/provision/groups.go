@@ -136,7 +136,9 @@ func (p *Provisioner) DeleteGroup(ctx context.Context, by directory.Actor, name 
 		retain: func(*v1alpha1.ChatGroup) bool { return true }, // nothing is remembered of a group
 		permit: func(g *v1alpha1.ChatGroup) error { return permitGroup(g, name) },
 	}.carryOut(ctx, p)
-	if err == nil {
+	if gone(err) {
+		ctx, cancel := aftermath(ctx)
+		defer cancel()
 		p.forgetGroup(ctx, by, name)
 	}
 	return err

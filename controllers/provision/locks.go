@@ -11,7 +11,8 @@ import (
 )
 
 // nameLocks makes what creates a name, deletes it or purges its data take turns,
-// name by name. They are held for a few requests, never for a wait.
+// name by name. They are held for a few requests; only a rename holds one until its
+// old account is gone here.
 type nameLocks struct {
 	mu   sync.Mutex
 	held map[string]*nameLock

@@ -165,7 +165,8 @@ func (p *Provisioner) removeIf(ctx context.Context, obj client.Object, condition
 		p.deletions.note(obj.GetUID())
 	}
 	err := client.IgnoreNotFound(p.live.Delete(ctx, obj, condition))
-	if err != nil && !Unreachable(err) {
+	if err != nil {
+		// Where nobody said what became of it, whoever watches says that it is gone, if it is.
 		p.deletions.take(obj.GetUID())
 	}
 	return err

@@ -323,6 +323,13 @@ func editRoom(r *v1alpha1.ChatRoom, u directory.RoomUpdate) ([]fieldpath.Path, e
 			e.touch(specPath("presenceBroadcast"))
 		}
 	}
+	// Before anything is compared: a room cannot give up and get more than it may have.
+	switch {
+	case len(u.Affiliations) > 2*maxAffiliations:
+		return nil, &directory.LimitError{Field: "spec.affiliations", Limit: maxAffiliations}
+	case len(u.GroupAffiliations) > 2*maxGroupAffiliations:
+		return nil, &directory.LimitError{Field: "spec.groupAffiliations", Limit: maxGroupAffiliations}
+	}
 	for _, a := range u.Affiliations {
 		i := slices.IndexFunc(spec.Affiliations, func(have v1alpha1.RoomAffiliation) bool { return isAddress(have.JID, a.JID) })
 		entry := v1alpha1.RoomAffiliation{JID: a.JID.Bare().String(), Affiliation: v1alpha1.Affiliation(a.Affiliation)}

@@ -378,7 +378,9 @@ func (p *Provisioner) DeleteUser(ctx context.Context, by directory.Actor, userna
 		retain: func(u *v1alpha1.ChatUser) bool { return retains(u.Spec.DeletionPolicy) },
 		permit: func(u *v1alpha1.ChatUser) error { return declares(u, username) },
 	}.carryOut(ctx, p)
-	if err == nil {
+	if gone(err) {
+		ctx, cancel := aftermath(ctx)
+		defer cancel()
 		p.forgetUser(ctx, by, username)
 	}
 	return err

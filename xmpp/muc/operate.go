@@ -9,6 +9,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/muc/room"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // What administrators of the server do to rooms, besides changing what is declared of them.
@@ -79,7 +80,7 @@ func (s *Service) actAndKeep(ctx context.Context, identity string, event func(*r
 
 // Say says something to everybody in a room, as the room itself: no more than a client could.
 func (s *Service) Say(ctx context.Context, identity, body string) error {
-	if most := s.dir.Int(directory.KeyStanzaBytes); len(body) > most {
+	if most := s.dir.Int(directory.KeyStanzaBytes); len(xmlstream.AppendEscapedText(nil, []byte(body))) > most {
 		return &directory.InvalidError{Field: "body", Message: fmt.Sprintf("it has more than the %d bytes that a stanza may have (%s)", most, directory.KeyStanzaBytes)}
 	}
 	return s.actAndKeep(ctx, identity, func(r *room.Room) []room.Output {
