@@ -67,7 +67,7 @@ func (v *visit) rest(ctx context.Context) (err error) {
 
 	// Steady while thousands are declared.
 	applied := make(chan error, 1)
-	go func() { applied <- r.Apply(ctx, prefix+"-many", v.plan.users, 4) }()
+	go func() { applied <- r.Apply(ctx, prefix+"-many", v.plan.users, 8) }()
 	var beside load.AccountTimes
 	for n, over := 0, false; !over; n++ {
 		times, err := r.Create(ctx, fmt.Sprintf("%s-beside-%d", prefix, n), 10, 1)

@@ -56,13 +56,20 @@ func (r *runner) run(ctx context.Context) error {
 	return nil
 }
 
-// visitLimit bounds a visit besides the times of the plan.
-const visitLimit = 5 * time.Minute
+// visitLimit bounds a visit besides the times of the plan, and restLimit what REST adds to it.
+const (
+	visitLimit = 5 * time.Minute
+	restLimit  = 10 * time.Minute
+)
 
 // visit measures one server, freshly started.
 func (r *runner) visit(ctx context.Context, round int, s servers.Server) (err error) {
 	p := r.plan
-	ctx, cancel := context.WithTimeout(ctx, visitLimit+p.idle+2*(p.duration+p.warm))
+	limit := visitLimit + p.idle + 2*(p.duration+p.warm)
+	if s.Name() == servers.SelfName && p.users > 0 && p.wants("rest") {
+		limit += restLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	t, err := s.Start(ctx)

@@ -192,6 +192,9 @@ func (r *REST) List(ctx context.Context) (took time.Duration, users int, err err
 	return took, len(list.Users), err
 }
 
+// maxDeletes is how often a deletion of many is asked for.
+const maxDeletes = 10
+
 // End deletes what was made: accounts by REST are those with the prefix.
 func (r *REST) End(ctx context.Context) error {
 	var failed error
@@ -200,7 +203,13 @@ func (r *REST) End(ctx context.Context) error {
 		coreV1 + r.Namespace + "/secrets?labelSelector=bench%3Drest", coreV1 + r.Namespace + "/secrets?fieldSelector=type%3Dchat-operator.io%2Fscram-verifiers",
 		chatV1 + r.Bare + "/chatusers", coreV1 + r.Bare + "/secrets",
 	} {
-		_, err := r.kube(ctx, http.MethodDelete, path, nil, http.StatusOK)
+		// The API server deletes one after the other, and gives up after a minute: what is left is asked for again.
+		var err error
+		for range maxDeletes {
+			if _, err = r.kube(ctx, http.MethodDelete, path, nil, http.StatusOK); err == nil || ctx.Err() != nil {
+				break
+			}
+		}
 		failed = errors.Join(failed, err)
 	}
 	return failed
