@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
@@ -17,15 +16,11 @@ import (
 // renames finishes what whoever renamed an account could not: because it died, or because the API server was away. It works on the leader
 // only, wakes when a ChatUser appears that takes the place of another, and sleeps when there is none.
 type renames struct {
-	cache      client.Reader
-	provision  *provision.Provisioner
-	directory  *directory.Directory
-	leadership *Leadership
-	clock      clock.WithTicker
-	log        logr.Logger
-	namespace  string
-
-	wake chan struct{}
+	errands
+	cache     client.Reader
+	provision *provision.Provisioner
+	log       logr.Logger
+	namespace string
 }
 
 const (
@@ -47,51 +42,16 @@ func renameIndexer(obj client.Object) []string {
 // awaits says that a user is not in force yet, as it takes the place of another that is there still.
 func awaits(u *v1alpha1.ChatUser) bool { return u.Annotations[v1alpha1.AwaitsAnnotation] != "" }
 
-func (r *renames) NeedLeaderElection() bool { return false }
-
-func (r *renames) watch() {
-	r.wake = make(chan struct{}, 1)
-	r.leadership.OnWin(r.poke)
-}
-
 func (r *renames) seen(u *v1alpha1.ChatUser) {
 	if len(renameIndexer(u)) > 0 {
 		r.poke()
 	}
 }
 
-func (r *renames) poke() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
-
 // Start runs until the context ends.
 func (r *renames) Start(ctx context.Context) error {
-	select {
-	case <-r.directory.Synced():
-	case <-ctx.Done():
-		return nil
-	}
-	timer := r.clock.NewTimer(time.Hour)
-	timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-r.wake:
-		case <-timer.C():
-		}
-		if !r.leadership.Leading() {
-			continue
-		}
-		timer.Stop()
-		if wait := r.finish(ctx); wait > 0 {
-			timer = r.clock.NewTimer(wait)
-		}
-	}
+	r.run(ctx, r.finish)
+	return nil
 }
 
 // finish goes on with the renames that are old enough, and says how soon to look again; 0: when something happens.

@@ -70,14 +70,14 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	}
 	keeper.watch()
 	sweeper := &sweeper{
-		cache: mgr.GetCache(), provision: o.Provision, directory: o.Directory, leadership: leadership,
-		clock: o.Clock, log: o.Log.WithName("sweep"), namespace: o.Namespace,
+		errands: errands{directory: o.Directory, leadership: leadership, clock: o.Clock},
+		cache:   mgr.GetCache(), provision: o.Provision, log: o.Log.WithName("sweep"), namespace: o.Namespace,
 	}
 	sweeper.watch()
 
 	renames := &renames{
-		cache: mgr.GetCache(), provision: o.Provision, directory: o.Directory, leadership: leadership,
-		clock: o.Clock, log: o.Log.WithName("rename"), namespace: o.Namespace,
+		errands: errands{directory: o.Directory, leadership: leadership, clock: o.Clock},
+		cache:   mgr.GetCache(), provision: o.Provision, log: o.Log.WithName("rename"), namespace: o.Namespace,
 	}
 	renames.watch()
 

@@ -6,37 +6,24 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/controllers/provision"
-	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
 // sweeper takes away the Secrets that creations left behind which died half way. It
 // works on the leader only, wakes when such a Secret appears, and sleeps
 // until it is old enough to be called an orphan.
 type sweeper struct {
-	cache      client.Reader
-	provision  *provision.Provisioner
-	directory  *directory.Directory
-	leadership *Leadership
-	clock      clock.WithTicker
-	log        logr.Logger
-	namespace  string
-
-	wake chan struct{}
+	errands
+	cache     client.Reader
+	provision *provision.Provisioner
+	log       logr.Logger
+	namespace string
 }
 
 const retrySweep = 30 * time.Second
-
-func (s *sweeper) NeedLeaderElection() bool { return false }
-
-func (s *sweeper) watch() {
-	s.wake = make(chan struct{}, 1)
-	s.leadership.OnWin(s.poke)
-}
 
 func (s *sweeper) secretSeen(secret *corev1.Secret) {
 	if secret.Type == provision.TypeVerifiers && len(secret.OwnerReferences) == 0 || secret.Type == provision.TypeRoomPassword {
@@ -44,43 +31,20 @@ func (s *sweeper) secretSeen(secret *corev1.Secret) {
 	}
 }
 
-func (s *sweeper) poke() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
 // Start runs until the context ends.
 func (s *sweeper) Start(ctx context.Context) error {
-	select {
-	case <-s.directory.Synced():
-	case <-ctx.Done():
-		return nil
-	}
-	timer := s.clock.NewTimer(time.Hour)
-	timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-s.wake:
-		case <-timer.C():
-		}
-		if !s.leadership.Leading() {
-			continue
-		}
+	s.run(ctx, func(ctx context.Context) time.Duration {
 		next, err := s.sweep(ctx)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err != nil && ctx.Err() == nil:
 			s.log.Error(err, "Could not sweep orphaned Secrets; trying again", "in", retrySweep)
-			next = s.clock.Now().Add(retrySweep)
+			return retrySweep
+		case next.IsZero():
+			return 0
 		}
-		timer.Stop()
-		if !next.IsZero() {
-			timer = s.clock.NewTimer(max(next.Sub(s.clock.Now()), time.Second))
-		}
-	}
+		return max(next.Sub(s.clock.Now()), time.Second)
+	})
+	return nil
 }
 
 func (s *sweeper) sweep(ctx context.Context) (time.Time, error) {
