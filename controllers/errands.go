@@ -14,6 +14,8 @@ type errands struct {
 	directory  *directory.Directory
 	leadership *Leadership
 	clock      clock.WithTicker
+	// settle is how long one who is woken waits for others to do so too: one time serves them all.
+	settle time.Duration
 
 	wake chan struct{}
 }
@@ -33,6 +35,23 @@ func (e *errands) poke() {
 	}
 }
 
+// settled waits until others have had time to wake it as well. It is false when the context ends before.
+func (e *errands) settled(ctx context.Context) bool {
+	if e.settle == 0 {
+		return true
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-e.clock.After(e.settle):
+	}
+	select {
+	case <-e.wake:
+	default:
+	}
+	return true
+}
+
 // run does it until the context ends. What do returns is how long to wait when nobody wakes; 0: for ever.
 func (e *errands) run(ctx context.Context, do func(context.Context) (wait time.Duration)) {
 	select {
@@ -48,6 +67,9 @@ func (e *errands) run(ctx context.Context, do func(context.Context) (wait time.D
 			timer.Stop()
 			return
 		case <-e.wake:
+			if !e.settled(ctx) {
+				return
+			}
 		case <-timer.C():
 		}
 		if !e.leadership.Leading() {

@@ -80,7 +80,7 @@ var _ = Describe("A proposal", func() {
 			for _, v := range issued[0].Data {
 				Expect(string(v)).NotTo(ContainSubstring("pencil"))
 			}
-			Expect(metav1.IsControlledBy(&issued[0], made)).To(BeTrue())
+			Eventually(func() bool { return metav1.IsControlledBy(&secrets(ctx)[0], made) }, 10*time.Second).Should(BeTrue())
 			becomes(ctx, made, v1alpha1.ReasonActive)
 		})
 
@@ -204,6 +204,21 @@ var _ = Describe("A proposal", func() {
 			for i := range 20 {
 				Expect(op.admits(fmt.Sprintf("u%d", i), "pencil")).To(BeTrue())
 			}
+		})
+
+		It("makes a Secret that goes with its user, also when the process dies in between", func(ctx SpecContext) {
+			clock := clocktesting.NewFakeClock(time.Now())
+			op.stop()
+			op = start(ctx, op.namespace, options{clock: clock})
+			Expect(op.provision.CreateUser(ctx, restActor, newUser("mira", "pencil"))).To(Succeed())
+			Expect(secrets(ctx)).To(HaveExactElements(HaveField("OwnerReferences", BeEmpty())), "time stands still, so the leader has not come to it")
+			op.stop()
+			op = start(ctx, op.namespace, options{})
+			owned := func() []metav1.OwnerReference { return secrets(ctx)[0].OwnerReferences }
+			Eventually(owned, 10*time.Second).Should(HaveExactElements(
+				And(HaveField("Kind", "ChatUser"), HaveField("Name", "mira"), HaveField("Controller", HaveValue(BeTrue())))))
+			Expect(op.provision.UpdateUser(ctx, restActor, "mira", directory.UserUpdate{Password: new("brush")})).To(Succeed())
+			Expect(op.admits("mira", "brush")).To(BeTrue())
 		})
 
 		It("that died half way leaves a Secret that is swept, and no other is", func(ctx SpecContext) {

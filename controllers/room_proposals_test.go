@@ -74,7 +74,7 @@ var _ = Describe("A proposal about a room", func() {
 		Expect(made.Spec.Listed).To(BeNil(), "what is so by default is not written")
 		becomes(ctx, made, v1alpha1.ReasonActive)
 		Expect(passwords(ctx)).To(HaveLen(1))
-		Expect(metav1.IsControlledBy(&passwords(ctx)[0], made)).To(BeTrue())
+		Eventually(func() bool { return metav1.IsControlledBy(&passwords(ctx)[0], made) }, 10*time.Second).Should(BeTrue())
 
 		By("another password, in another Secret")
 		Expect(op.provision.UpdateRoom(ctx, owner, "lobby@conference", directory.RoomUpdate{Password: new("open")})).To(Succeed())
@@ -278,7 +278,7 @@ var _ = Describe("A proposal about a room", func() {
 		for i := range list.Items { // as if they had been there for a while
 			list.Items[i].CreationTimestamp = metav1.NewTime(time.Now().Add(-time.Hour))
 		}
-		_, err := op.provision.Sweep(ctx, list.Items, func(string) bool { return false })
+		_, err := op.provision.Sweep(ctx, list.Items, func(string) (client.Object, error) { return nil, nil })
 		Expect(err).NotTo(HaveOccurred())
 		Expect(passwords(ctx)).To(ConsistOf(HaveField("Name", HavePrefix("lobby-"))))
 		Expect(passwords(ctx)[0].Name).To(Equal(room(ctx, "lobby").Spec.PasswordSecretRef.Name))

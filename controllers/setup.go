@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,7 +71,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	}
 	keeper.watch()
 	sweeper := &sweeper{
-		errands: errands{directory: o.Directory, leadership: leadership, clock: o.Clock},
+		errands: errands{directory: o.Directory, leadership: leadership, clock: o.Clock, settle: time.Second},
 		cache:   mgr.GetCache(), provision: o.Provision, log: o.Log.WithName("sweep"), namespace: o.Namespace,
 	}
 	sweeper.watch()

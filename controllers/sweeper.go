@@ -12,7 +12,7 @@ import (
 	"github.com/chat-operator/chat-operator/controllers/provision"
 )
 
-// sweeper takes away the Secrets that creations left behind which died half way. It
+// sweeper gives the Secrets that were issued their owners, and takes away those that creations left behind which died half way. It
 // works on the leader only, wakes when such a Secret appears, and sleeps
 // until it is old enough to be called an orphan.
 type sweeper struct {
@@ -53,14 +53,25 @@ func (s *sweeper) sweep(ctx context.Context) (time.Time, error) {
 		client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}, client.UnsafeDisableDeepCopy); err != nil {
 		return time.Time{}, err
 	}
-	return s.provision.Sweep(ctx, secrets.Items, func(name string) bool {
+	return s.provision.Sweep(ctx, secrets.Items, func(name string) (client.Object, error) {
 		var users v1alpha1.ChatUserList
 		err := s.cache.List(ctx, &users, client.InNamespace(s.namespace), client.MatchingFields{credentialIndex: name}, client.UnsafeDisableDeepCopy)
 		if err != nil || len(users.Items) > 0 {
-			return true
+			return firstOf(users.Items, err)
 		}
 		var rooms v1alpha1.ChatRoomList
 		err = s.cache.List(ctx, &rooms, client.InNamespace(s.namespace), client.MatchingFields{passwordIndex: name}, client.UnsafeDisableDeepCopy)
-		return err != nil || len(rooms.Items) > 0
+		return firstOf(rooms.Items, err)
 	})
+}
+
+// firstOf is the first of what was listed; nil if there is nothing, or if it could not be listed.
+func firstOf[T any, P interface {
+	*T
+	client.Object
+}](list []T, err error) (client.Object, error) {
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return P(&list[0]), nil
 }

@@ -93,9 +93,6 @@ func (p *Provisioner) declareRoom(ctx context.Context, identity string, room *v1
 		}
 		return nil, explain(err, kindRoom, identity)
 	}
-	if secret != nil {
-		p.adopt(ctx, secret, room, kindRoom)
-	}
 	return secret, nil
 }
 
@@ -188,9 +185,6 @@ func (p *Provisioner) updateRoom(ctx context.Context, by directory.Actor, identi
 			p.discard(ctx, secret)
 		}
 		return err
-	}
-	if secret != nil {
-		p.adopt(ctx, secret, changed, kindRoom)
 	}
 	err = await(ctx, func(ctx context.Context) error { return p.waitRoom(ctx, identity, changed, secret) })
 	if before != "" {

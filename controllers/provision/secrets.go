@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -176,34 +175,28 @@ func (p *Provisioner) issue(ctx context.Context, of string, kind corev1.SecretTy
 }
 
 // issuedName is a fresh name for a Secret of its own.
-func issuedName(of string) string {
+func issuedName(of string) string { return issuedPrefix(of) + strings.ToLower(rand.Text()[:issuedRandom]) }
+
+// issuedTo says whether issuedName makes such names for that user or room.
+func issuedTo(name, of string) bool {
+	rest, ok := strings.CutPrefix(name, issuedPrefix(of))
+	return ok && len(rest) == issuedRandom
+}
+
+// issuedRandom is the length of what makes an issued name fresh.
+const issuedRandom = 10
+
+func issuedPrefix(of string) string {
 	if len(of) > 200 {
 		of = strings.TrimRight(of[:200], "-.")
 	}
-	return of + "-" + strings.ToLower(rand.Text()[:10])
+	return of + "-"
 }
 
 func verifierData(c auth.Credential) map[string][]byte {
 	return map[string][]byte{
 		v1alpha1.ScramSHA256Key: []byte(c.SHA256.String(auth.SHA256)),
 		v1alpha1.ScramSHA1Key:   []byte(c.SHA1.String(auth.SHA1)),
-	}
-}
-
-// adopt makes a user or a room the owner of a Secret that was issued before it
-// existed, so that it goes when its owner goes. Failing at it costs nothing: an
-// unreferenced Secret is swept.
-func (p *Provisioner) adopt(ctx context.Context, secret *corev1.Secret, owner client.Object, kind string) {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid":             secret.UID,
-		"ownerReferences": []metav1.OwnerReference{ownedBy(owner, kind)},
-	}})
-	if err == nil {
-		err = p.patch(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: secret.Name}},
-			client.RawPatch(types.MergePatchType, patch))
-	}
-	if err != nil {
-		p.log.Error(err, "Could not give a Secret its owner; it is swept once that is gone", "secret", secret.Name, "kind", kind, "owner", owner.GetName())
 	}
 }
 
@@ -258,75 +251,4 @@ func (p *Provisioner) rewriteSecret(ctx context.Context, name string, c auth.Cre
 		}
 	}
 	return "", fmt.Errorf("Secret %q: %w", name, directory.ErrConflict)
-}
-
-// SweepGrace is how long a Secret may be without a user before it counts as
-// orphaned: longer than any creation takes.
-const SweepGrace = time.Minute
-
-// Sweep deletes the Secrets that a creation or change left behind which died half way or lost.
-// Referenced says whether a ChatUser or ChatRoom names a Secret. It returns when the next candidate
-// comes of age; zero if there is none.
-func (p *Provisioner) Sweep(ctx context.Context, secrets []corev1.Secret, referenced func(name string) bool) (next time.Time, err error) {
-	now := p.clock.Now()
-	var failed []error
-	for i := range secrets {
-		s := &secrets[i]
-		if !sweepable(s) || referenced(s.Name) {
-			continue
-		}
-		if of := s.CreationTimestamp.Add(SweepGrace); of.After(now) {
-			if next.IsZero() || of.Before(next) {
-				next = of
-			}
-			continue
-		}
-		// The cache may lag behind, and this cannot be undone: ask the API server.
-		orphan, err := p.orphaned(ctx, s.Name)
-		if err == nil && orphan {
-			err = p.remove(ctx, s)
-		}
-		if err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		if orphan {
-			p.log.Info("Deleted a Secret that nothing names", "secret", s.Name)
-		}
-	}
-	return next, errors.Join(failed...)
-}
-
-// orphaned says whether the ChatUser or ChatRoom that a Secret was made for does not name it.
-func (p *Provisioner) orphaned(ctx context.Context, name string) (bool, error) {
-	var secret corev1.Secret
-	if err := p.get(ctx, name, &secret); err != nil {
-		return false, client.IgnoreNotFound(err)
-	}
-	if !sweepable(&secret) {
-		return false, nil
-	}
-	var err error
-	named := ""
-	if of := secret.Annotations[forAnnotation]; secret.Type == TypeRoomPassword {
-		var room v1alpha1.ChatRoom
-		if err = p.get(ctx, of, &room); err == nil && room.Spec.PasswordSecretRef != nil {
-			named = room.Spec.PasswordSecretRef.Name
-		}
-	} else {
-		var user v1alpha1.ChatUser
-		if err = p.get(ctx, of, &user); err == nil && user.Spec.Credentials != nil {
-			named = user.Spec.Credentials.SecretRef.Name
-		}
-	}
-	return named != name, client.IgnoreNotFound(err)
-}
-
-// sweepable says whether a Secret is one that this program issued and that may have lost its purpose. What a user owns goes with the user; a
-// room may own the password that it had before as well.
-func sweepable(s *corev1.Secret) bool {
-	if s.Labels[v1alpha1.ManagedByLabel] != v1alpha1.ManagedBy || s.DeletionTimestamp != nil {
-		return false
-	}
-	return s.Type == TypeRoomPassword || s.Type == TypeVerifiers && len(s.OwnerReferences) == 0
 }

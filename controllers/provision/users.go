@@ -83,16 +83,6 @@ func (p *Provisioner) CreateUsers(ctx context.Context, by directory.Actor, users
 		return err
 	}
 
-	// Meanwhile the Secrets get their owners: nothing depends on that but that they go with them.
-	group.Go(func() {
-		for _, m := range written {
-			slots <- struct{}{}
-			group.Go(func() {
-				defer func() { <-slots }()
-				p.adopt(ctx, m.secret, m.user, "ChatUser")
-			})
-		}
-	})
 	err := await(ctx, func(ctx context.Context) error {
 		for _, m := range written {
 			if err := p.directory.WaitUser(ctx, m.username, string(m.user.UID), m.user.Generation, m.secret.Name); err != nil {
@@ -101,7 +91,6 @@ func (p *Provisioner) CreateUsers(ctx context.Context, by directory.Actor, users
 		}
 		return nil
 	})
-	group.Wait()
 	if errors.Is(err, directory.ErrExists) {
 		// An older resource of another name claims the username: ours is not in
 		// force and must not lie in wait.
@@ -257,7 +246,6 @@ func (p *Provisioner) UpdateUser(ctx context.Context, by directory.Actor, userna
 		return err
 	}
 	if issued != nil {
-		p.adopt(ctx, issued, changed, "ChatUser")
 		version = issued.ResourceVersion
 	}
 	return await(ctx, func(ctx context.Context) error {
