@@ -157,7 +157,7 @@ lint: lint-tools ## golangci-lint with import directions and API conventions
 	@hack/lint.sh
 
 .PHONY: bench
-bench: $(BIN)/run controlplane build ## The program against the machine's limit, Prosody and ejabberd: 25 minutes (BENCHFLAGS="-rounds 1 -n 500 -idle 5s")
+bench: $(BIN)/run controlplane build ## The program against the machine's limit, Prosody and ejabberd: half an hour (BENCHFLAGS="-rounds 1 -n 500 -idle 5s")
 	@cd hack/bench && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/bench .
 	@exec $(BIN)/bench -assets $(ASSETS) $(BENCHFLAGS)
 

@@ -86,12 +86,13 @@ type plan struct {
 	roomDuration time.Duration
 	many         int // small rooms; 0: none
 	users        int // that are applied while the REST API is used; 0: REST is not measured
+	declared     int // accounts that are applied, for what they take, in the first round; 0: none
 
 	what []string // to measure, of steps; empty: everything
 }
 
 // steps of a visit, in their order.
-var steps = []string{"sessions", "messages", "offline", "timing", "rooms", "rest"}
+var steps = []string{"sessions", "messages", "offline", "timing", "rooms", "rest", "scale"}
 
 func (p plan) wants(step string) bool { return len(p.what) == 0 || slices.Contains(p.what, step) }
 
@@ -149,6 +150,7 @@ func bench(ctx context.Context, args []string) (err error) {
 	repo := flags.String("repo", ".", "the repository")
 	operator := flags.String("operator", "", "the operator's program; empty: bin/chat-operator of the repository")
 	flags.IntVar(&p.users, "users", 10_000, "users that are applied while the REST API is used, and listed; 0: REST is not measured")
+	flags.IntVar(&p.declared, "declared", 10_000, "accounts with Secrets that are applied in the first round, for what they take; 0: none")
 	assets := flags.String("assets", os.Getenv("KUBEBUILDER_ASSETS"), "folder of etcd and kube-apiserver; empty: bin/k8s of the repository")
 	out := flags.String("out", "", "folder for raw samples (CSV), configurations and logs; empty: a new one of the system's temporary files")
 	keep := flags.Bool("keep", false, "keep the servers' data, too")
@@ -204,7 +206,7 @@ func bench(ctx context.Context, args []string) (err error) {
 	if env.Assets == "" {
 		env.Assets = filepath.Join(root, "bin", "k8s")
 	}
-	if *profile > 0 {
+	if *profile > 0 || p.declared > 0 && p.wants("scale") {
 		ports, err := procs.FreePorts(1)
 		if err != nil {
 			return err

@@ -62,6 +62,17 @@ var (
 	restP99Beside     = measure{name: "POST /users while many are applied, p99", unit: "ms"}
 	restRatioBeside   = measure{name: "  of that of the two objects alone, meanwhile", unit: "times"}
 	restList          = measure{name: "GET /users, all", unit: "ms"}
+
+	scaleLogin         = measure{name: "many accounts applied, until all can log in", unit: "s"}
+	scaleReady         = measure{name: "many accounts applied, until all are Ready", unit: "s"}
+	scaleReadyRatio    = measure{name: "  of the time to write them and their status alone", unit: "times"}
+	scaleHeap          = measure{name: "many accounts, heap of each", unit: "KiB"}
+	scaleRestCPU       = measure{name: "many accounts at rest, CPU", unit: "% of a core"}
+	scaleRestWrites    = measure{name: "many accounts at rest, API writes", unit: ""}
+	scaleLock          = measure{name: "account locked, until its session is closed, p99", unit: "ms"}
+	scaleRotate        = measure{name: "Secret changed, until its password counts, p99", unit: "ms"}
+	scaleRestart       = measure{name: "killed with many accounts, until one can log in", unit: "s"}
+	scaleRestartWrites = measure{name: "killed with many accounts, API writes", unit: ""}
 )
 
 func measures() []measure {
@@ -70,6 +81,7 @@ func measures() []measure {
 		offlineStoreCPU, offlineStoreRate, offlineGiveCPU, offlineGiveRate,
 		joinWall, joinCPU, roomCPU, roomRate, roomHalfCPU, roomP50, roomP99, roomLate, quietP99, besideP50, besideP99, manyMemory,
 		restP50, restP99, restRatio, restP50Together, restP99Together, restRatioTogether, restGetCPU, restP99Beside, restRatioBeside, restList,
+		scaleLogin, scaleReady, scaleReadyRatio, scaleHeap, scaleRestCPU, scaleRestWrites, scaleLock, scaleRotate, scaleRestart, scaleRestartWrites,
 	}
 }
 
@@ -159,7 +171,11 @@ func (r *results) print(w io.Writer, p plan, chosen []servers.Server, machine st
 	fmt.Fprintln(t, line+"self/floor\tself/better peer")
 	own := r.values[servers.SelfName]
 	for _, m := range measures() {
-		line, any := fmt.Sprintf("%s, %s\t", m.name, m.unit), false
+		title := m.name
+		if m.unit != "" {
+			title += ", " + m.unit
+		}
+		line, any := title+"\t", false
 		for _, s := range chosen {
 			values := stats.Known(r.values[s.Name()][m])
 			any = any || len(values) > 0

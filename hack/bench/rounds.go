@@ -44,6 +44,14 @@ func (r *runner) run(ctx context.Context) error {
 					return fmt.Errorf("many rooms, %s: %w", s.Name(), err)
 				}
 			}
+			if round == 0 && r.plan.declared > 0 && r.plan.wants("scale") {
+				if err := r.scale(ctx, s); err != nil {
+					return fmt.Errorf("declared accounts, %s: %w", s.Name(), err)
+				}
+			}
+			if len(r.plan.what) == 1 && r.plan.wants("scale") {
+				continue
+			}
 			begin := time.Now()
 			fmt.Fprintf(r.say, "Round %d of %d, %s ...", round+1, r.plan.rounds, s.Name())
 			if err := r.visit(ctx, round, s); err != nil {
@@ -231,22 +239,26 @@ func (v *visit) heap(what string) error {
 func (v *visit) fetch(path, file string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), v.profile+20*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.env.Profile+"/debug/pprof/"+path, nil)
+	text, err := v.pprof(ctx, path)
 	if err != nil {
 		return err
+	}
+	return os.WriteFile(filepath.Join(v.dir, file), text, 0o644)
+}
+
+// pprof reads one of the operator's profiles.
+func (v *visit) pprof(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.env.Profile+"/debug/pprof/"+path, nil)
+	if err != nil {
+		return nil, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("profile: %w", err)
+		return nil, fmt.Errorf("profile: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("profile: %s", resp.Status)
+		return nil, fmt.Errorf("profile: %s", resp.Status)
 	}
-	f, err := os.Create(filepath.Join(v.dir, file))
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, resp.Body)
-	return errors.Join(err, f.Close())
+	return io.ReadAll(resp.Body)
 }

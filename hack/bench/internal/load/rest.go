@@ -25,6 +25,8 @@ type REST struct {
 	KubeURL string
 	// Namespace is the operator's. Bare is another one, which nobody watches.
 	Namespace, Bare string
+	// Verifiers is the content of an account's Secret, OtherVerifiers the same of another password.
+	Verifiers, OtherVerifiers map[string]string
 }
 
 // AccountTimes are the times of creations, sorted, in milliseconds: by REST, and of the two objects alone.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/chat-operator/chat-operator/hack/bench/internal/client"
@@ -46,6 +47,9 @@ func (o *operator) wrapper() string { return filepath.Join(o.env.Dir, "chat-oper
 
 const operatorNamespace = "bench"
 
+// OtherPassword is added to the password of an account whose Secret changes.
+const OtherPassword = "-2"
+
 // operatorSettings stand for what the peers' configurations say: nothing shapes. A key that this version does not know
 // does nothing.
 func operatorSettings() map[string]string {
@@ -68,11 +72,11 @@ func (o *operator) Prepare(ctx context.Context) error {
 		return err
 	}
 	path, args := procs.Wrap(o.env.CPUs, program)
-	line := "#!/bin/sh\nexec " + quote(path)
+	line := quote(path)
 	for _, a := range args {
 		line += " " + quote(a)
 	}
-	if err := os.WriteFile(o.wrapper(), []byte(line+" \"$@\"\n"), 0o700); err != nil {
+	if err := os.WriteFile(o.wrapper(), fmt.Appendf(nil, wrapperScript, line, quote(o.pidFile())), 0o700); err != nil {
 		return err
 	}
 	if _, err := o.launch(ctx); err != nil {
@@ -80,6 +84,37 @@ func (o *operator) Prepare(ctx context.Context) error {
 	}
 	err := o.createAccounts(ctx)
 	return errors.Join(err, o.Stop())
+}
+
+// wrapperScript starts the operator, and anew when it was killed: its control plane stays.
+const wrapperScript = `#!/bin/sh
+ended=
+trap 'ended=yes; kill -TERM "$child"' TERM INT
+while :; do
+  %s "$@" &
+  child=$!
+  echo "$child" >%s
+  wait "$child"
+  code=$?
+  # The trap cuts the first wait short.
+  [ -z "$ended" ] || { wait "$child"; exit; }
+  [ "$code" = 137 ] || exit "$code"
+done
+`
+
+func (o *operator) pidFile() string { return filepath.Join(o.env.Dir, "chat-operator.pid") }
+
+// Kill kills the operator, which starts anew at once.
+func (o *operator) Kill() error {
+	text, err := os.ReadFile(o.pidFile())
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, syscall.SIGKILL)
 }
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
@@ -170,7 +205,16 @@ func (o *operator) REST() (*load.REST, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(data("certificate-authority-data"))
+	secret, err := o.verifiers(o.env.Password)
+	if err != nil {
+		return nil, err
+	}
+	other, err := o.verifiers(o.env.Password + OtherPassword)
+	if err != nil {
+		return nil, err
+	}
 	return &load.REST{
+		Verifiers: secret, OtherVerifiers: other,
 		URL: value("REST_URL"), Secret: value("REST_SECRET"),
 		API: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 		Kube: &http.Client{Transport: &http.Transport{
@@ -180,6 +224,20 @@ func (o *operator) REST() (*load.REST, error) {
 	}, nil
 }
 
+// verifiers is what the Secret of an account with that password holds.
+func (o *operator) verifiers(password string) (map[string]string, error) {
+	secret := map[string]string{}
+	for key, m := range map[string]client.Mechanism{"scram-sha-1": client.SHA1, "scram-sha-256": client.SHA256} {
+		stored, server, err := o.env.verifier(m, password)
+		if err != nil {
+			return nil, err
+		}
+		b64 := base64.StdEncoding.EncodeToString
+		secret[key] = fmt.Sprintf("%s$%d:%s$%s:%s", m, Iterations, b64([]byte(Salt)), b64(stored), b64(server))
+	}
+	return secret, nil
+}
+
 // createAccounts makes the Secrets and ChatUsers through the API server, and waits until all can log in and the operator has reported.
 func (o *operator) createAccounts(ctx context.Context) error {
 	proxy, c, err := o.proxy(ctx)
@@ -187,14 +245,9 @@ func (o *operator) createAccounts(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = proxy.Stop() }()
-	secret := map[string]string{}
-	for key, m := range map[string]client.Mechanism{"scram-sha-1": client.SHA1, "scram-sha-256": client.SHA256} {
-		stored, server, err := o.env.verifier(m)
-		if err != nil {
-			return err
-		}
-		b64 := base64.StdEncoding.EncodeToString
-		secret[key] = fmt.Sprintf("%s$%d:%s$%s:%s", m, Iterations, b64([]byte(Salt)), b64(stored), b64(server))
+	secret, err := o.verifiers(o.env.Password)
+	if err != nil {
+		return err
 	}
 	const core, chat = "http://localhost/api/v1/namespaces/" + operatorNamespace, "http://localhost/apis/chat-operator.io/v1alpha1/namespaces/" + operatorNamespace
 	create := func(url string, object map[string]any) error {

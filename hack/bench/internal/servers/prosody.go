@@ -70,7 +70,7 @@ func (p *prosody) Prepare(context.Context) error {
 	if err := os.MkdirAll(accounts, 0o700); err != nil {
 		return err
 	}
-	stored, server, err := p.env.verifier(p.env.Mechanism)
+	stored, server, err := p.env.verifier(p.env.Mechanism, p.env.Password)
 	if err != nil {
 		return err
 	}

@@ -141,9 +141,9 @@ func NewTarget(addr string, roots *x509.CertPool, m client.Mechanism, keys *clie
 	}}
 }
 
-// verifier is what servers keep of the password.
-func (e *Env) verifier(m client.Mechanism) (stored, server []byte, err error) {
-	k, err := e.keys.Keys(m, e.Password, []byte(Salt), Iterations)
+// verifier is what servers keep of a password.
+func (e *Env) verifier(m client.Mechanism, password string) (stored, server []byte, err error) {
+	k, err := e.keys.Keys(m, password, []byte(Salt), Iterations)
 	if err != nil {
 		return nil, nil, err
 	}
