@@ -132,6 +132,11 @@ func named(resource string, params map[string]string) string {
 			return value
 		}
 	}
+	if resource == resourceUsers {
+		// An address is that of a user, whatever the device.
+		address, _, _ := strings.Cut(params["jid"], "/")
+		return strings.TrimSpace(address)
+	}
 	return ""
 }
 

@@ -165,13 +165,15 @@ func TestRightsOfCalls(t *testing.T) {
 		"POST /chatrooms/atrium/members/a@b":     "update chatrooms atrium",
 		"POST /chatrooms/atrium/invite/a@b":      "update chatrooms atrium",
 		"DELETE /chatrooms/atrium/members/group/Ops?servicename=conference": "update chatrooms atrium",
-		"GET /chatservices":                "list chatrooms",
-		"POST /chatservices":               "create systemproperties",
-		"POST /messages/users":             "update chatusers",
-		"GET /logs/security":               "update systemproperties",
-		"GET /archive/messages/unread/a@b": "get chatusers",
-		"GET /clustering/status":           "list systemproperties",
-		"GET /openapi.json":                "",
+		"GET /chatservices":                                      "list chatrooms",
+		"POST /chatservices":                                     "create systemproperties",
+		"POST /messages/users":                                   "update chatusers",
+		"GET /logs/security":                                     "update systemproperties",
+		"GET /archive/messages/unread/a@b":                       "get chatusers a@b",
+		"GET /archive/messages/unread/Mira":                      "get chatusers mira",
+		"GET /archive/messages/unread/mira@chat.example%2Fphone": "get chatusers mira",
+		"GET /clustering/status":                                 "list systemproperties",
+		"GET /openapi.json":                                      "",
 	} {
 		method, path, _ := strings.Cut(call, " ")
 		*h = holder{}
