@@ -4,9 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash/maphash"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
@@ -105,11 +103,14 @@ func newLocks() locks {
 	return l
 }
 
-// lock waits until nobody else changes what the call is about. Letter case doesn't tell two things apart here.
+// lock waits until nobody else changes what the call is about: the declared resource that it names, whichever way that is spelt.
 func (l locks) lock(c *call) (unlock func(), err error) {
 	key := strings.TrimPrefix(c.route.path, standAloneBase)
-	for _, name := range slices.Sorted(maps.Keys(c.params)) {
-		key += "/" + strings.ToLower(c.params[name])
+	for _, resource := range []string{resourceUsers, resourceGroups, resourceRooms, resourceProperties} {
+		if name := named(resource, c.params); name != "" {
+			key = resource + "/" + c.server.identity(Right{Resource: resource, Name: name}, c.query)
+			break
+		}
 	}
 	mine := l.free[maphash.String(l.seed, key)%uint64(len(l.free))]
 	select {

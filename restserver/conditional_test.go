@@ -2,16 +2,19 @@ package restserver_test
 
 import (
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"maps"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/chat-operator/chat-operator/restserver"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
 // An entity has an ETag, each representation one of its own; a change that says what it was made for is made only while that still holds.
@@ -82,26 +85,60 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// Of changes that depend on the same state, one is made.
-func TestOnlyOneMatches(t *testing.T) {
-	w := newWorld(t)
-	w.create("mira", "x")
-	tag := w.send("GET", "/users/mira", "").Header().Get("ETag")
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	codes := map[int]int{}
-	for i := range 16 {
-		wg.Go(func() {
-			name := []string{"/users/mira", "/users/MIRA"}[i%2]
-			got := w.send("PUT", name, fmt.Sprintf(`{"name":"%d"}`, i), header("If-Match", tag))
-			mu.Lock()
-			codes[got.Code]++
-			mu.Unlock()
-		})
+// slow lets everybody else go first before it changes anything.
+type slow struct{ restserver.Proposer }
+
+func (s slow) yield() {
+	for range 1000 {
+		runtime.Gosched()
 	}
-	wg.Wait()
-	if codes[200] != 1 || codes[412] != 15 {
-		t.Errorf("%v", codes)
+}
+
+func (s slow) UpdateUser(ctx context.Context, by directory.Actor, username string, u directory.UserUpdate) error {
+	s.yield()
+	return s.Proposer.UpdateUser(ctx, by, username, u)
+}
+
+func (s slow) UpdateRoom(ctx context.Context, by directory.Actor, identity string, u directory.RoomUpdate) error {
+	s.yield()
+	return s.Proposer.UpdateRoom(ctx, by, identity, u)
+}
+
+// Of changes that depend on the same state, one is made, however its path is written.
+func TestOnlyOneMatches(t *testing.T) {
+	w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Proposer = slow{d.Proposer} })
+	w.create("mira", "x")
+	w.set("a b", "1")
+	w.group("Ops")
+	w.want(201, "", "POST", "/chatrooms", `{"roomName":"straße","persistent":true}`)
+	w.want(201, "", "POST", "/users/mira/roster", `{"jid":"tobias@chat.example"}`)
+	for _, c := range []struct {
+		paths []string
+		body  string
+	}{
+		{[]string{"/users/mira", "/users/MIRA", "/users/mira%40chat.example", "/users/%6Dira@CHAT.example", "/users/\uff4dira"}, `{"name":"%d"}`},
+		{[]string{"/users/mira/roster/tobias@chat.example", "/users/Mira@chat.example/roster/tobias", "/users/mira/roster/Tobias%40chat.example%2Fphone"}, `{"nickname":"%d"}`},
+		{[]string{"/system/properties/a%20b", "/system/properties/%61%20b"}, `{"key":"a b","value":"v%d"}`},
+		{[]string{"/groups/Ops", "/groups/%4Fps"}, `{"name":"Ops","description":"%d"}`},
+		{[]string{"/chatrooms/straße", "/chatrooms/STRAßE?servicename=conference", "/chatrooms/stra%C3%9Fe?servicename=Conference"},
+			`{"roomName":"straße","persistent":true,"description":"%d"}`},
+	} {
+		tag := w.send("GET", c.paths[0], "").Header().Get("ETag")
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		codes := map[int]int{}
+		for i := range 32 {
+			wg.Go(func() {
+				got := w.send("PUT", c.paths[i%len(c.paths)], fmt.Sprintf(c.body, i), header("If-Match", tag))
+				mu.Lock()
+				codes[got.Code]++
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		if tag == "" || codes[200] != 1 || codes[412] != 31 {
+			t.Errorf("%s: %v", c.paths[0], codes)
+		}
 	}
 }
 
