@@ -190,9 +190,10 @@ func (c *call) readAffiliations(w *roomWish, e entity.ChatRoom, now *muc.Info, c
 		if err != nil {
 			return err
 		}
-		if _, named := wanted[target{jid: admin}]; !named {
-			wanted[target{jid: admin}] = directory.AffiliationOwner
+		if _, twice := wanted[target{jid: admin}]; twice {
+			return problem(http.StatusConflict, notAllowed, could, e.RoomName)
 		}
+		wanted[target{jid: admin}] = directory.AffiliationOwner
 	}
 	for t, a := range wanted {
 		t.change(&w.update, a)

@@ -108,6 +108,11 @@ func TestCreateRoomRefusals(t *testing.T) {
 	for _, lists := range []string{`"owners":["mira"],"outcasts":["mira@chat.example"]`, `"ownerGroups":["Ops"],"memberGroups":["Ops"]`, `"admins":["Mira@Chat.Example/phone"],"memberGroups":["mira@chat.example"]`} {
 		w.wantError(409, "NotAllowedException", could, "Atrium", "POST", "/chatrooms", `{"roomName":"Atrium",`+lists+`}`)
 	}
+	// The owner of a room without any is admin (§7.5), and so is in two lists here.
+	for _, list := range []string{`"admins":["admin"]`, `"members":["Admin@chat.example"]`, `"outcasts":["admin@chat.example"]`, `"memberGroups":["admin"]`} {
+		w.wantError(409, "NotAllowedException", could, "atrium", "POST", "/chatrooms", `{"roomName":"atrium",`+list+`}`)
+		w.wantError(409, "NotAllowedException", "Could not update the channel", "atrium", "PUT", "/chatrooms/atrium", `{"roomName":"atrium",`+list+`}`)
+	}
 	w.wantError(400, illegal, "this can be no name of a chat service, which is one label of a host name: letters, digits and hyphens", "work shop", "POST", "/chatrooms?servicename=Work%20Shop", `{"roomName":"a"}`)
 	if n := len(w.directory.Rooms()); n != 0 {
 		t.Errorf("%d rooms exist", n)
@@ -190,6 +195,7 @@ func TestUpdateRoom(t *testing.T) {
 	}
 	w.wantError(400, illegal, could+", because the body has no room", "atrium", "PUT", "/chatrooms/atrium", "")
 	w.wantError(409, "NotAllowedException", could, "atrium", "PUT", "/chatrooms/atrium", `{"roomName":"atrium","owners":["mira"],"members":["mira"]}`)
+	w.wantError(409, "NotAllowedException", could, "atrium", "PUT", "/chatrooms/atrium", `{"roomName":"atrium","members":["admin"]}`)
 	if got := w.send("PUT", "/chatrooms/a%20b", `{"roomName":"a b"}`); got.Code != 400 || !entityLike(got.Body.String(), illegal) {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}
