@@ -68,7 +68,11 @@ func (c *call) roomEntity(i muc.Info, subject string) (entity.ChatRoom, error) {
 			}
 			*groups[n] = append(*groups[n], one.Group)
 			if expand {
-				list = append(list, c.server.Directory.Members(one.Group)...)
+				members, err := c.expand(one.Group)
+				if err != nil {
+					return entity.ChatRoom{}, err
+				}
+				list = append(list, members...)
 			}
 		}
 		slices.SortFunc(list, jid.JID.Compare)
@@ -77,6 +81,32 @@ func (c *call) roomEntity(i muc.Info, subject string) (entity.ChatRoom, error) {
 		}
 	}
 	return e, nil
+}
+
+// maxExpanded is how many members of groups one answer names, each as often as a room names one of his groups.
+const maxExpanded = 100_000
+
+// expansion is what an answer has of groups' members.
+type expansion struct {
+	members map[string][]jid.JID
+	named   int
+}
+
+// expand lists the members of a group, which is looked through once a call.
+func (c *call) expand(group string) ([]jid.JID, error) {
+	list, known := c.expanded.members[group]
+	if !known {
+		list = c.server.Directory.Members(group)
+		if c.expanded.members == nil {
+			c.expanded.members = map[string][]jid.JID{}
+		}
+		c.expanded.members[group] = list
+	}
+	if c.expanded.named += len(list); c.expanded.named > maxExpanded {
+		return nil, badRequest(fmt.Sprintf("with expandGroups, an answer names at most %d members of groups: ask for fewer rooms at once with limit and offset, or for the groups themselves",
+			maxExpanded), "chatrooms")
+	}
+	return list, nil
 }
 
 // mayChange says whether the caller may change a room.

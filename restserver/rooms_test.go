@@ -3,6 +3,7 @@ package restserver_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -122,6 +123,26 @@ func TestCreateRoomRefusals(t *testing.T) {
 	w.want(201, "", "POST", "/chatrooms", `{"roomName":"atrium","loginRestrictedToNickname":true,"members":["tobias"]}`)
 }
 
+// What an answer expands is bounded: the members of a group may be many, and are told as often as rooms name it.
+func TestExpandedGroupsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	everybody := make([]string, 2000)
+	for i := range everybody {
+		everybody[i] = fmt.Sprint("u", i)
+	}
+	w.group("Everybody", everybody...)
+	for i := range 51 {
+		w.want(201, "", "POST", "/chatrooms", fmt.Sprintf(`{"roomName":"r%02d","publicRoom":true,"memberGroups":["Everybody"]}`, i))
+	}
+	for _, path := range []string{"/chatrooms", "/chatrooms?expandGroups=true&limit=50", "/chatrooms?expandGroups=true&offset=1", "/chatrooms/r00?expandGroups=true"} {
+		if got := w.send("GET", path, ""); got.Code != 200 {
+			t.Errorf("%s: %d %.300s", path, got.Code, got.Body)
+		}
+	}
+	w.wantError(400, "IllegalArgumentException", "with expandGroups, an answer names at most 100000 members of groups: ask for fewer rooms at once with limit and offset, or for the groups themselves",
+		"chatrooms", "GET", "/chatrooms?expandGroups=true", "")
+}
+
 // Where clients may not create rooms, they may be created for administrators.
 func TestRoomCreationIsPermittedToItsFirstOwner(t *testing.T) {
 	for _, who := range []string{"admins", "nobody"} {
@@ -161,6 +182,10 @@ func TestRoomEntries(t *testing.T) {
 	got := w.send("GET", "/chatrooms/atrium?expandGroups=true", "", accept(formatJSON)).Body.String()
 	if !strings.Contains(got, `"members":["ines@chat.example","mira@chat.example","nobody@chat.example"]`) || !strings.Contains(got, `"memberGroups":["Ops"]`) {
 		t.Errorf("expanded: %s", got)
+	}
+	w.want(201, "", "POST", "/chatrooms", `{"roomName":"cellar","publicRoom":true,"memberGroups":["Ops"]}`)
+	if got := w.send("GET", "/chatrooms?expandGroups=true&search=cellar", "", accept(formatJSON)).Body.String(); !strings.Contains(got, `"members":["ines@chat.example","mira@chat.example"]`) {
+		t.Errorf("expanded in a list: %s", got)
 	}
 	for _, path := range []string{"/chatrooms/atrium?expandGroups=yes", "/chatrooms/atrium?expandGroups=false"} {
 		if got := w.send("GET", path, "", accept(formatJSON)).Body.String(); got == "" || strings.Contains(got, "ines") {

@@ -85,6 +85,7 @@ type call struct {
 	// document is the body of an operation that reads XML itself, in the encoding that charset names.
 	document []byte
 	charset  string
+	expanded expansion
 }
 
 // answer is what a handler gives back.
