@@ -1,6 +1,7 @@
 package restserver
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -230,10 +231,28 @@ func addUser(c *call, p parameters) error {
 	if err != nil {
 		return err
 	}
-	if err := c.declareUsers([]directory.NewUser{u}, false, username); err != nil {
-		return err
+	made := c.declareUsers([]directory.NewUser{u}, false, username)
+	if made != nil && !late(made) {
+		return made
 	}
-	return each(address, groups, c.join)
+	return both(made, each(address, groups, c.join))
+}
+
+// late says of an error that the change is made, and only not in force yet: what is to follow it can follow.
+func late(err error) bool {
+	f, is := errors.AsType[*failure](err)
+	return is && f.status == http.StatusGatewayTimeout
+}
+
+// both tells of a change of an account that may be late, and of that of its groups after it.
+func both(account, groups error) error {
+	if account == nil || groups == nil || late(groups) {
+		return cmp.Or(account, groups)
+	}
+	f := *explain(account, refusal{})
+	f.message += "; and its groups: " + explain(groups, refusal{}).message
+	f.cause = errors.Join(f.cause, groups)
+	return &f
 }
 
 // changeUser sets what is given; given groups become those that the account is in.
@@ -271,13 +290,14 @@ func changeUser(c *call, p parameters) error {
 	if email := p.given("email"); email != nil {
 		change.Email = new(text(email))
 	}
+	var changed error
 	if change != (directory.UserUpdate{}) {
 		details := userDetails(change.DisplayName, change.Email, nil, change.Password != nil)
-		if err := c.changeUser(u.Username, change, "edited user ", details...); err != nil {
-			return err
+		if changed = c.changeUser(u.Username, change, "edited user ", details...); changed != nil && !late(changed) {
+			return changed
 		}
 	}
-	return errors.Join(each(address, joins, c.join), each(address, leaves, c.leave))
+	return both(changed, errors.Join(each(address, joins, c.join), each(address, leaves, c.leave)))
 }
 
 // serveContact reads the parameters of a contact, all of which replace what was there.

@@ -1,6 +1,7 @@
 package restserver_test
 
 import (
+	"context"
 	"errors"
 	"net/http/httptest"
 	"net/url"
@@ -327,6 +328,34 @@ func TestUserServiceTroubles(t *testing.T) {
 	if !strings.Contains(w.log.String(), "10.9.8.7 burns") {
 		t.Errorf("the log says nothing: %s", w.log)
 	}
+}
+
+// tardy makes accounts and changes them, and says that this is not in force yet.
+type tardy struct{ restserver.Proposer }
+
+func (p tardy) CreateUser(ctx context.Context, by directory.Actor, u directory.NewUser) error {
+	return errors.Join(p.Proposer.CreateUser(ctx, by, u), directory.ErrNotYetActive)
+}
+
+func (p tardy) UpdateUser(ctx context.Context, by directory.Actor, username string, u directory.UserUpdate) error {
+	return errors.Join(p.Proposer.UpdateUser(ctx, by, username, u), directory.ErrNotYetActive)
+}
+
+// An account that is made and not in force yet comes into its groups all the same, and what becomes of them is told.
+func TestUserServiceGroupsOfLateAccounts(t *testing.T) {
+	w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Proposer = tardy{d.Proposer} })
+	w.wantLine("<error>created, not yet active: it will be in force shortly</error>\n", "type=add&username=mira&password=x&groups=Ops,Day")
+	w.wantLine("<result><groupname>Day</groupname><groupname>Ops</groupname></result>\n", "type=usergrouplist&username=mira")
+	w.wantLine("<error>written, not yet active: it will be in force shortly</error>\n", "type=update&username=mira&name=M&groups=Night")
+	w.wantLine("<result><groupname>Night</groupname></result>\n", "type=usergrouplist&username=mira")
+	w.local.Refuse = func(method, _ string) error {
+		if strings.HasSuffix(method, "Group") {
+			return &directory.ManagedError{Field: "spec.members", Manager: "flux"}
+		}
+		return nil
+	}
+	w.wantLine("<error>created, not yet active: it will be in force shortly; and its groups: spec.members is declared by &quot;flux&quot;: change it there</error>\n",
+		"type=add&username=tobias&password=x&groups=Ops")
 }
 
 func TestUserServiceRace(t *testing.T) {
