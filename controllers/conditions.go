@@ -124,13 +124,12 @@ func report(status *v1alpha1.CommonStatus, obj metav1.Object, decided []metav1.C
 	if created := metav1.NewTime(createdAt(obj).Truncate(time.Second)); !status.CreatedAt.Equal(&created) {
 		status.CreatedAt = &created
 	}
-	seen := status.ObservedGeneration
-	switch {
-	case status.ModifiedAt == nil && generation <= 1:
-		created := metav1.NewTime(obj.GetCreationTimestamp().UTC())
-		status.ModifiedAt = &created
-	case status.ModifiedAt == nil || seen != generation:
+	if status.ModifiedAt == nil || status.ObservedGeneration != generation {
 		status.ModifiedAt = &stamp
+		if at, ok := writtenAt(obj); ok {
+			written := metav1.NewTime(at)
+			status.ModifiedAt = &written
+		}
 	}
 	status.ObservedGeneration = generation
 }

@@ -62,12 +62,31 @@ func createdAt(obj metav1.Object) time.Time {
 	return obj.GetCreationTimestamp().UTC()
 }
 
-// modifiedAt is when the spec was last seen to change.
+// modifiedAt is when the spec changed last. It is the same before and after the status has heard of the change: programs hold what they were shown
+// against what is there.
 func modifiedAt(obj metav1.Object, status *v1alpha1.CommonStatus) time.Time {
+	if status.ModifiedAt != nil && status.ObservedGeneration == obj.GetGeneration() {
+		return status.ModifiedAt.UTC()
+	}
+	if t, ok := writtenAt(obj); ok {
+		return t
+	}
 	if status.ModifiedAt != nil {
 		return status.ModifiedAt.UTC()
 	}
 	return createdAt(obj)
+}
+
+// writtenAt is when somebody last wrote a resource, its status aside, as far as the API server tells.
+func writtenAt(obj metav1.Object) (time.Time, bool) {
+	if created := obj.GetCreationTimestamp(); obj.GetGeneration() <= 1 && !created.IsZero() {
+		return created.UTC(), true
+	}
+	last := newest(writersOf(obj.GetManagedFields()))
+	if len(last) == 0 || last[0].Time.IsZero() {
+		return time.Time{}, false
+	}
+	return last[0].Time.UTC(), true
 }
 
 // properties sorts declared keys and values.

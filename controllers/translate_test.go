@@ -270,3 +270,32 @@ func TestKeepOfSecret(t *testing.T) {
 		t.Errorf("kept %+v", kept)
 	}
 }
+
+// What REST shows of a change is the same before and after its status is written: an ETag holds.
+func TestModifiedAtOutlivesTheStatus(t *testing.T) {
+	created, changed := metav1.Date(2031, 4, 5, 4, 7, 8, 0, time.UTC), metav1.Date(2031, 4, 6, 7, 0, 0, 0, time.UTC)
+	later := metav1.NewTime(changed.Add(3 * time.Second))
+	r := &v1alpha1.ChatRoom{ObjectMeta: metav1.ObjectMeta{
+		Name: "atrium", Generation: 1, CreationTimestamp: created, Annotations: map[string]string{v1alpha1.CreatedAtAnnotation: "2009-05-01T12:00:00Z"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: &created}},
+	}}
+	shown := func() time.Time {
+		t.Helper()
+		room, problems := translateRoom(r, testDomain)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		return room.ModifiedAt
+	}
+	for i, want := range []time.Time{created.UTC(), changed.UTC()} {
+		if r.Generation = int64(i + 1); i == 1 {
+			r.ManagedFields = append(r.ManagedFields, metav1.ManagedFieldsEntry{Manager: v1alpha1.FieldManager, Time: &changed},
+				metav1.ManagedFieldsEntry{Manager: v1alpha1.FieldManager, Subresource: "status", Time: &later})
+		}
+		before := shown()
+		report(&r.Status.CommonStatus, r, conditionsOf(active("Well.")), later.Time)
+		if after := shown(); !before.Equal(want) || !after.Equal(want) {
+			t.Errorf("generation %d: changed at %v, with its status at %v; want %v", r.Generation, before, after, want)
+		}
+	}
+}
