@@ -88,6 +88,16 @@ def users(api):
     same(call.update_user_roster_item("py-mira", tobias, subscription=1, groups=["Work"]), True)
     same(call.get_user_roster("py-mira"), [{"jid": tobias, "nickname": "Tobi", "subscriptionType": 1, "groups": ["Work"]}])
     refused(exceptions.UserNotFoundException, call.update_user_roster_item, "py-mira", f"py-nobody@{DOMAIN}", status=404)
+
+    # Another name: the password is that of before, and who has the contact has it still.
+    same(call.update_user("py-tobias", newusername="py-tobi"), True)
+    same(call.get_user("py-tobi"), {"username": "py-tobi", "name": "", "properties": {}})
+    refused(exceptions.UserNotFoundException, call.get_user, "py-tobias", status=404)
+    same(call.get_user_roster("py-mira"), [{"jid": f"py-tobi@{DOMAIN}", "nickname": "Tobi", "subscriptionType": 1, "groups": ["Work"]}])
+    refused(exceptions.UserAlreadyExistsException, call.update_user, "py-tobi", newusername="py-mira", status=409)
+    refused(exceptions.UserNotFoundException, call.update_user, "py-nobody", newusername="py-somebody", status=404)
+    same(call.update_user("py-tobi", newusername="py-tobias"), True)
+
     same(call.delete_user_roster_item("py-mira", tobias), True)
     refused(exceptions.InvalidResponseException, call.delete_user_roster_item, "py-mira", tobias, status=404)
 
