@@ -24,7 +24,7 @@ func (t tokens) Authenticate(ctx context.Context, authorization string) (restser
 	if err != nil || !ok {
 		return restserver.Principal{}, false, err
 	}
-	return restserver.Principal{Name: "kubernetes:" + who.Username, Allows: func(ctx context.Context, r restserver.Right) (bool, error) {
+	return restserver.Principal{Name: "kubernetes:" + who.Username, ByName: true, Allows: func(ctx context.Context, r restserver.Right) (bool, error) {
 		return t.reviewer.May(ctx, who, r.Verb, r.Resource, resourceName(r))
 	}}, true, nil
 }

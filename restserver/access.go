@@ -16,6 +16,8 @@ type Principal struct {
 	Name string
 	// Allows says whether the caller has a right; nil: all of them. An error means that nobody can tell at the moment.
 	Allows func(context.Context, Right) (bool, error)
+	// ByName says that a right may be one to a single name, which who lacks it for all may still have.
+	ByName bool
 }
 
 // Authenticator knows one way to prove who one is.

@@ -296,6 +296,56 @@ func TestScopesAndAdministrators(t *testing.T) {
 	}
 }
 
+// namedHolder has the rights that are named, each for everything or for one name.
+type namedHolder struct {
+	holder
+	everything bool
+}
+
+func (h *namedHolder) Authenticate(_ context.Context, authorization string) (restserver.Principal, bool, error) {
+	return restserver.Principal{Name: "kubernetes:bot", ByName: !h.everything, Allows: func(_ context.Context, r restserver.Right) (bool, error) {
+		one := strings.TrimSuffix(r.Verb+" "+r.Resource+" "+r.Name, " ")
+		h.asked = append(h.asked, one)
+		return slices.Contains(h.rights, r.Verb+" "+r.Resource) || slices.Contains(h.rights, one), h.err
+	}}, authorization == "Bearer tok", nil
+}
+
+// Passwords of rooms are shown to those who may change them, which is asked once where they may change all.
+func TestQuestionsAboutPasswordsOfRooms(t *testing.T) {
+	h := &namedHolder{}
+	w := newWorld(t, func(_ *restserver.Config, d *restserver.Deps) { d.Authenticators = []restserver.Authenticator{h} })
+	for i := range 251 {
+		w.want(201, "", "POST", "/chatrooms", `{"roomName":"r`+strconv.Itoa(i)+`","publicRoom":true,"password":"sesame`+strconv.Itoa(i)+`"}`)
+	}
+	for _, c := range []struct {
+		rights           []string
+		path             string
+		status           int
+		shown, questions int
+	}{
+		{[]string{"list chatrooms", "update chatrooms"}, "/chatrooms", 200, 251, 2},
+		{[]string{"list chatrooms", "update chatrooms r7"}, "/chatrooms?limit=250&search=r", 200, 1, 252},
+		{[]string{"list chatrooms"}, "/chatrooms?limit=3", 200, 0, 5},
+		{[]string{"list chatrooms", "update chatrooms r7"}, "/chatrooms", 400, 0, 252},
+		{[]string{"get chatrooms r7", "update chatrooms r7"}, "/chatrooms/r7", 200, 1, 3},
+		{[]string{"get chatrooms"}, "/chatrooms/r7", 200, 0, 3},
+	} {
+		h.rights, h.asked = c.rights, nil
+		got := w.send("GET", c.path, "", authorization("Bearer tok"))
+		if n := strings.Count(got.Body.String(), "sesame"); got.Code != c.status || n != c.shown || len(h.asked) != c.questions {
+			t.Errorf("%s with %q: %d, %d passwords, %d questions", c.path, c.rights, got.Code, n, len(h.asked))
+		}
+		if c.status == 400 && !strings.Contains(got.Body.String(), "limit and offset") {
+			t.Errorf("%s: %s", c.path, got.Body)
+		}
+	}
+	// Where there are no rights to a name, the answer for all is the one for each, a secret's for instance.
+	h.rights, h.asked, h.everything = []string{"list chatrooms"}, nil, true
+	if got := w.send("GET", "/chatrooms", "", authorization("Bearer tok")); got.Code != 200 || strings.Contains(got.Body.String(), "sesame") || len(h.asked) != 2 {
+		t.Errorf("%d, asked %d questions", got.Code, len(h.asked))
+	}
+}
+
 // What a call may name is bounded before anything is compared.
 func TestBoundsOfLists(t *testing.T) {
 	w := newWorld(t)

@@ -109,13 +109,37 @@ func (c *call) expand(group string) ([]jid.JID, error) {
 	return list, nil
 }
 
-// mayChange says whether the caller may change a room.
+// maxJudged is how many rooms one answer shows to somebody whose right to change them has to be asked for room by room.
+const maxJudged = 250
+
+// judgement is what is known of a caller's right to change rooms.
+type judgement struct {
+	asked, all bool
+	rooms      int
+}
+
+// mayChange says whether the caller may change a room. Most may change all of them or are asking for one, so that one question does for a list.
 func (c *call) mayChange(i muc.Info) (bool, error) {
 	if c.who.Allows == nil {
 		return true, nil
 	}
-	r := Right{Verb: "update", Resource: resourceRooms, Name: i.RoomName, Change: true}
-	if i.Service != directory.DefaultRoomService {
+	r := Right{Verb: "update", Resource: resourceRooms, Change: true}
+	if j := &c.judged; !j.asked {
+		all, err := c.who.Allows(c.ctx, r)
+		if err != nil {
+			return false, c.cannotAsk(err)
+		}
+		j.asked, j.all = true, all
+	}
+	if c.judged.all || !c.who.ByName {
+		return c.judged.all, nil
+	}
+	if c.judged.rooms++; c.judged.rooms > maxJudged {
+		// Left out, the password would be taken away by whoever puts back what was shown.
+		return false, badRequest(fmt.Sprintf("without the right to update all chatrooms, an answer shows at most %d rooms that have a password: ask for fewer at once with limit and offset",
+			maxJudged), "chatrooms")
+	}
+	if r.Name = i.RoomName; i.Service != directory.DefaultRoomService {
 		r.Name = i.Identity()
 	}
 	allowed, err := c.who.Allows(c.ctx, r)

@@ -86,6 +86,7 @@ type call struct {
 	document []byte
 	charset  string
 	expanded expansion
+	judged   judgement
 }
 
 // answer is what a handler gives back.
