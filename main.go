@@ -123,7 +123,13 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		End:     func(username string) { chat.Kick(username) },
 		Renamed: func(ctx context.Context, from, to string) error { return chat.Rosters().Renamed(ctx, from, to) },
 	})
-	recorded := audit.Proposals(proposer, audit.Config{Log: data, Domain: o.domain, Node: o.node, Errors: log})
+	recorded := audit.Proposals(proposer, audit.Config{
+		Log: data, Domain: o.domain, Node: o.node, Errors: log,
+		UID: func(kind directory.Kind, identity string) string {
+			holder, _ := declared.Holder(kind, identity)
+			return holder.UID
+		},
+	})
 	if _, err := controllers.Setup(ctx, mgr, controllers.Options{
 		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer, Audit: data, Node: o.node,
 		InstallationKey: installation.Key, RESTSecrets: restSecrets, Endpoint: o.endpoint(), LeaderElect: o.leaderElect, Registry: metrics.Registry, Log: root,

@@ -26,6 +26,7 @@ type AuditStore interface {
 	ListAudited(ctx context.Context) (list map[string]store.Audited, begun bool, err error)
 	BeginAudited(ctx context.Context) error
 	RecordAudited(ctx context.Context, entries []store.AuditEntry, resources []store.Audited) error
+	audit.ReadableLog
 }
 
 const (

@@ -52,6 +52,14 @@ func (s *audits) RecordAudited(_ context.Context, entries []store.AuditEntry, re
 	return nil
 }
 
+func (s *audits) AppendAudit(ctx context.Context, entries ...store.AuditEntry) error {
+	return s.RecordAudited(ctx, entries, nil)
+}
+
+func (s *audits) ListAudit(context.Context, store.AuditFilter) ([]store.AuditEntry, error) {
+	return s.entries, s.err
+}
+
 // auditing is one process after the other with one store.
 type auditing struct {
 	t       *testing.T

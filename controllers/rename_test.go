@@ -195,7 +195,7 @@ var _ = Describe("A renamed user", func() {
 			var user v1alpha1.ChatUser
 			switch there := kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: to}, &user); {
 			case there == nil:
-				_, err := op.provision.FinishRename(ctx, restActor, &user)
+				_, err := op.provision.FinishRename(ctx, restActor, &user, nil)
 				Expect(err).NotTo(HaveOccurred())
 				isRenamed(ctx, n)
 			default:
@@ -232,7 +232,7 @@ var _ = Describe("A renamed user", func() {
 			GinkgoHelper()
 			var u v1alpha1.ChatUser
 			Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: to}, &u)).To(Succeed())
-			_, err := op.provision.FinishRename(ctx, restActor, &u)
+			_, err := op.provision.FinishRename(ctx, restActor, &u, nil)
 			return err
 		}
 		By("locked since")
@@ -277,8 +277,17 @@ var _ = Describe("A renamed user", func() {
 			var u v1alpha1.ChatUser
 			g.Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: to}, &u)).To(Succeed())
 			g.Expect(u.Annotations).NotTo(HaveKey(v1alpha1.RenamedFromAnnotation))
+			g.Expect(u.Annotations).NotTo(HaveKey(v1alpha1.RenamedByAnnotation))
 		}).Should(Succeed())
 		isRenamed(ctx, 0)
+
+		By("and is in the audit log as the wish of whoever asked for it, and the end of the old ChatUser is not")
+		entries, err := op.store.ListAudit(ctx, store.AuditFilter{})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(entries).To(ConsistOf(And(
+			HaveField("Username", restActor.Name), HaveField("Via", restActor.Via), HaveField("Address", restActor.Address),
+			HaveField("Summary", "edited user "+to), HaveField("Details", "renamed from = "+from),
+		)))
 	})
 
 	It("leaves what a GitOps tool declares, and says so; a declared user is not renamed", func(ctx SpecContext) {
@@ -313,7 +322,7 @@ var _ = Describe("A renamed user", func() {
 		u.Annotations = map[string]string{v1alpha1.RenamedFromAnnotation: from + " uid 00000000000000000000000000000000"}
 		create(ctx, u)
 		Expect(becomes(ctx, u, v1alpha1.ReasonInvalidValue).Message).To(ContainSubstring("was not written by this installation"))
-		_, err := op.provision.FinishRename(ctx, restActor, u)
+		_, err := op.provision.FinishRename(ctx, restActor, u, nil)
 		Expect(err).To(MatchError(provision.ErrForged))
 		g, _ := op.directory.Group(group)
 		Expect(g.Admins).To(Equal([]jid.JID{address(from)}))

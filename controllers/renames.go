@@ -10,6 +10,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
@@ -21,6 +22,8 @@ type renames struct {
 	provision *provision.Provisioner
 	log       logr.Logger
 	namespace string
+	// audit has what this finishes; nil: nobody wants to know.
+	audit *audit.Config
 }
 
 const (
@@ -44,6 +47,7 @@ func awaits(u *v1alpha1.ChatUser) bool { return u.Annotations[v1alpha1.AwaitsAnn
 
 func (r *renames) seen(u *v1alpha1.ChatUser) {
 	if len(renameIndexer(u)) > 0 {
+		r.provision.Replaces(u)
 		r.poke()
 	}
 }
@@ -67,7 +71,7 @@ func (r *renames) finish(ctx context.Context) (wait time.Duration) {
 			wait = max(wait, renameGrace-age)
 			continue
 		}
-		_, err := r.provision.FinishRename(ctx, directory.Actor{Via: "server"}, u)
+		_, err := r.provision.FinishRename(ctx, directory.Actor{Via: "server"}, u, r.record)
 		switch {
 		case err == nil:
 			r.log.Info("Finished the renaming of a user", "chatUser", u.Name)
@@ -82,4 +86,20 @@ func (r *renames) finish(ctx context.Context) (wait time.Duration) {
 		}
 	}
 	return wait
+}
+
+// record writes who asked for a rename, unless that was done when it was asked for.
+func (r *renames) record(ctx context.Context, done provision.Renaming) error {
+	if r.audit == nil {
+		return nil
+	}
+	if done.By == (directory.Actor{}) {
+		done.By.Via = "server"
+	}
+	details := []string{audit.Detail("renamed from", done.From)}
+	for _, where := range done.Left {
+		details = append(details, audit.Detail("left", where))
+	}
+	e := audit.Ending{By: done.By, Summary: audit.Summary(directory.KindUser, audit.Changed, done.To), Details: details, UID: done.UID}
+	return r.audit.RecordOnce(ctx, e, done.Begun, details[0])
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
@@ -79,6 +80,9 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	renames := &renames{
 		errands: errands{directory: o.Directory, leadership: leadership, clock: o.Clock},
 		cache:   mgr.GetCache(), provision: o.Provision, log: o.Log.WithName("rename"), namespace: o.Namespace,
+	}
+	if o.Audit != nil {
+		renames.audit = &audit.Config{Log: o.Audit, Domain: o.Directory.Domain(), Node: o.Node}
 	}
 	renames.watch()
 

@@ -23,6 +23,11 @@ type deed struct {
 // record writes an entry about something that has happened.
 func (c *call) record(summary string, details ...string) { c.recordAll([]deed{{summary, details}}) }
 
+// recordEnd writes an entry about something by which a resource has gone, of that UID.
+func (c *call) recordEnd(uid, summary string, details ...string) {
+	c.append(store.AuditEntry{Username: c.who.Name, Summary: summary, Details: strings.Join(details, "\n"), Ended: uid})
+}
+
 // recordAll writes an entry a deed, in one go.
 func (c *call) recordAll(deeds []deed) {
 	entries := make([]store.AuditEntry, len(deeds))

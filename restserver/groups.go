@@ -151,7 +151,7 @@ func deleteGroup(c *call) (answer, error) {
 	}
 	err = c.server.Proposer.DeleteGroup(c.ctx, c.actor(), g.GroupName)
 	if took(err) {
-		c.record("deleted group " + g.GroupName)
+		c.recordEnd(g.UID, "deleted group "+g.GroupName)
 	}
 	if err != nil {
 		return answer{}, explain(err, refusal{resource: g.GroupName, notFound: noGroup(g.GroupName)})

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
@@ -86,5 +87,40 @@ func TestAuditLogOfREST(t *testing.T) {
 	}
 	if strings.Contains(got, "s3cr3t!") || strings.Contains(got, "wrong") {
 		t.Errorf("a secret is in the log: %s", got)
+	}
+}
+
+// An entry about a deletion says which resource is gone, so that its end is not recorded once more when Kubernetes tells of it.
+func TestEntriesOfDeletionsNameTheResource(t *testing.T) {
+	w := newWorld(t)
+	w.create("mira", "x")
+	w.create("tobias", "x")
+	w.group("Ops")
+	w.set("site.motto", "be kind")
+	w.want(201, "", "POST", "/chatrooms", `{"roomName":"atrium","persistent":true}`)
+	for _, c := range []struct {
+		method, path, body string
+		kind               directory.Kind
+		identity           string
+	}{
+		{"PUT", "/users/mira", `{"username":"jana"}`, directory.KindUser, "mira"},
+		{"DELETE", "/users/tobias", "", directory.KindUser, "tobias"},
+		{"DELETE", "/groups/Ops", "", directory.KindGroup, "Ops"},
+		{"DELETE", "/chatrooms/atrium", "", directory.KindRoom, "atrium@conference"},
+		{"DELETE", "/system/properties/site.motto", "", directory.KindProperty, "site.motto"},
+	} {
+		holder, there := w.directory.Holder(c.kind, c.identity)
+		if !there {
+			t.Fatalf("there is no %s", c.identity)
+		}
+		w.want(200, "", c.method, c.path, c.body)
+		if last := w.audit.entries[len(w.audit.entries)-1]; last.Ended != holder.UID || holder.UID == "" {
+			t.Errorf("%s: %+v", c.path, last)
+		}
+	}
+	for _, e := range w.audit.entries[:1] {
+		if e.Ended != "" {
+			t.Errorf("%+v", e)
+		}
 	}
 }

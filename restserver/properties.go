@@ -172,12 +172,13 @@ func (c *call) putProperty(p entity.Property, mustExist bool, summary string) er
 // deleteProperty is DELETE /system/properties/{key}: one that the server honours has its default then.
 func deleteProperty(c *call) (answer, error) {
 	key := c.params["key"]
-	if _, stored := c.server.Directory.Property(key); !stored {
+	stored, exists := c.server.Directory.Property(key)
+	if !exists {
 		return answer{}, noProperty("Could not find property", key)
 	}
 	err := c.server.Proposer.DeleteProperty(c.ctx, c.actor(), key)
 	if took(err) {
-		c.record("deleted server property " + key)
+		c.recordEnd(stored.UID, "deleted server property "+key)
 	}
 	if err != nil {
 		return answer{}, explain(err, refusal{resource: key, notFound: noProperty("Could not find property", key)})

@@ -289,7 +289,7 @@ func renameUser(c *call, u *directory.User, to string, e entity.User) (answer, e
 		for _, where := range left {
 			details = append(details, detail("left", where))
 		}
-		c.record("edited user "+to, details...)
+		c.recordEnd(u.UID, "edited user "+to, details...)
 	}
 	if err != nil {
 		return answer{}, explain(err, refusal{
@@ -336,7 +336,7 @@ func deleteUser(c *call) (answer, error) {
 	// What comes after the deletion, the purge of the data, can fail by itself.
 	now, there := c.server.Directory.User(u.Username)
 	if took(err) || (!there || now.UID != u.UID) && !errors.Is(err, directory.ErrNotFound) {
-		c.record("deleted user " + u.Username)
+		c.recordEnd(u.UID, "deleted user "+u.Username)
 	}
 	if err := c.userTrouble(err); err != nil {
 		return answer{}, err

@@ -19,6 +19,9 @@ const (
 	// other's username and uid, and a seal: only the operator can write it.
 	RenamedFromAnnotation = "chat-operator.io/renamed-from"
 
+	// RenamedByAnnotation is beside RenamedFromAnnotation. Its value says who asked for it, for the audit log, with a seal.
+	RenamedByAnnotation = "chat-operator.io/renamed-by"
+
 	// RenamedToAnnotation is on a ChatUser that another is about to take the place of. Its value is that one's username. Only the operator writes it.
 	RenamedToAnnotation = "chat-operator.io/renamed-to"
 

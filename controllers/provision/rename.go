@@ -38,7 +38,7 @@ import (
 //  4. What is remembered of the old name is moved to the new one.
 //  5. awaits is taken away: the new account is in force.
 //  6. Rosters, groups and rooms that name the old one are changed, where that is allowed.
-//  7. renamed-from is taken away.
+//  7. renamed-from and renamed-by are taken away.
 //
 // Before step 3 the old account is there, after step 5 the new one; between them neither can log in, and step 4 is one transaction.
 
@@ -72,7 +72,7 @@ func (p *Provisioner) RenameUser(ctx context.Context, by directory.Actor, userna
 	}
 	if _, _, ok := p.unseal(&old); ok {
 		// It came by its name this way itself, and not everything names it so yet.
-		if _, err := p.FinishRename(ctx, by, &old); err != nil {
+		if _, err := p.FinishRename(ctx, by, &old, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -86,11 +86,11 @@ func (p *Provisioner) RenameUser(ctx context.Context, by directory.Actor, userna
 	case user != nil && user.EffectiveUsername() != to:
 		return nil, fmt.Errorf("user %q is being renamed to %q: %w", username, user.EffectiveUsername(), directory.ErrConflict)
 	case user == nil:
-		if user, err = p.successor(ctx, &old, username, to, update); err != nil {
+		if user, err = p.successor(ctx, by, &old, username, to, update); err != nil {
 			return nil, err
 		}
 	}
-	return p.finishRename(ctx, by, user)
+	return p.finishRename(ctx, by, user, nil)
 }
 
 // pendingSuccessor is the ChatUser that is to take the place of another already; nil: there is none.
@@ -136,7 +136,9 @@ func (a awaited) is(old *v1alpha1.ChatUser) bool {
 }
 
 // successor makes the ChatUser that takes the place of another (steps 0 and 1).
-func (p *Provisioner) successor(ctx context.Context, old *v1alpha1.ChatUser, from, to string, update directory.UserUpdate) (*v1alpha1.ChatUser, error) {
+func (p *Provisioner) successor(
+	ctx context.Context, by directory.Actor, old *v1alpha1.ChatUser, from, to string, update directory.UserUpdate,
+) (*v1alpha1.ChatUser, error) {
 	unlock := p.LockName(directory.KindUser, to)
 	defer unlock()
 	name := v1alpha1.EncodeName(to)
@@ -149,6 +151,7 @@ func (p *Provisioner) successor(ctx context.Context, old *v1alpha1.ChatUser, fro
 			Labels: maps.Clone(old.Labels),
 			Annotations: map[string]string{
 				v1alpha1.RenamedFromAnnotation: p.seal(from, string(old.UID), to),
+				v1alpha1.RenamedByAnnotation:   p.sealActor(by, string(old.UID), to),
 				v1alpha1.AwaitsAnnotation:      awaiting(old),
 				v1alpha1.CreatedAtAnnotation:   createdAt(old).UTC().Format(time.RFC3339),
 			},
@@ -190,12 +193,42 @@ func createdAt(u *v1alpha1.ChatUser) time.Time {
 // seal says that an account takes the place of another, in a way that nobody else can: whoever may write a ChatUser may not, by that, have groups and
 // rooms changed.
 func (p *Provisioner) seal(from, uid, to string) string {
+	return from + " " + uid + " " + p.authenticate("renamed-from", from, uid, to)
+}
+
+func (p *Provisioner) authenticate(parts ...string) string {
 	mac := hmac.New(sha256.New, p.key)
-	for _, s := range []string{"renamed-from", from, uid, to} {
+	for _, s := range parts {
 		mac.Write([]byte(s))
 		mac.Write([]byte{0})
 	}
-	return from + " " + uid + " " + hex.EncodeToString(mac.Sum(nil)[:16])
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// asker is who asked for a rename, as the annotation renamed-by has it.
+type asker struct {
+	Via     string `json:"via"`
+	Name    string `json:"name"`
+	Address string `json:"address,omitempty"`
+	Seal    string `json:"seal"`
+}
+
+func (p *Provisioner) sealActor(by directory.Actor, uid, to string) string {
+	text, err := json.Marshal(asker{by.Via, by.Name, by.Address, p.authenticate("renamed-by", by.Via, by.Name, by.Address, uid, to)})
+	if err != nil {
+		return "" // cannot be: they are texts
+	}
+	return string(text)
+}
+
+// askedBy reads what sealActor wrote; the zero Actor when somebody else did.
+func (p *Provisioner) askedBy(user *v1alpha1.ChatUser, uid string) directory.Actor {
+	var a asker
+	if err := json.Unmarshal([]byte(user.Annotations[v1alpha1.RenamedByAnnotation]), &a); err != nil ||
+		!hmac.Equal([]byte(a.Seal), []byte(p.authenticate("renamed-by", a.Via, a.Name, a.Address, uid, user.EffectiveUsername()))) {
+		return directory.Actor{}
+	}
+	return directory.Actor{Via: a.Via, Name: a.Name, Address: a.Address}
 }
 
 // unseal reads what seal wrote.
@@ -278,8 +311,30 @@ func (p *Provisioner) Forged(user *v1alpha1.ChatUser) bool {
 	return !ok && (marked || user.Annotations[v1alpha1.AwaitsAnnotation] != "")
 }
 
-// FinishRename goes on with a rename from wherever it is, and gives up one whose old account has changed, is gone, or may not be deleted any more.
-func (p *Provisioner) FinishRename(ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser) (left []string, err error) {
+// Replaces has it known that a ChatUser is deleted by this, though perhaps by a process before this one, when another takes its place.
+func (p *Provisioner) Replaces(user *v1alpha1.ChatUser) {
+	if _, uid, ok := p.unseal(user); ok && (user.Annotations[v1alpha1.AwaitsAnnotation] == "" || readAwaited(user).going) {
+		p.deletions.note(types.UID(uid))
+	}
+}
+
+// Renaming is one that is about to be finished by somebody else than who began it.
+type Renaming struct {
+	// By is who asked for it; the zero Actor when nobody knows.
+	By       directory.Actor
+	From, To string
+	// UID is that of the old ChatUser, Begun when the new one was made.
+	UID   string
+	Begun time.Time
+	// Left says what still has the old name.
+	Left []string
+}
+
+// FinishRename goes on with a rename from wherever it is, and gives up one whose old account has changed, is gone, or may not be deleted any more. Before it
+// forgets that there was one, it has it recorded; record may be nil.
+func (p *Provisioner) FinishRename(
+	ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser, record func(context.Context, Renaming) error,
+) (left []string, err error) {
 	from, _, ok := p.unseal(user)
 	switch {
 	case !ok && p.Forged(user):
@@ -290,10 +345,12 @@ func (p *Provisioner) FinishRename(ctx context.Context, by directory.Actor, user
 	// One at a time, or two would delete and move beside each other.
 	unlock := p.names.lock("rename/" + from)
 	defer unlock()
-	return p.finishRename(ctx, by, user)
+	return p.finishRename(ctx, by, user, record)
 }
 
-func (p *Provisioner) finishRename(ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser) (left []string, err error) {
+func (p *Provisioner) finishRename(
+	ctx context.Context, by directory.Actor, user *v1alpha1.ChatUser, record func(context.Context, Renaming) error,
+) (left []string, err error) {
 	from, uid, ok := p.unseal(user)
 	if !ok {
 		return nil, ErrForged
@@ -321,7 +378,12 @@ func (p *Provisioner) finishRename(ctx context.Context, by directory.Actor, user
 	} else if left, err = p.nameAnew(ctx, by, from, to); err != nil {
 		return left, fmt.Errorf("%q is %q now, and is renamed elsewhere in a moment: %w", from, to, errors.Join(directory.ErrNotYetActive, err))
 	}
-	return left, p.mark(ctx, &now, v1alpha1.RenamedFromAnnotation, nil)
+	if record != nil && now.Annotations[v1alpha1.RenamedFromAnnotation] != "" {
+		if err := record(ctx, Renaming{By: p.askedBy(&now, uid), From: from, To: to, UID: uid, Begun: now.CreationTimestamp.Time, Left: left}); err != nil {
+			return left, err
+		}
+	}
+	return left, p.unmark(ctx, &now)
 }
 
 // takePlace is steps 2 to 5.
@@ -441,7 +503,16 @@ func (p *Provisioner) giveUp(ctx context.Context, user *v1alpha1.ChatUser, from 
 
 // mark sets an annotation of that life of a ChatUser, or takes it away.
 func (p *Provisioner) mark(ctx context.Context, user *v1alpha1.ChatUser, annotation string, value *string) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": user.UID, "annotations": map[string]any{annotation: value}}})
+	return p.annotate(ctx, user, map[string]any{annotation: value})
+}
+
+// unmark takes away that a ChatUser was called otherwise.
+func (p *Provisioner) unmark(ctx context.Context, user *v1alpha1.ChatUser) error {
+	return p.annotate(ctx, user, map[string]any{v1alpha1.RenamedFromAnnotation: nil, v1alpha1.RenamedByAnnotation: nil})
+}
+
+func (p *Provisioner) annotate(ctx context.Context, user *v1alpha1.ChatUser, annotations map[string]any) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": user.UID, "annotations": annotations}})
 	if err != nil {
 		return err
 	}

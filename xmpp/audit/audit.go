@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,13 @@ type Log interface {
 	AppendAudit(ctx context.Context, entries ...store.AuditEntry) error
 }
 
+// ReadableLog is a log in which entries can be looked up.
+type ReadableLog interface {
+	Log
+	// ListAudit lists entries, newest first.
+	ListAudit(ctx context.Context, f store.AuditFilter) ([]store.AuditEntry, error)
+}
+
 // Config is what recording takes.
 type Config struct {
 	// Log is where entries go.
@@ -39,6 +47,8 @@ type Config struct {
 	Domain string
 	// Node names this process.
 	Node string
+	// UID gives the UID of the resource that declares something, empty when none does. Nil: nobody knows.
+	UID func(directory.Kind, string) string
 	// Errors is where an entry goes that cannot be written; nil: nowhere.
 	Errors *slog.Logger
 }
@@ -52,19 +62,16 @@ type deed struct {
 	details []string
 }
 
-// record writes an entry a deed, in one go.
-func (c *Config) record(ctx context.Context, by directory.Actor, deeds ...deed) {
+// record writes an entry a deed, in one go. ended is the UID of the resource that has gone by it, if one has.
+func (c *Config) record(ctx context.Context, by directory.Actor, ended string, deeds ...deed) {
 	if len(deeds) == 0 {
 		return
 	}
-	now := time.Now()
 	entries := make([]store.AuditEntry, len(deeds))
 	for i, d := range deeds {
-		entries[i] = store.AuditEntry{
-			Time: now, Username: c.name(by), Node: c.Node, Summary: d.summary, Details: strings.Join(d.details, "\n"),
-			Via: by.Via, Address: host(by.Address),
-		}
+		entries[i] = c.entry(by, d)
 	}
+	entries[0].Ended = ended
 	// The deed is done, also when whoever did it has gone away meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
@@ -73,6 +80,40 @@ func (c *Config) record(ctx context.Context, by directory.Actor, deeds ...deed) 
 			c.Errors.Error("an audit entry could not be written", "summary", entries[i].Summary, "by", entries[i].Username, "via", by.Via, "error", err)
 		}
 	}
+}
+
+func (c *Config) entry(by directory.Actor, d deed) store.AuditEntry {
+	return store.AuditEntry{
+		Time: time.Now(), Username: c.name(by), Node: c.Node, Summary: d.summary, Details: strings.Join(d.details, "\n"), Via: by.Via, Address: host(by.Address),
+	}
+}
+
+// Ending is a change by which a resource goes, of that UID.
+type Ending struct {
+	By      directory.Actor
+	Summary string
+	Details []string
+	UID     string
+}
+
+// RecordOnce records what somebody asked for that was finished later by somebody else, unless it has been recorded since it was begun. A line of its
+// details tells it from others.
+func (c *Config) RecordOnce(ctx context.Context, done Ending, begun time.Time, line string) error {
+	e := c.entry(done.By, deed{done.Summary, done.Details})
+	e.Ended = done.UID
+	if log, ok := c.Log.(ReadableLog); ok {
+		// Whoever gives a resource its time may have another clock.
+		recorded, err := log.ListAudit(ctx, store.AuditFilter{Username: e.Username, From: begun.Add(-time.Minute)})
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(recorded, func(have store.AuditEntry) bool {
+			return have.Summary == e.Summary && slices.Contains(strings.Split(have.Details, "\n"), line)
+		}) {
+			return nil
+		}
+	}
+	return c.Log.AppendAudit(ctx, e)
 }
 
 // name is who did it: a user of this server by the username, which is what the log is filtered by.

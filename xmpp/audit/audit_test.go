@@ -200,3 +200,78 @@ func TestSummaries(t *testing.T) {
 		}
 	}
 }
+
+// readable is a log that can be looked into.
+type readable struct{ memory }
+
+func (r *readable) ListAudit(_ context.Context, f store.AuditFilter) (list []store.AuditEntry, err error) {
+	for _, e := range r.entries {
+		if e.Username == f.Username && !e.Time.Before(f.From) {
+			list = append(list, e)
+		}
+	}
+	return list, r.err
+}
+
+// What somebody asked for is recorded once, whoever finishes it.
+func TestRecordOnce(t *testing.T) {
+	log := &readable{}
+	c := audit.Config{Log: log, Domain: domain, Node: "chat-0"}
+	begun := time.Now()
+	line := audit.Detail("renamed from", "mira")
+	e := audit.Ending{By: directory.Actor{Via: audit.ViaREST, Name: "root@" + domain, Address: "192.0.2.1:4711"}, Summary: "edited user jana", Details: []string{line, "left = x"}, UID: "7"}
+	log.entries = []store.AuditEntry{
+		{Time: begun.Add(-time.Hour), Username: "root", Summary: "edited user jana", Details: line}, // an earlier one
+		{Time: begun, Username: "root", Summary: "edited user jana", Details: "name = Jana"},
+		{Time: begun, Username: "tobias", Summary: "edited user jana", Details: line},
+	}
+	for range 2 {
+		if err := c.RecordOnce(t.Context(), e, begun, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(log.entries) != 4 {
+		t.Fatalf("%+v", log.entries)
+	}
+	if got := log.entries[3]; got.Username != "root" || got.Via != "REST" || got.Address != "192.0.2.1" || got.Details != "renamed from = mira\nleft = x" || got.Ended != "7" {
+		t.Errorf("%+v", got)
+	}
+	log.err = errors.New("disk on fire")
+	if err := c.RecordOnce(t.Context(), e, begun, line); err == nil {
+		t.Error("nothing is said of a log that cannot be read")
+	}
+}
+
+// By what a resource goes, its end is told.
+func TestEndsAreTold(t *testing.T) {
+	log := &memory{}
+	d := directory.New(domain)
+	d.MarkSynced()
+	local := directory.NewLocal(d)
+	proposer := audit.Proposals(local, audit.Config{Log: log, Domain: domain, UID: func(kind directory.Kind, identity string) string {
+		holder, _ := d.Holder(kind, identity)
+		return holder.UID
+	}})
+	ctx := t.Context()
+	if err := errors.Join(local.CreateUser(ctx, client, directory.NewUser{Username: "a", Password: "x"}), local.CreateGroup(ctx, client, "Ops", directory.GroupUpdate{}),
+		local.CreateRoom(ctx, client, "den", "conference", directory.RoomUpdate{}), local.PutProperty(ctx, client, "k", "v", false)); err != nil {
+		t.Fatal(err)
+	}
+	for identity, do := range map[string]struct {
+		kind directory.Kind
+		end  func() error
+	}{
+		"a":              {directory.KindUser, func() error { return proposer.DeleteUser(ctx, client, "a") }},
+		"Ops":            {directory.KindGroup, func() error { return proposer.DeleteGroup(ctx, client, "Ops") }},
+		"den@conference": {directory.KindRoom, func() error { return proposer.DeleteRoom(ctx, client, "den@conference", nil) }},
+		"k":              {directory.KindProperty, func() error { return proposer.DeleteProperty(ctx, client, "k") }},
+	} {
+		holder, _ := d.Holder(do.kind, identity)
+		if err := do.end(); err != nil {
+			t.Fatal(err)
+		}
+		if last := log.entries[len(log.entries)-1]; last.Ended != holder.UID || holder.UID == "" {
+			t.Errorf("%s: %+v", identity, last)
+		}
+	}
+}

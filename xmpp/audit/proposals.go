@@ -24,10 +24,23 @@ func took(err error) bool { return err == nil || errors.Is(err, directory.ErrNot
 
 // settle records what has been done and gives the error back.
 func (p *proposals) settle(ctx context.Context, by directory.Actor, err error, deeds ...deed) error {
+	return p.end(ctx, by, "", err, deeds...)
+}
+
+// end is settle for what a resource has gone by, of that UID: the log takes no note of its end any more.
+func (p *proposals) end(ctx context.Context, by directory.Actor, uid string, err error, deeds ...deed) error {
 	if by.Via != ViaREST && took(err) {
-		p.record(ctx, by, deeds...)
+		p.record(ctx, by, uid, deeds...)
 	}
 	return err
+}
+
+// uid is that of the resource that declares something now.
+func (p *proposals) uid(kind directory.Kind, identity string) string {
+	if p.UID == nil {
+		return ""
+	}
+	return p.UID(kind, identity)
 }
 
 // CreateUser implements directory.Proposer.
@@ -99,18 +112,20 @@ func keys(properties []directory.Property) []string {
 
 // RenameUser implements directory.Proposer.
 func (p *proposals) RenameUser(ctx context.Context, by directory.Actor, username, to string, u directory.UserUpdate) (left []string, err error) {
+	uid := p.uid(directory.KindUser, username)
 	left, err = p.Proposer.RenameUser(ctx, by, username, to, u)
 	u.Password = nil // it is left out
 	details := append(userDetails(u), Detail("renamed from", username))
 	for _, where := range left {
 		details = append(details, Detail("left", where))
 	}
-	return left, p.settle(ctx, by, err, deed{Summary(directory.KindUser, Changed, to), details})
+	return left, p.end(ctx, by, uid, err, deed{Summary(directory.KindUser, Changed, to), details})
 }
 
 // DeleteUser implements directory.Proposer.
 func (p *proposals) DeleteUser(ctx context.Context, by directory.Actor, username string) error {
-	return p.settle(ctx, by, p.Proposer.DeleteUser(ctx, by, username), deed{summary: Summary(directory.KindUser, Deleted, username)})
+	uid := p.uid(directory.KindUser, username)
+	return p.end(ctx, by, uid, p.Proposer.DeleteUser(ctx, by, username), deed{summary: Summary(directory.KindUser, Deleted, username)})
 }
 
 // PutContact implements directory.Proposer.
@@ -140,7 +155,8 @@ func (p *proposals) PutProperty(ctx context.Context, by directory.Actor, key, va
 
 // DeleteProperty implements directory.Proposer.
 func (p *proposals) DeleteProperty(ctx context.Context, by directory.Actor, key string) error {
-	return p.settle(ctx, by, p.Proposer.DeleteProperty(ctx, by, key), deed{summary: Summary(directory.KindProperty, Deleted, key)})
+	uid := p.uid(directory.KindProperty, key)
+	return p.end(ctx, by, uid, p.Proposer.DeleteProperty(ctx, by, key), deed{summary: Summary(directory.KindProperty, Deleted, key)})
 }
 
 // CreateRoom implements directory.Proposer.
@@ -161,7 +177,8 @@ func (p *proposals) UpdateRoom(ctx context.Context, by directory.Actor, identity
 
 // DeleteRoom implements directory.Proposer.
 func (p *proposals) DeleteRoom(ctx context.Context, by directory.Actor, identity string, permit directory.RoomPermit) error {
-	return p.settle(ctx, by, p.Proposer.DeleteRoom(ctx, by, identity, permit),
+	uid := p.uid(directory.KindRoom, identity)
+	return p.end(ctx, by, uid, p.Proposer.DeleteRoom(ctx, by, identity, permit),
 		deed{Summary(directory.KindRoom, Deleted, identity), Service(directory.KindRoom, identity)})
 }
 
@@ -228,7 +245,8 @@ func (p *proposals) UpdateGroup(ctx context.Context, by directory.Actor, name st
 
 // DeleteGroup implements directory.Proposer.
 func (p *proposals) DeleteGroup(ctx context.Context, by directory.Actor, name string) error {
-	return p.settle(ctx, by, p.Proposer.DeleteGroup(ctx, by, name), deed{summary: Summary(directory.KindGroup, Deleted, name)})
+	uid := p.uid(directory.KindGroup, name)
+	return p.end(ctx, by, uid, p.Proposer.DeleteGroup(ctx, by, name), deed{summary: Summary(directory.KindGroup, Deleted, name)})
 }
 
 func groupDetails(u *directory.GroupUpdate) []string {

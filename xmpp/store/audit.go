@@ -25,6 +25,8 @@ type AuditEntry struct {
 	Summary, Details string
 	// Via is the way in, Address where it came from.
 	Via, Address string
+	// Ended is the UID of a resource that has gone by this, which the log takes note of no longer: its end is told. It is not read back.
+	Ended string
 }
 
 // AuditFilter picks entries of the audit log. The zero value picks all.
@@ -78,6 +80,11 @@ func appendAudit(t *txn, entries []AuditEntry) error {
 		}
 		if err := t.exec(auditAppend, id, moment(at), e.Username, e.Node, summary, e.Details, e.Via, e.Address); err != nil {
 			return err
+		}
+		if e.Ended != "" {
+			if err := t.exec(auditedDelete, e.Ended); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -40,3 +40,16 @@ func TestAudited(t *testing.T) {
 		}
 	})
 }
+
+// What an entry says to be gone is not known any more: at the next start its end is not found out once more.
+func TestRecordedEndIsNotFoundAgain(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		must(t, s.RecordAudited(ctx, nil, []store.Audited{{UID: "1", Kind: "group", Name: "ops", Identity: "Ops", Generation: 1}, {UID: "2", Kind: "user", Name: "mira", Identity: "mira"}}))
+		must(t, s.AppendAudit(ctx, store.AuditEntry{Summary: "deleted group Ops", Ended: "1"}, store.AuditEntry{Summary: "edited user mira"}))
+		list, _, err := s.ListAudited(ctx)
+		if _, there := list["2"]; err != nil || len(list) != 1 || !there {
+			t.Errorf("%v, %v", list, err)
+		}
+	})
+}
