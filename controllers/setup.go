@@ -77,6 +77,13 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	}
 	sweeper.watch()
 
+	deletions := &deletions{
+		errands:   errands{directory: o.Directory, leadership: leadership, clock: o.Clock},
+		provision: o.Provision, log: o.Log.WithName("deletions"),
+	}
+	deletions.watch()
+	o.Provision.OnUnfinished(deletions.poke)
+
 	renames := &renames{
 		errands: errands{directory: o.Directory, leadership: leadership, clock: o.Clock},
 		cache:   mgr.GetCache(), provision: o.Provision, log: o.Log.WithName("rename"), namespace: o.Namespace,
@@ -164,7 +171,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 			leadership: leadership, config: mgr.GetConfig(), namespace: o.Namespace, timing: o.LeaseTiming, log: o.Log.WithName("leadership"),
 		}
 	}
-	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper, renames, mentions} {
+	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper, renames, deletions, mentions} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, err
 		}

@@ -77,6 +77,11 @@ func (d deletion[T]) delete(ctx context.Context, p *Provisioner) (uid string, re
 		if err != nil {
 			return "", false, err
 		}
+		undoForget, err := p.intendForget(ctx, d.kind, d.identity, obj)
+		if err != nil {
+			undo()
+			return "", false, err
+		}
 		// As it is: permission was given for this state of it.
 		err = p.removeAsIs(ctx, obj)
 		if err == nil {
@@ -88,6 +93,7 @@ func (d deletion[T]) delete(ctx context.Context, p *Provisioner) (uid string, re
 			return "", false, explain(err, d.resource, d.identity)
 		}
 		undo()
+		undoForget()
 		if !apierrors.IsConflict(err) {
 			return "", false, explain(err, d.resource, d.identity)
 		}

@@ -131,31 +131,34 @@ func (p *Provisioner) DeleteGroup(ctx context.Context, by directory.Actor, name 
 	if err != nil {
 		return err
 	}
+	unlock := p.lockReferences(directory.KindGroup, name)
+	defer unlock()
 	err = deletion[*v1alpha1.ChatGroup]{
 		by: by, kind: directory.KindGroup, identity: name, resource: kindGroup, name: resource, obj: newGroup, policy: groupPolicy,
 		retain: func(*v1alpha1.ChatGroup) bool { return true }, // nothing is remembered of a group
 		permit: func(g *v1alpha1.ChatGroup) error { return permitGroup(g, name) },
 	}.carryOut(ctx, p)
-	if gone(err) {
-		ctx, cancel := aftermath(ctx)
-		defer cancel()
-		p.forgetGroup(ctx, by, name)
-	}
+	p.afterDeletion(ctx, by, directory.KindGroup, name, err)
 	return err
 }
 
 // forgetGroup takes a deleted group out of rooms: one that is made anew under its name inherits nothing. What may not be changed from here keeps
-// a name that is not there any more.
-func (p *Provisioner) forgetGroup(ctx context.Context, by directory.Actor, name string) {
+// a name that is not there any more; an error is about what may be changed later.
+func (p *Provisioner) forgetGroup(ctx context.Context, by directory.Actor, name string) error {
+	var failed []error
 	without := directory.RoomUpdate{GroupAffiliations: []directory.GroupAffiliation{{Group: name}}}
 	for _, r := range p.directory.Rooms() {
 		if !slices.ContainsFunc(r.GroupAffiliations, func(a directory.GroupAffiliation) bool { return a.Group == name }) {
 			continue
 		}
-		if err := p.updateRoom(ctx, by, r.Identity(), without); err != nil && !errors.Is(err, directory.ErrNotFound) {
+		switch err := p.updateRoom(ctx, by, r.Identity(), without); {
+		case !stays(err):
+			failed = append(failed, err)
+		case err != nil && !errors.Is(err, directory.ErrNotFound) && !errors.Is(err, directory.ErrNotYetActive):
 			p.log.Info("Left a deleted group where it was declared", "groupName", name, "kind", kindRoom, "name", r.Ref.Name, "reason", err.Error())
 		}
 	}
+	return errors.Join(failed...)
 }
 
 func newGroup() *v1alpha1.ChatGroup { return &v1alpha1.ChatGroup{} }

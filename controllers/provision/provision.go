@@ -42,6 +42,8 @@ const (
 type Identities interface {
 	GetIdentity(ctx context.Context, kind, name string) (store.Identity, bool, error)
 	PutIdentity(ctx context.Context, id store.Identity) error
+	DeleteIdentity(ctx context.Context, kind, name string) error
+	ListIdentities(ctx context.Context, kind string) ([]store.Identity, error)
 	PurgeAccount(ctx context.Context, username string) error
 	PurgeRoom(ctx context.Context, identity, successor string) error
 	// MoveAccount gives everything that is remembered of a user of the domain to another name, and forgets the old one's row if it is of that life.
@@ -87,7 +89,11 @@ type Provisioner struct {
 	limits     *limits
 	lookups    *lookups
 	deletions  *deletions
+	unfinished func()
 }
+
+// OnUnfinished has somebody called whenever a deletion leaves something to FinishDeletions. Called once, before anything else.
+func (p *Provisioner) OnUnfinished(f func()) { p.unfinished = f }
 
 var _ directory.Proposer = (*Provisioner)(nil)
 
@@ -120,6 +126,7 @@ func New(c Config) *Provisioner {
 		limits:     newLimits(c.Clock, func() int { return c.Directory.Int(directory.KeyChanges) }),
 		lookups:    newLookups(),
 		deletions:  newDeletions(c.Clock),
+		unfinished: func() {},
 	}
 }
 

@@ -359,6 +359,8 @@ func (p *Provisioner) DeleteUser(ctx context.Context, by directory.Actor, userna
 	if err != nil {
 		return err
 	}
+	unlock := p.lockReferences(directory.KindUser, username)
+	defer unlock()
 	err = deletion[*v1alpha1.ChatUser]{
 		by: by, kind: directory.KindUser, identity: username, resource: kindUser, name: name,
 		obj:    func() *v1alpha1.ChatUser { return &v1alpha1.ChatUser{} },
@@ -366,11 +368,7 @@ func (p *Provisioner) DeleteUser(ctx context.Context, by directory.Actor, userna
 		retain: func(u *v1alpha1.ChatUser) bool { return retains(u.Spec.DeletionPolicy) },
 		permit: func(u *v1alpha1.ChatUser) error { return declares(u, username) },
 	}.carryOut(ctx, p)
-	if gone(err) {
-		ctx, cancel := aftermath(ctx)
-		defer cancel()
-		p.forgetUser(ctx, by, username)
-	}
+	p.afterDeletion(ctx, by, directory.KindUser, username, err)
 	return err
 }
 
@@ -379,17 +377,18 @@ func retains(policy *v1alpha1.DeletionPolicy) bool {
 }
 
 // forgetUser takes a deleted user out of rosters, the remembered ones and the declared, out of groups, and out of rooms. What may not be
-// changed from here keeps a name that is not there any more.
-func (p *Provisioner) forgetUser(ctx context.Context, by directory.Actor, username string) {
-	if err := p.forget(ctx, username); err != nil {
-		p.log.Error(err, "Left a deleted user in remembered rosters", "username", username)
-	}
+// changed from here keeps a name that is not there any more; an error is about what may be changed later.
+func (p *Provisioner) forgetUser(ctx context.Context, by directory.Actor, username string) error {
+	failed := []error{p.forget(ctx, username)}
 	address, err := jid.New(username, p.directory.Domain(), "")
 	if err != nil {
-		return
+		return err
 	}
 	left := func(where, name string, err error) {
-		if err != nil && !errors.Is(err, directory.ErrNotFound) {
+		switch {
+		case !stays(err):
+			failed = append(failed, err)
+		case err != nil && !errors.Is(err, directory.ErrNotFound) && !errors.Is(err, directory.ErrNotYetActive):
 			p.log.Info("Left a deleted user where it was declared", "username", username, "kind", where, "name", name, "reason", err.Error())
 		}
 	}
@@ -409,6 +408,7 @@ func (p *Provisioner) forgetUser(ctx context.Context, by directory.Actor, userna
 			left(kindRoom, r.Ref.Name, p.updateRoom(ctx, by, r.Identity(), directory.RoomUpdate{Affiliations: []directory.Affiliation{{JID: address}}}))
 		}
 	}
+	return errors.Join(failed...)
 }
 
 // userResource finds the resource that declares a user: in the directory, else,

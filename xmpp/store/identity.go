@@ -23,6 +23,8 @@ const (
 	Pending State = "Pending"
 	// PurgeNow: the declaration is being deleted, and the data is to be purged at once.
 	PurgeNow State = "PurgeNow"
+	// Leaving: the declaration is gone, or about to go, and what names it is still to be changed.
+	Leaving State = "Leaving"
 	// Moving: the account is being renamed, and the data goes to its new name.
 	Moving State = "Moving"
 )
