@@ -18,5 +18,5 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /chat-operator /chat-operator
 # Any user but root will do; this is the one that the manifests name.
 USER 65532:65532
-EXPOSE 5222 5223 8080 8081 9090
+EXPOSE 5222 5223 8080 8081 9090 9091
 ENTRYPOINT ["/chat-operator"]

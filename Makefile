@@ -35,14 +35,18 @@ ROUNDS ?= 50
 # `make bench`: flags of the benchmark, such as -rounds 1 -n 500 -only floor,self (docs/performance.md).
 BENCHFLAGS ?=
 
-# The image of `make docker-build`.
+# The image of `make image` and `make docker-build`; `make image ARCH=arm64` for the other architecture.
 IMG ?= chat-operator:dev
+ARCH ?= amd64
 DOCKER ?= docker
 
 # --- What follows from it --------------------------------------------------------------------------------------------------------
 BIN := bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
+# What an image says of its source; the time is also that of its files, so that one commit always gives the same image.
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 # etcd, kube-apiserver, ...: those of KUBEBUILDER_ASSETS where that is set, else built from hack/controlplane.
 ifdef KUBEBUILDER_ASSETS
@@ -52,7 +56,7 @@ ASSETS := $(abspath $(BIN)/k8s)
 endif
 
 # Modules of this repository.
-MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops
+MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image
 # Where the race detector pays: everything with goroutines of its own.
 RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
@@ -103,8 +107,16 @@ endif
 $(BIN)/run:
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./hack/run
 
+.PHONY: image
+image: ## The container image as bin/image/chat-operator-ARCH.tar, without Docker (IMG=name:tag ARCH=arm64)
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/image/linux-$(ARCH)/chat-operator .
+	@cd hack/image && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/image/write .
+	@$(BIN)/image/write --binary=$(BIN)/image/linux-$(ARCH)/chat-operator --arch=$(ARCH) --tag=$(IMG) --version=$(VERSION) --revision=$(REVISION) \
+		--created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator-$(ARCH).tar
+	@echo "$(BIN)/image/chat-operator-$(ARCH).tar holds $(IMG) for $(ARCH): load it with 'ctr images import', 'kind load image-archive', 'podman load' or 'docker load'."
+
 .PHONY: docker-build
-docker-build: ## The container image (IMG=name:tag)
+docker-build: ## The container image with Docker (IMG=name:tag)
 	$(DOCKER) build --build-arg VERSION=$(VERSION) --tag $(IMG) .
 
 ##@ Generate
@@ -164,6 +176,12 @@ bench: $(BIN)/run controlplane build ## The program against the machine's limit,
 .PHONY: test-bench
 test-bench: ## Tests of the benchmark itself; with Prosody and ejabberd where they are installed
 	@cd hack/bench && $(GO) test ./...
+
+.PHONY: test-image
+test-image: ## The container image for both architectures, and tests of how it is written
+	@cd hack/image && $(GO) test ./...
+	@$(MAKE) --no-print-directory image ARCH=amd64
+	@$(MAKE) --no-print-directory image ARCH=arm64
 
 .PHONY: test-gitops
 test-gitops: controlplane ## What owners of rooms change against the engines of Flux and Argo CD

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// compile builds a small program for Linux.
+func compile(t *testing.T, architecture string, flags ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	source := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "program")
+	cmd := exec.Command("go", append(append([]string{"build", "-o", binary}, flags...), source)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+architecture)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// unpack reads a tar file whose names are unique.
+func unpack(t *testing.T, r io.Reader) (headers []*tar.Header, content map[string][]byte) {
+	t.Helper()
+	content = map[string][]byte{}
+	for archive := tar.NewReader(r); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return headers, content
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, twice := content[header.Name]; twice {
+			t.Errorf("%s is there twice", header.Name)
+		}
+		if content[header.Name], err = io.ReadAll(archive); err != nil {
+			t.Fatal(err)
+		}
+		headers = append(headers, header)
+	}
+}
+
+func decode(t *testing.T, document []byte, into any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		t.Fatalf("%s: %v", document, err)
+	}
+}
+
+// blobOf gives what a descriptor points to, after comparing it with what the descriptor says.
+func blobOf(t *testing.T, content map[string][]byte, d descriptor) []byte {
+	t.Helper()
+	algorithm, sum, _ := strings.Cut(d.Digest, ":")
+	blob, found := content["blobs/"+algorithm+"/"+sum]
+	if !found {
+		t.Fatalf("the archive has no %s", d.Digest)
+	}
+	if got := sha256.Sum256(blob); algorithm != "sha256" || hex.EncodeToString(got[:]) != sum || len(blob) != d.Size {
+		t.Fatalf("%s: the content has the digest %x and %d bytes, not %d", d.Digest, got, len(blob), d.Size)
+	}
+	return blob
+}
+
+func TestArchive(t *testing.T) {
+	const made = 1_700_000_000
+	for _, architecture := range []string{"amd64", "arm64"} {
+		t.Run(architecture, func(t *testing.T) {
+			binary := compile(t, architecture)
+			output := filepath.Join(t.TempDir(), "images", "image.tar")
+			args := []string{
+				"--binary=" + binary, "--output=" + output, "--arch=" + architecture, "--tag=registry.example:5000/team/chat:v1.2.3",
+				"--version=v1.2.3", "--revision=0123abc", "--created=1700000000",
+			}
+			if err := run(args); err != nil {
+				t.Fatal(err)
+			}
+			first, err := os.ReadFile(output)
+			if err != nil {
+				t.Fatal(err)
+			}
+			headers, content := unpack(t, bytes.NewReader(first))
+			for _, h := range headers {
+				if h.ModTime.Unix() != made || h.Uid != 0 || h.Gid != 0 {
+					t.Errorf("%s: time %v, owner %d:%d", h.Name, h.ModTime, h.Uid, h.Gid)
+				}
+			}
+
+			// OCI image layout 1.1: oci-layout, index.json, and everything else by its digest.
+			if got := string(content["oci-layout"]); got != `{"imageLayoutVersion":"1.0.0"}` {
+				t.Errorf("oci-layout: %s", got)
+			}
+			var top index
+			decode(t, content["index.json"], &top)
+			if len(top.Manifests) != 1 || top.SchemaVersion != 2 {
+				t.Fatalf("index: %+v", top)
+			}
+			at := top.Manifests[0]
+			if at.Annotations["io.containerd.image.name"] != "registry.example:5000/team/chat:v1.2.3" || at.Annotations["org.opencontainers.image.ref.name"] != "v1.2.3" {
+				t.Errorf("annotations: %v", at.Annotations)
+			}
+			if *at.Platform != (platform{Architecture: architecture, OS: "linux"}) {
+				t.Errorf("platform: %+v", at.Platform)
+			}
+			var m manifest
+			decode(t, blobOf(t, content, at), &m)
+			if len(m.Layers) != 1 {
+				t.Fatalf("manifest: %+v", m)
+			}
+			var c config
+			decode(t, blobOf(t, content, m.Config), &c)
+			layer := blobOf(t, content, m.Layers[0])
+			if c.Architecture != architecture || c.OS != "linux" || !c.Created.Equal(time.Unix(made, 0)) {
+				t.Errorf("config: %+v", c)
+			}
+			if c.Config.User != "65532:65532" || !reflect.DeepEqual(c.Config.Entrypoint, []string{"/chat-operator"}) {
+				t.Errorf("what is run: %+v", c.Config)
+			}
+			if c.Config.Labels["org.opencontainers.image.version"] != "v1.2.3" || c.Config.Labels["org.opencontainers.image.revision"] != "0123abc" {
+				t.Errorf("labels: %v", c.Config.Labels)
+			}
+			// The layer is not compressed: the digest of its content is its own.
+			if !reflect.DeepEqual(c.RootFS.DiffIDs, []string{m.Layers[0].Digest}) || m.Layers[0].MediaType != "application/vnd.oci.image.layer.v1.tar" {
+				t.Errorf("root: %+v, layer %+v", c.RootFS, m.Layers[0])
+			}
+
+			// `docker load` goes by manifest.json.
+			var docker []dockerImage
+			decode(t, content["manifest.json"], &docker)
+			if len(docker) != 1 || !reflect.DeepEqual(docker[0].RepoTags, []string{"registry.example:5000/team/chat:v1.2.3"}) ||
+				content[docker[0].Config] == nil || !bytes.Equal(content[docker[0].Layers[0]], layer) {
+				t.Errorf("manifest.json: %+v", docker)
+			}
+
+			checkRoot(t, layer, binary)
+
+			if err := run(args); err != nil {
+				t.Fatal(err)
+			}
+			second, err := os.ReadFile(output)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(first, second) {
+				t.Error("the same input gave other bytes")
+			}
+		})
+	}
+}
+
+// checkRoot looks into the only layer: the program, certificates, no shell, nothing that may be written.
+func checkRoot(t *testing.T, layer []byte, binary string) {
+	t.Helper()
+	headers, files := unpack(t, bytes.NewReader(layer))
+	var names []string
+	for _, h := range headers {
+		names = append(names, h.Name)
+		if h.Mode&0o7022 != 0 {
+			t.Errorf("%s may be written by others, or runs as its owner: %o", h.Name, h.Mode)
+		}
+	}
+	if want := []string{"etc/", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "chat-operator"}; !reflect.DeepEqual(names, want) {
+		t.Errorf("the root has %v, want %v", names, want)
+	}
+	original, err := os.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if program := headers[len(headers)-1]; program.Mode != 0o755 || !bytes.Equal(files["chat-operator"], original) {
+		t.Errorf("the program has the mode %o or is another one", program.Mode)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(files["etc/ssl/certs/ca-certificates.crt"]) {
+		t.Error("the file of root certificates has none that can be read")
+	}
+}
+
+func TestRefusesWhatWouldNotStart(t *testing.T) {
+	arm, dynamic, text := compile(t, "arm64"), compile(t, "amd64", "-buildmode=pie"), filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("#!/bin/sh\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ binary, architecture, tag, says string }{
+		{arm, "amd64", "chat:dev", "is a program for EM_AARCH64, and the image is for EM_X86_64"},
+		{dynamic, "amd64", "chat:dev", "linked dynamically"},
+		{text, "amd64", "chat:dev", "no program for Linux"},
+		{arm, "riscv64", "chat:dev", `not for "riscv64"`},
+		{arm, "arm64", "Chat:dev", "name in lower case"},
+		{arm, "arm64", "chat:", "write NAME:TAG"},
+		{"", "arm64", "chat:dev", "give --binary"},
+	} {
+		output := filepath.Join(t.TempDir(), "image.tar")
+		err := run([]string{"--binary=" + test.binary, "--output=" + output, "--arch=" + test.architecture, "--tag=" + test.tag})
+		if err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%+v: %v", test, err)
+		}
+		if _, err := os.Stat(output); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%+v left a file: %v", test, err)
+		}
+	}
+}
+
+// The names are those that containerd and Docker give an image without a registry.
+func TestReferences(t *testing.T) {
+	for given, want := range map[string][2]string{
+		"chat-operator":          {"chat-operator:latest", "docker.io/library/chat-operator:latest"},
+		"chat-operator:dev":      {"chat-operator:dev", "docker.io/library/chat-operator:dev"},
+		"team/chat:1":            {"team/chat:1", "docker.io/team/chat:1"},
+		"localhost/chat:1":       {"localhost/chat:1", "localhost/chat:1"},
+		"registry.example/c/d":   {"registry.example/c/d:latest", "registry.example/c/d:latest"},
+		"registry.example:80/c":  {"registry.example:80/c:latest", "registry.example:80/c:latest"},
+		"registry.example:80/c:": {},
+		"chat operator":          {},
+		"chat@sha256:0123":       {},
+	} {
+		got, err := checkReference(given)
+		if got != want[0] || (err == nil) != (want[0] != "") {
+			t.Errorf("%q: %q, %v", given, got, err)
+		}
+		if err == nil && fullReference(got) != want[1] {
+			t.Errorf("%q in full: %q", given, fullReference(got))
+		}
+	}
+}
+
+// Two ways make the same image: what one is told, the other is too.
+func TestDockerfileSaysTheSame(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("..", "..", "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, last, found := strings.Cut(string(content), "\nFROM scratch\n")
+	if !found {
+		t.Fatal("the Dockerfile does not end on an empty root")
+	}
+	line := func(instruction string) string {
+		match := regexp.MustCompile(`(?m)^` + instruction + ` (.*)$`).FindStringSubmatch(last)
+		if match == nil {
+			t.Fatalf("the Dockerfile has no %s", instruction)
+		}
+		return match[1]
+	}
+	if got := line("USER"); got != user {
+		t.Errorf("USER %s", got)
+	}
+	if got := line("ENTRYPOINT"); got != `["`+program+`"]` {
+		t.Errorf("ENTRYPOINT %s", got)
+	}
+	var want []string
+	for _, p := range ports {
+		want = append(want, strings.TrimSuffix(p, "/tcp"))
+	}
+	if got := strings.Fields(line("EXPOSE")); !reflect.DeepEqual(got, want) {
+		t.Errorf("EXPOSE %v, want %v", got, want)
+	}
+}
