@@ -218,11 +218,12 @@ install: ## Custom resources and namespace into the cluster of KUBECONFIG
 deploy: tools ## The operator into the cluster of KUBECONFIG (config/default)
 	@$(BIN)/kustomize build config/default | kubectl apply --server-side --filename=-
 
-.PHONY: helm-verify
-helm-verify: helm-tool ## Lint the Helm chart and render its variants
-	@hack/chart.sh verify
+.PHONY: manifests
+manifests: tools helm-tool ## Lint the Helm charts, render them in their variants, build the kustomizations
+	@hack/manifests.sh
 
 .PHONY: helm-install
-helm-install: helm-tool ## The Helm chart into the cluster of KUBECONFIG (DOMAIN, NAMESPACE, IMG)
+helm-install: helm-tool ## The Helm charts into the cluster of KUBECONFIG (DOMAIN, NAMESPACE, IMG)
+	@$(BIN)/helm upgrade --install chat-operator-crds charts/chat-operator-crds --namespace chat-operator --create-namespace
 	@$(BIN)/helm upgrade --install chat-operator charts/chat-operator --namespace $(NAMESPACE) --create-namespace --set domain=$(DOMAIN) \
-		--set image.repository=$(firstword $(subst :, ,$(IMG))) --set image.tag=$(lastword $(subst :, ,$(IMG)))
+		--set image.repository=$(IMG:%:$(lastword $(subst :, ,$(IMG)))=%) --set image.tag=$(lastword $(subst :, ,$(IMG)))

@@ -21,11 +21,16 @@ var _ = Describe("config/default", func() {
 		Expect(err).NotTo(HaveOccurred(), "%s", out)
 		Expect(string(out)).NotTo(ContainSubstring("Warning"))
 
-		deployment := &appsv1.Deployment{}
-		Expect(admin.Get(ctx, types.NamespacedName{Namespace: "chat", Name: "chat-operator"}, deployment)).To(Succeed())
+		set := &appsv1.StatefulSet{}
+		Expect(admin.Get(ctx, types.NamespacedName{Namespace: "chat", Name: "chat-operator"}, set)).To(Succeed())
 		pod := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "chat", Name: "one", Labels: deployment.Spec.Template.Labels},
-			Spec:       deployment.Spec.Template.Spec,
+			ObjectMeta: metav1.ObjectMeta{Namespace: "chat", Name: "one", Labels: set.Spec.Template.Labels},
+			Spec:       set.Spec.Template.Spec,
+		}
+		for _, claim := range set.Spec.VolumeClaimTemplates { // as the controller does
+			pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: claim.Name, VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name + "-one"},
+			}})
 		}
 		Expect(admin.Create(ctx, pod.DeepCopy(), client.DryRunAll)).To(Succeed())
 		pod.Spec.SecurityContext.RunAsNonRoot = nil
@@ -33,7 +38,7 @@ var _ = Describe("config/default", func() {
 
 		account := &corev1.ServiceAccount{}
 		Expect(admin.Get(ctx, types.NamespacedName{Namespace: "chat", Name: pod.Spec.ServiceAccountName}, account)).To(Succeed())
-		for _, service := range []string{"chat-operator", "chat-operator-management"} {
+		for _, service := range []string{"chat-operator", "chat-operator-management", set.Spec.ServiceName} {
 			s := &corev1.Service{}
 			Expect(admin.Get(ctx, types.NamespacedName{Namespace: "chat", Name: service}, s)).To(Succeed())
 			for key, value := range s.Spec.Selector {

@@ -8,6 +8,7 @@ app.kubernetes.io/name: chat-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* Labels that change with the chart's version: not for selectors and templates of claims, which cannot be changed. */}}
 {{- define "chat-operator.labels" -}}
 {{ include "chat-operator.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -15,13 +16,42 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* A resource of files/ with the chart's labels and, if any, further annotations: list context file annotations. */}}
-{{- define "chat-operator.resource" -}}
+{{- define "chat-operator.image" -}}
+{{ .Values.image.repository }}
+{{- with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* The Secret of the server's certificate; empty when it makes one for itself. */}}
+{{- define "chat-operator.tlsSecret" -}}
+{{- if eq .Values.tls.source "secret" -}}
+{{ required "tls.source is secret: give tls.secretName, the Secret with the certificate of the domain" .Values.tls.secretName }}
+{{- else if eq .Values.tls.source "certManager" -}}
+{{ .Values.tls.secretName | default "chat-operator-tls" }}
+{{- else if .Values.tls.secretName -}}
+{{- fail "tls.secretName is given, and tls.source is selfSigned: say tls.source secret or certManager" }}
+{{- end -}}
+{{- end }}
+
+{{/* One declared resource: list context kind entry. */}}
+{{- define "chat-operator.declared" -}}
 {{- $context := index . 0 -}}
-{{- $resource := index . 1 -}}
-{{- $annotations := merge (index . 2) (default dict $resource.metadata.annotations) -}}
-{{- $labels := merge (include "chat-operator.labels" $context | fromYaml) (default dict $resource.metadata.labels) -}}
-{{- $_ := set $resource.metadata "labels" $labels -}}
-{{- if $annotations -}}{{- $_ := set $resource.metadata "annotations" $annotations -}}{{- end -}}
-{{ toYaml $resource }}
+{{- $entry := index . 2 -}}
+apiVersion: chat-operator.io/v1alpha1
+kind: {{ index . 1 }}
+metadata:
+  name: {{ $entry.name | quote }}
+  labels:
+    {{- merge (dict) (include "chat-operator.declaredLabels" $context | fromYaml) (default dict $entry.labels) | toYaml | nindent 4 }}
+  {{- with $entry.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- default dict $entry.spec | toYaml | nindent 2 }}
+{{- end }}
+
+{{/* Not the chart's version: a new one would change every user. Nor the name, by which the server's own Pod is selected. */}}
+{{- define "chat-operator.declaredLabels" -}}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
