@@ -40,6 +40,13 @@ import (
 var version = "development"
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		if err := runCheck(context.Background(), os.Args[2:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "chat-operator check:", err)
+			os.Exit(1) //nolint:forbidigo // main is where the process ends
+		}
+		return
+	}
 	o, err := parseOptions(os.Args[1:])
 	switch {
 	case errors.Is(err, flag.ErrHelp):
