@@ -32,9 +32,8 @@ import (
 // It takes no certificate authority. What it trusts is a login with channel binding (RFC 5802 §6, RFC 9266): only a server that knows the
 // password, at the other end of this very TLS connection, can finish it. REST over TLS has to show the same certificate.
 type check struct {
-	xmpp, domain, user string
-	password           string
-	rest, restSecret   string
+	xmpp, domain, user, passwordFile string
+	rest, restSecretFile             string
 }
 
 const checkUsage = `Usage: chat-operator check --xmpp HOST:PORT --domain DOMAIN --user NAME --password-file FILE [--rest URL --rest-secret-file FILE]
@@ -46,7 +45,6 @@ Logs in over XMPP and calls the REST API, and says whether both worked.
 // runCheck runs the command with its arguments.
 func runCheck(ctx context.Context, args []string, out io.Writer) error {
 	var c check
-	var passwordFile, secretFile string
 	var patience time.Duration
 	flags := flag.NewFlagSet("chat-operator check", flag.ContinueOnError)
 	flags.SetOutput(out)
@@ -54,42 +52,26 @@ func runCheck(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&c.xmpp, "xmpp", "", "address of the server for XMPP with STARTTLS")
 	flags.StringVar(&c.domain, "domain", "", "the server's XMPP domain")
 	flags.StringVar(&c.user, "user", "", "username of an account")
-	flags.StringVar(&passwordFile, "password-file", "", "file with the account's password, such as a key of a mounted Secret")
+	flags.StringVar(&c.passwordFile, "password-file", "", "file with the account's password, such as a key of a mounted Secret")
 	flags.StringVar(&c.rest, "rest", "", "address of the REST API, such as http://HOST:9090; empty: it is not called")
-	flags.StringVar(&secretFile, "rest-secret-file", "", "file with the shared secret of the REST API")
+	flags.StringVar(&c.restSecretFile, "rest-secret-file", "", "file with the shared secret of the REST API")
 	flags.DurationVar(&patience, "timeout", time.Minute, "how long to try: an account that was just made takes a moment")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || c.xmpp == "" || c.domain == "" || c.user == "" || passwordFile == "" {
+	if flags.NArg() > 0 || c.xmpp == "" || c.domain == "" || c.user == "" || c.passwordFile == "" {
 		return errors.New("--xmpp, --domain, --user and --password-file are needed, and nothing but options")
 	}
-	if (c.rest == "") != (secretFile == "") {
+	if (c.rest == "") != (c.restSecretFile == "") {
 		return errors.New("--rest and --rest-secret-file belong together")
 	}
 	var err error
 	if c.domain, err = jid.PrepareDomain(c.domain); err != nil {
 		return fmt.Errorf("--domain %q is no XMPP domain: %w", c.domain, err)
 	}
-	if c.password, err = readSecret(passwordFile); err != nil {
-		return err
-	}
-	if secretFile != "" {
-		if c.restSecret, err = readSecret(secretFile); err != nil {
-			return err
-		}
-	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return c.try(ctx, out)
-}
-
-func readSecret(file string) (string, error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("a secret cannot be read: %w", err)
-	}
-	return string(content), nil
 }
 
 // try tries until it works, or until there is no time left.
@@ -127,6 +109,15 @@ func (c *check) once(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
+// readSecret reads a file anew for each try: a mounted Secret may still be that of an account's earlier life.
+func readSecret(file string) (string, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("a secret cannot be read: %w", err)
+	}
+	return string(content), nil
+}
+
 // callREST asks for the account that has just logged in.
 func (c *check) callREST(ctx context.Context, certificate []byte) error {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
@@ -143,7 +134,11 @@ func (c *check) callREST(ctx context.Context, certificate []byte) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", c.restSecret)
+	secret, err := readSecret(c.restSecretFile)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", secret)
 	req.Header.Set("Accept", "application/json")
 	resp, err := client.Do(req)
 	if err != nil {
@@ -229,7 +224,11 @@ func (c *check) authenticate(stream *checkStream, offered *features, state *tls.
 	if !slices.Contains(offered.Mechanisms, auth.ScramSHA256Plus) {
 		return fmt.Errorf("the server offers %s, and not %s", cmp.Or(strings.Join(offered.Mechanisms, ", "), "no mechanism"), auth.ScramSHA256Plus)
 	}
-	client, err := scram.SHA256.NewClient(c.user, c.password, "")
+	password, err := readSecret(c.passwordFile)
+	if err != nil {
+		return err
+	}
+	client, err := scram.SHA256.NewClient(c.user, password, "")
 	if err != nil {
 		return fmt.Errorf("the username or password cannot be used: %w", err)
 	}
