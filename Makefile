@@ -56,7 +56,7 @@ ASSETS := $(abspath $(BIN)/k8s)
 endif
 
 # Modules of this repository.
-MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image
+MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat
 # Where the race detector pays: everything with goroutines of its own.
 RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
@@ -94,6 +94,11 @@ verify: tools lint-tools helm-tool ## Everything that must hold besides the test
 .PHONY: build
 build: ## The operator, into bin/
 	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/chat-operator .
+
+.PHONY: plugin
+plugin: ## The kubectl plugin `kubectl chat`, into bin/ (docs/kubectl-chat.md)
+	@cd cmd/kubectl-chat && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o ../../$(BIN)/kubectl-chat .
+	@ln -sf kubectl-chat $(BIN)/kubectl_complete-chat
 
 .PHONY: controlplane
 controlplane: ## etcd, kube-apiserver, kube-controller-manager and kubectl, into bin/k8s (nothing to do with KUBEBUILDER_ASSETS)
@@ -183,6 +188,10 @@ test-image: ## The container image for both architectures, and tests of how it i
 	@$(MAKE) --no-print-directory image ARCH=amd64
 	@$(MAKE) --no-print-directory image ARCH=arm64
 
+.PHONY: test-plugin
+test-plugin: ## Tests of `kubectl chat` by itself; with the program around it, hack/e2e
+	@cd cmd/kubectl-chat && $(GO) test $(RACE) ./...
+
 .PHONY: test-gitops
 test-gitops: controlplane ## What owners of rooms change against the engines of Flux and Argo CD
 	@cd hack/gitops && KUBEBUILDER_ASSETS=$(ASSETS) $(GO) test ./...
@@ -205,7 +214,7 @@ test-clients: $(BIN)/run controlplane build ## Stories with slixmpp, @xmpp/clien
 
 .PHONY: clean
 clean: ## Remove what was built (bin/ without the control plane) and the data of `make run`
-	@rm -rf $(RUN_DIR) $(BIN)/chat-operator $(BIN)/run
+	@rm -rf $(RUN_DIR) $(BIN)/chat-operator $(BIN)/kubectl-chat $(BIN)/kubectl_complete-chat $(BIN)/run
 
 ##@ Install
 

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// Variables that give flags their defaults.
+const (
+	envURL  = "KUBECTL_CHAT_REST_URL"
+	envAuth = "KUBECTL_CHAT_AUTH"
+)
+
+// options are the flags that every command has.
+type options struct {
+	genericiooptions.IOStreams
+	kube *genericclioptions.ConfigFlags
+
+	restURL    string
+	restSecret string
+	secretFile string
+	caFile     string
+	insecure   bool
+	auth       string
+}
+
+const description = `Shows and runs a chat server: the one of the namespace.
+
+Users, groups, rooms and properties are read from the Kubernetes API, with your rights. What is live (sessions, who is in a room, messages)
+comes from the REST API of the server, through a port-forward to its Pod. For that the shared secret of the REST API is read from the
+installation's Secret, so you need the right to read it; with --auth=token your own Kubernetes token goes to the server instead.`
+
+// newCommand is the whole command line.
+func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	o := &options{IOStreams: streams, kube: genericclioptions.NewConfigFlags(true)}
+	root := &cobra.Command{
+		Use:     "kubectl-chat",
+		Short:   "Show and run a chat server",
+		Long:    description,
+		Version: version,
+		Annotations: map[string]string{
+			cobra.CommandDisplayNameAnnotation: "kubectl chat",
+		},
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	flags := root.PersistentFlags()
+	o.kube.AddFlags(flags)
+	flags.StringVar(&o.restURL, "rest-url", os.Getenv(envURL), "Address of the REST API, for a server that is no Pod of the namespace ("+envURL+")")
+	flags.StringVar(&o.restSecret, "rest-secret", "", "Name of a Secret whose key rest-secret is used; the installation's own where none is named")
+	flags.StringVar(&o.secretFile, "rest-secret-file", "", "File that holds the shared secret of the REST API")
+	flags.StringVar(&o.caFile, "rest-ca-file", "", "Certificates (PEM) that the server behind --rest-url is checked by")
+	flags.BoolVar(&o.insecure, "rest-insecure-skip-tls-verify", false, "Do not check the certificate of the server behind --rest-url")
+	flags.StringVar(&o.auth, "auth", envOr(envAuth, authSecret), "How to log in to the REST API: secret, or token, which sends your Kubernetes token to the chat server ("+envAuth+")")
+
+	root.AddCommand(
+		newUsers(o), newSessions(o), newRooms(o), 
+		newKick(o), newSend(o), newPasswd(o), newPurge(o),
+	)
+	o.completeFlags(root)
+	return root
+}
+
+func envOr(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+)
+
+// kubernetes is the cluster of the kubeconfig, and the namespace that was asked for.
+type kubernetes struct {
+	config    *rest.Config
+	namespace string
+	core      corev1client.CoreV1Interface
+	chat      rest.Interface
+	codec     runtime.ParameterCodec
+}
+
+func (o *options) kubernetes() (*kubernetes, error) {
+	namespace, _, err := o.kube.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, fmt.Errorf("the kubeconfig cannot be used: %w", err)
+	}
+	config, err := o.kube.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("the kubeconfig cannot be used: %w", err)
+	}
+	config.UserAgent = "kubectl-chat/" + version
+	// A command asks a handful of questions: nothing is gained by waiting between them.
+	config.QPS = -1
+	core, err := corev1client.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("the kubeconfig cannot be used: %w", err)
+	}
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	forChat := rest.CopyConfig(config)
+	forChat.APIPath = "/apis"
+	forChat.GroupVersion = &v1alpha1.GroupVersion
+	forChat.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	chat, err := rest.RESTClientFor(forChat)
+	if err != nil {
+		return nil, fmt.Errorf("the kubeconfig cannot be used: %w", err)
+	}
+	return &kubernetes{config: config, namespace: namespace, core: core, chat: chat, codec: runtime.NewParameterCodec(scheme)}, nil
+}
+
+// list reads all resources of a kind in the namespace.
+func (k *kubernetes) list(ctx context.Context, resource, selector string, into runtime.Object) error {
+	err := k.chat.Get().Namespace(k.namespace).Resource(resource).
+		VersionedParams(&metav1.ListOptions{LabelSelector: selector}, k.codec).Do(ctx).Into(into)
+	if err != nil {
+		return k.explain("list "+resource, err)
+	}
+	return nil
+}
+
+// get reads one resource. What is not there is an error that apierrors.IsNotFound knows.
+func (k *kubernetes) get(ctx context.Context, resource, name string, into runtime.Object) error {
+	err := k.chat.Get().Namespace(k.namespace).Resource(resource).Name(name).Do(ctx).Into(into)
+	if err != nil {
+		return k.explain("get "+resource, err)
+	}
+	return nil
+}
+
+// explain says what could not be done and what would help.
+func (k *kubernetes) explain(doing string, err error) error {
+	var op *net.OpError
+	switch {
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("your Kubernetes user may not %s in namespace %q: who administers it can bind the ClusterRole view or edit to you (%w)", doing, k.namespace, err)
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("the Kubernetes API server %s does not know you: log in again (%w)", k.config.Host, err)
+	case meta.IsNoMatchError(err), isNoKind(err):
+		return fmt.Errorf("the cluster has no chat resources (%s): install chat-operator first, or choose another cluster with --context", v1alpha1.Group)
+	case errors.As(err, &op):
+		return fmt.Errorf("the Kubernetes API server %s cannot be reached: check --context and --kubeconfig (%w)", k.config.Host, err)
+	}
+	return fmt.Errorf("%s in namespace %q: %w", doing, k.namespace, err)
+}
+
+// isNoKind tells the answer of an API server that does not have the kind from that of one that does not have the resource: only the
+// latter names what was asked for.
+func isNoKind(err error) bool {
+	var status apierrors.APIStatus
+	return apierrors.IsNotFound(err) && errors.As(err, &status) && (status.Status().Details == nil || status.Status().Details.Name == "")
+}
+
+// readiness is condition Ready of a resource as a table shows it.
+func readiness(conditions []metav1.Condition) (status, reason, message string, since metav1.Time) {
+	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); c != nil {
+		return string(c.Status), c.Reason, c.Message, c.LastTransitionTime
+	}
+	return string(metav1.ConditionUnknown), v1alpha1.ReasonPending, "the operator has not looked at it yet: is it running?", metav1.Time{}
+}
