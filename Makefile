@@ -188,6 +188,7 @@ test-image: ## The container image for both architectures, and tests of how it i
 	@$(MAKE) --no-print-directory image ARCH=amd64
 	@$(MAKE) --no-print-directory image ARCH=arm64
 
+
 .PHONY: test-plugin
 test-plugin: ## Tests of `kubectl chat` by itself; with the program around it, hack/e2e
 	@cd cmd/kubectl-chat && $(GO) test $(RACE) ./...
