@@ -62,7 +62,7 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.auth, "auth", envOr(envAuth, authSecret), "How to log in to the REST API: secret, or token, which sends your Kubernetes token to the chat server ("+envAuth+")")
 
 	root.AddCommand(
-		newUsers(o), newSessions(o), newRooms(o), 
+		newUsers(o), newSessions(o), newRooms(o), newStatus(o),
 		newKick(o), newSend(o), newPasswd(o), newPurge(o),
 	)
 	o.completeFlags(root)

@@ -48,7 +48,9 @@ func (k *kubernetes) users(ctx context.Context, selector string) ([]user, error)
 		}
 		users[i].Ready, users[i].Reason, users[i].Message, _ = readiness(u.Status.Conditions)
 	}
-	slices.SortStableFunc(users, func(a, b user) int { return cmp.Or(cmp.Compare(a.Username, b.Username), a.CreatedAt.Compare(b.CreatedAt)) })
+	slices.SortStableFunc(users, func(a, b user) int {
+		return cmp.Or(cmp.Compare(a.Username, b.Username), a.CreatedAt.Compare(b.CreatedAt))
+	})
 	return users, nil
 }
 

@@ -1,0 +1,386 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/printers"
+	"sigs.k8s.io/yaml"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+)
+
+// status is how a chat server does. What could not be found out is left out.
+type status struct {
+	Namespace string  `json:"namespace"`
+	Domain    string  `json:"domain,omitempty"`
+	Server    *server `json:"server,omitempty"`
+	// Trouble is why the server could not be asked.
+	Trouble   string       `json:"trouble,omitempty"`
+	Resources []kindStatus `json:"resources"`
+	NotReady  []notReady   `json:"notReady"`
+}
+
+// server is what the running server tells.
+type server struct {
+	Version   string     `json:"version,omitempty"`
+	Pod       string     `json:"pod,omitempty"`
+	StartedAt *time.Time `json:"startedAt,omitempty"`
+	Restarts  *int32     `json:"restarts,omitempty"`
+	Ready     bool       `json:"ready"`
+	// Message says why it is not ready.
+	Message            string     `json:"message,omitempty"`
+	CertificateExpires *time.Time `json:"certificateExpires,omitempty"`
+	Sessions           int        `json:"sessions"`
+	Available          int        `json:"available"`
+	UsersOnline        int        `json:"usersOnline"`
+	Rooms              int        `json:"rooms"`
+	Occupants          int        `json:"occupants"`
+	PurgesPending      *int       `json:"purgesPending,omitempty"`
+	PurgesHeld         *int       `json:"purgesHeld,omitempty"`
+}
+
+// kindStatus counts the resources of a kind by the reason of their condition Ready.
+type kindStatus struct {
+	Kind    string         `json:"kind"`
+	Total   int            `json:"total"`
+	Ready   int            `json:"ready"`
+	Reasons map[string]int `json:"reasons"`
+}
+
+// notReady is a resource that is not wholly in force.
+type notReady struct {
+	Resource string    `json:"resource"`
+	Reason   string    `json:"reason"`
+	Message  string    `json:"message,omitempty"`
+	Since    time.Time `json:"since"`
+}
+
+func newStatus(o *options) *cobra.Command {
+	out := output{}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how the server does, and which resources are not ready",
+		Long: `Shows how the server does: whether it is ready, since when it runs, until when its certificate is valid, how many are connected, whether
+purges are held, and which resources are not ready, with what to do. It fails when the server cannot be asked; what Kubernetes knows
+is shown all the same.`,
+		Example: "  kubectl chat status\n  kubectl chat status --output json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			if out.format == formatName {
+				return errors.New("--output name is for lists: choose json or yaml")
+			}
+			k, err := o.kubernetes()
+			if err != nil {
+				return err
+			}
+			s, err := o.status(cmd.Context(), k)
+			if s == nil {
+				return err
+			}
+			if out.forPeople() {
+				if failed := s.write(o.Out, &out); failed != nil {
+					return failed
+				}
+			} else if failed := out.document(o.Out, s); failed != nil {
+				return failed
+			}
+			return err
+		},
+	}
+	out.addFlags(cmd)
+	return cmd
+}
+
+// status gives what Kubernetes knows also when the server cannot be asked, which is an error then.
+func (o *options) status(ctx context.Context, k *kubernetes) (*status, error) {
+	s := &status{Namespace: k.namespace, NotReady: []notReady{}}
+	if err := s.resources(ctx, k); err != nil {
+		return nil, err
+	}
+	err := o.askServer(ctx, k, s)
+	if err != nil {
+		s.Trouble = err.Error()
+	}
+	return s, err
+}
+
+// resources counts what is declared.
+func (s *status) resources(ctx context.Context, k *kubernetes) error {
+	var (
+		users  v1alpha1.ChatUserList
+		groups v1alpha1.ChatGroupList
+		rooms  v1alpha1.ChatRoomList
+		props  v1alpha1.SystemPropertyList
+	)
+	if err := cmp.Or(
+		k.list(ctx, "chatusers", "", &users), k.list(ctx, "chatgroups", "", &groups),
+		k.list(ctx, "chatrooms", "", &rooms), k.list(ctx, "systemproperties", "", &props),
+	); err != nil {
+		return err
+	}
+	kinds := map[string]*kindStatus{}
+	for _, kind := range []string{"ChatUser", "ChatGroup", "ChatRoom", "SystemProperty"} {
+		kinds[kind] = &kindStatus{Kind: kind, Reasons: map[string]int{}}
+	}
+	add := func(kind string, of *metav1.ObjectMeta, conditions []metav1.Condition) {
+		ready, reason, message, since := readiness(conditions)
+		counts := kinds[kind]
+		counts.Total++
+		counts.Reasons[reason]++
+		if ready == string(metav1.ConditionTrue) {
+			counts.Ready++
+			return
+		}
+		if since.IsZero() {
+			since = of.CreationTimestamp
+		}
+		s.NotReady = append(s.NotReady, notReady{Resource: strings.ToLower(kind) + "/" + of.Name, Reason: reason, Message: message, Since: since.Time})
+	}
+	for i := range users.Items {
+		u := &users.Items[i]
+		add("ChatUser", &u.ObjectMeta, u.Status.Conditions)
+		if _, domain, found := strings.Cut(value(u.Status.JID), "@"); found {
+			s.Domain = domain
+		}
+	}
+	for i := range groups.Items {
+		add("ChatGroup", &groups.Items[i].ObjectMeta, groups.Items[i].Status.Conditions)
+	}
+	for i := range rooms.Items {
+		add("ChatRoom", &rooms.Items[i].ObjectMeta, rooms.Items[i].Status.Conditions)
+	}
+	for i := range props.Items {
+		add("SystemProperty", &props.Items[i].ObjectMeta, props.Items[i].Status.Conditions)
+	}
+	s.Resources = []kindStatus{*kinds["ChatUser"], *kinds["ChatGroup"], *kinds["ChatRoom"], *kinds["SystemProperty"]}
+	slices.SortStableFunc(s.NotReady, func(a, b notReady) int { return b.Since.Compare(a.Since) })
+	return nil
+}
+
+// askServer adds what only the running server knows.
+func (o *options) askServer(ctx context.Context, k *kubernetes, to *status) error {
+	c, err := o.connect(ctx, k)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	s := &server{Ready: true}
+	if err := c.get(ctx, path("system", "readiness"), nil, nil); err != nil {
+		var r *refusal
+		if !errors.As(err, &r) || r.status != http.StatusServiceUnavailable {
+			return err
+		}
+		s.Ready, s.Message = false, r.Message
+	}
+	if s.Version, err = c.version(ctx); err != nil {
+		return err
+	}
+	if certificate := c.certificate.Load(); certificate != nil {
+		s.CertificateExpires = &certificate.NotAfter
+	}
+	if c.pod != nil {
+		s.Pod = c.pod.Name
+		for _, state := range c.pod.Status.ContainerStatuses {
+			if running := state.State.Running; running != nil && s.StartedAt == nil {
+				s.StartedAt, s.Restarts = &running.StartedAt.Time, &state.RestartCount
+			}
+		}
+	}
+	to.Server = s
+	// A server that is not ready yet answers nothing more.
+	if !s.Ready {
+		return nil
+	}
+	if err := s.live(ctx, c); err != nil {
+		to.Server = nil
+		return err
+	}
+	if c.metrics != "" {
+		// They may be closed to this network, or switched off: then nothing is said of them.
+		if values, err := c.readMetrics(ctx, "chat_operator_purges_pending", "chat_operator_purges_held"); err == nil {
+			s.PurgesPending, s.PurgesHeld = values[0], values[1]
+		}
+	}
+	return nil
+}
+
+func (s *server) live(ctx context.Context, c *chatServer) error {
+	sessions, err := c.sessions(ctx, "")
+	if err != nil {
+		return err
+	}
+	online := map[string]bool{}
+	for _, one := range sessions {
+		online[one.Username] = true
+	}
+	s.Sessions, s.UsersOnline = len(sessions), len(online)
+	var counted struct {
+		Local int `json:"localSessions"`
+	}
+	if err := c.get(ctx, path("system", "statistics", "sessions"), nil, &counted); err != nil {
+		return err
+	}
+	s.Available = counted.Local
+	rooms, err := c.liveRooms(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.countOccupants(ctx, rooms); err != nil {
+		return err
+	}
+	s.Rooms = len(rooms)
+	for _, r := range rooms {
+		s.Occupants += value(r.Occupants)
+	}
+	return nil
+}
+
+// version is in the document by which the API describes itself.
+func (s *chatServer) version(ctx context.Context) (string, error) {
+	var text []byte
+	if err := s.get(ctx, path("openapi.yaml"), nil, &text); err != nil {
+		return "", err
+	}
+	var document struct {
+		Info struct {
+			Version string `json:"version"`
+		} `json:"info"`
+	}
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return "", fmt.Errorf("%s describes itself in a way that cannot be read: check --rest-url (%w)", s.where, err)
+	}
+	return document.Info.Version, nil
+}
+
+// readMetrics are the values of gauges without labels; nil for those that are not there.
+func (s *chatServer) readMetrics(ctx context.Context, names ...string) ([]*int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.metrics, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	values := make([]*int, len(names))
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		name, number, _ := strings.Cut(lines.Text(), " ")
+		if i := slices.Index(names, name); i >= 0 {
+			if f, err := strconv.ParseFloat(number, 64); err == nil {
+				n := int(f)
+				values[i] = &n
+			}
+		}
+	}
+	return values, lines.Err()
+}
+
+// write is the status for people.
+func (s *status) write(out io.Writer, p *output) error {
+	w := printers.GetNewTabWriter(out)
+	line := func(head, format string, args ...any) {
+		fmt.Fprintf(w, "%s:\t%s\n", head, show(fmt.Sprintf(format, args...)))
+	}
+	line("Namespace", "%s", s.Namespace)
+	line("Domain", "%s", cmp.Or(s.Domain, unknown))
+	if s.Server == nil {
+		line("Server", "cannot be asked")
+	} else {
+		s.Server.write(line, p, s.Namespace)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	kinds := table{heads: []string{"KIND", "TOTAL", "READY", "REASONS"}}
+	for _, k := range s.Resources {
+		kinds.rows = append(kinds.rows, []string{k.Kind, strconv.Itoa(k.Total), strconv.Itoa(k.Ready), reasons(k.Reasons)})
+	}
+	if err := kinds.write(out, false, !p.noHeaders); err != nil || len(s.NotReady) == 0 {
+		return err
+	}
+	fmt.Fprintln(out)
+	troubled := table{heads: []string{"NOT READY", "REASON", "SINCE", "MESSAGE"}}
+	for _, n := range s.NotReady {
+		troubled.rows = append(troubled.rows, []string{n.Resource, n.Reason, p.age(n.Since), n.Message})
+	}
+	return troubled.write(out, false, !p.noHeaders)
+}
+
+func (s *server) write(line func(head, format string, args ...any), p *output, namespace string) {
+	ready := "ready"
+	if !s.Ready {
+		ready = "not ready: " + s.Message
+	}
+	line("Server", "%s", ready)
+	line("Version", "%s", cmp.Or(s.Version, unknown))
+	if s.Pod != "" {
+		up := ""
+		if s.StartedAt != nil {
+			up = fmt.Sprintf(", up for %s, restarted %s", p.age(*s.StartedAt), count(int(value(s.Restarts)), "time"))
+		}
+		line("Pod", "%s%s", s.Pod, up)
+	}
+	if at := s.CertificateExpires; at != nil {
+		left := at.Sub(p.now())
+		if left > 0 {
+			line("Certificate", "valid until %s (%s)", at.UTC().Format(time.DateOnly), days(left))
+		} else {
+			line("Certificate", "expired on %s: clients refuse it", at.UTC().Format(time.DateOnly))
+		}
+	}
+	if !s.Ready {
+		return
+	}
+	line("Sessions", "%d of %s, %d with available presence", s.Sessions, count(s.UsersOnline, "user"), s.Available)
+	line("Rooms", "%d with %s", s.Rooms, count(s.Occupants, "occupant"))
+	if s.PurgesPending != nil {
+		line("Purges", "%d waiting", *s.PurgesPending)
+	}
+	if n := value(s.PurgesHeld); n > 0 {
+		line("Purges held", "%d, until somebody confirms that so many accounts were to go: "+
+			"kubectl get events --namespace %s --field-selector reason=PurgesHeld, or the server's log, has the command", n, namespace)
+	}
+}
+
+func days(d time.Duration) string { return count(int(d.Hours()/24), "day") }
+
+// reasons are counts, the most frequent first.
+func reasons(counts map[string]int) string {
+	type reason struct {
+		name string
+		n    int
+	}
+	list := make([]reason, 0, len(counts))
+	for name, n := range counts {
+		list = append(list, reason{name, n})
+	}
+	slices.SortFunc(list, func(a, b reason) int { return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.name, b.name)) })
+	words := make([]string, len(list))
+	for i, r := range list {
+		words[i] = fmt.Sprintf("%s %d", r.name, r.n)
+	}
+	return cmp.Or(strings.Join(words, ", "), "-")
+}
