@@ -23,6 +23,7 @@ type options struct {
 	restSecret string
 	secretFile string
 	caFile     string
+	serverName string
 	insecure   bool
 	auth       string
 }
@@ -58,6 +59,7 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.restSecret, "rest-secret", "", "Name of a Secret whose key rest-secret is used; the installation's own where none is named")
 	flags.StringVar(&o.secretFile, "rest-secret-file", "", "File that holds the shared secret of the REST API")
 	flags.StringVar(&o.caFile, "rest-ca-file", "", "Certificates (PEM) that the server behind --rest-url is checked by")
+	flags.StringVar(&o.serverName, "rest-tls-server-name", "", "Name in the certificate of the server behind --rest-url, where it is not that of the address")
 	flags.BoolVar(&o.insecure, "rest-insecure-skip-tls-verify", false, "Do not check the certificate of the server behind --rest-url")
 	flags.StringVar(&o.auth, "auth", envOr(envAuth, authSecret), "How to log in to the REST API: secret, or token, which sends your Kubernetes token to the chat server ("+envAuth+")")
 

@@ -39,8 +39,8 @@ const (
 
 // connect reaches the REST API of the namespace's chat server. Whoever calls it calls close of what it gives.
 func (o *options) connect(ctx context.Context, k *kubernetes) (*chatServer, error) {
-	if o.restURL == "" && (o.caFile != "" || o.insecure) {
-		return nil, errors.New("--rest-ca-file and --rest-insecure-skip-tls-verify are for a server that is given with --rest-url: " +
+	if o.restURL == "" && (o.caFile != "" || o.serverName != "" || o.insecure) {
+		return nil, errors.New("--rest-ca-file, --rest-tls-server-name and --rest-insecure-skip-tls-verify are for a server that is given with --rest-url: " +
 			"to a Pod the Kubernetes API server leads, which has proved who it is")
 	}
 	authorization, credential, err := o.credentials(ctx, k)
@@ -85,7 +85,7 @@ func (o *options) byAddress() (*chatServer, error) {
 	if base == "" {
 		base = restBase
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.insecure}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.serverName, InsecureSkipVerify: o.insecure}
 	if o.caFile != "" {
 		pem, err := os.ReadFile(o.caFile)
 		if err != nil {

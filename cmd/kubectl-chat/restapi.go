@@ -149,7 +149,9 @@ func (s *chatServer) unreachable(ctx context.Context, err error) error {
 	var unknownAuthority x509.UnknownAuthorityError
 	var wrongHost x509.HostnameError
 	switch {
-	case errors.As(err, &unknownAuthority), errors.As(err, &wrongHost):
+	case errors.As(err, &wrongHost):
+		return fmt.Errorf("the certificate of %s is for another name: give that with --rest-tls-server-name (%w)", s.where, err)
+	case errors.As(err, &unknownAuthority):
 		return fmt.Errorf("the certificate of %s is not trusted: give the one that signed it with --rest-ca-file (%w)", s.where, err)
 	case s.pod != nil:
 		return fmt.Errorf("%s does not answer: look at it with `kubectl describe pod %s --namespace %s` (%w)", s.where, s.pod.Name, s.pod.Namespace, err)
