@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -18,6 +19,7 @@ const (
 type options struct {
 	genericiooptions.IOStreams
 	kube *genericclioptions.ConfigFlags
+	now  func() time.Time
 
 	restURL    string
 	restSecret string
@@ -34,9 +36,12 @@ Users, groups, rooms and properties are read from the Kubernetes API, with your 
 comes from the REST API of the server, through a port-forward to its Pod. For that the shared secret of the REST API is read from the
 installation's Secret, so you need the right to read it; with --auth=token your own Kubernetes token goes to the server instead.`
 
+func newOptions(streams genericiooptions.IOStreams) *options {
+	return &options{IOStreams: streams, kube: genericclioptions.NewConfigFlags(true), now: time.Now}
+}
+
 // newCommand is the whole command line.
-func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	o := &options{IOStreams: streams, kube: genericclioptions.NewConfigFlags(true)}
+func newCommand(o *options) *cobra.Command {
 	root := &cobra.Command{
 		Use:     "kubectl-chat",
 		Short:   "Show and run a chat server",
@@ -50,9 +55,9 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.ErrOut)
+	root.SetIn(o.In)
+	root.SetOut(o.Out)
+	root.SetErr(o.ErrOut)
 	flags := root.PersistentFlags()
 	o.kube.AddFlags(flags)
 	flags.StringVar(&o.restURL, "rest-url", os.Getenv(envURL), "Address of the REST API, for a server that is no Pod of the namespace ("+envURL+")")

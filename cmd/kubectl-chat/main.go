@@ -43,7 +43,7 @@ func run(ctx context.Context, streams genericiooptions.IOStreams, args []string)
 	if strings.TrimSuffix(filepath.Base(args[0]), ".exe") == completer {
 		words = append([]string{"__complete"}, words...)
 	}
-	root := newCommand(streams)
+	root := newCommand(newOptions(streams))
 	root.SetArgs(words)
 	return root.ExecuteContext(ctx)
 }

@@ -185,7 +185,7 @@ func newRooms(o *options) *cobra.Command {
 		ValidArgsFunction: o.completeRooms,
 	}
 	cmd.Flags().StringVarP(&selector, "selector", "l", "", "Only ChatRooms with these labels, such as team=night")
-	out.addFlags(cmd)
+	out.addFlags(cmd, o)
 	return cmd
 }
 

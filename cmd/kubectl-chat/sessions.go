@@ -91,7 +91,7 @@ func newSessions(o *options) *cobra.Command {
 		},
 		ValidArgsFunction: o.completeUsers(-1),
 	}
-	out.addFlags(cmd)
+	out.addFlags(cmd, o)
 	return cmd
 }
 

@@ -103,7 +103,7 @@ is shown all the same.`,
 			return err
 		},
 	}
-	out.addFlags(cmd)
+	out.addFlags(cmd, o)
 	return cmd
 }
 

@@ -35,8 +35,8 @@ type output struct {
 	now       func() time.Time
 }
 
-func (p *output) addFlags(cmd *cobra.Command) {
-	p.now = time.Now
+func (p *output) addFlags(cmd *cobra.Command, o *options) {
+	p.now = o.now
 	cmd.Flags().StringVarP(&p.format, "output", "o", "", "Output format: "+strings.Join(formats(), ", "))
 	cmd.Flags().BoolVar(&p.noHeaders, "no-headers", false, "Leave out the heads of the columns")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))

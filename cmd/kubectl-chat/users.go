@@ -100,7 +100,7 @@ func newUsers(o *options) *cobra.Command {
 		ValidArgsFunction: o.completeUsers(-1),
 	}
 	cmd.Flags().StringVarP(&selector, "selector", "l", "", "Only ChatUsers with these labels, such as team=night")
-	out.addFlags(cmd)
+	out.addFlags(cmd, o)
 	return cmd
 }
 

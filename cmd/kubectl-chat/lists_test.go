@@ -1,0 +1,211 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const active = `"status":{"jid":"%s","conditions":[{"type":"Ready","status":"True","reason":"Active","message":"in force","lastTransitionTime":"2031-04-01T05:00:00Z"}]}`
+
+func declared(username, spec string) string {
+	return `{"metadata":{"name":"` + username + `","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":` + spec + `,` + strings.Replace(active, "%s", username+"@chat.example", 1) + `}`
+}
+
+// The session of the REST reference, §7.13, and another one.
+const sessionsOfTwo = `{"sessions":[` + sessionOfTobias + `,
+	{"sessionId":"mira@chat.example/desk","username":"mira","resource":"desk","node":"Local","sessionStatus":"Authenticated","presenceStatus":"Online","priority":0,"creationDate":1933128000000,"lastActionDate":1933131540000,"secure":false}]}`
+
+const sessionOfTobias = `{"sessionId":"tobias@chat.example/phone","username":"tobias","resource":"phone","node":"Local","sessionStatus":"Authenticated","presenceStatus":"Away","presenceMessage":"lunch\u001b[2J","priority":5,"hostAddress":"192.0.2.44","hostName":"192.0.2.44","creationDate":1933128428123,"lastActionDate":1933129800250,"secure":true}`
+
+func TestUsers(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	w.declare("chatusers", "ChatUser",
+		declared("tobias", `{"displayName":"Tobias Brandt","locked":true}`),
+		declared("mira", `{"admin":true}`),
+		`{"metadata":{"name":"x4g2","creationTimestamp":"2031-04-05T04:59:00Z"},"spec":{"username":"zoë"}}`)
+	w.answer("GET /sessions", sessionsOfTwo)
+	w.prints(`
+USERNAME   NAME            ADMIN   LOCKED   READY     ONLINE   AGE
+mira                       true    false    True      true     10d
+tobias     Tobias Brandt   false   true     True      true     10d
+zoë                        false   false    Unknown   false    60s
+`, "users")
+	w.prints(`
+USERNAME   NAME            ADMIN   LOCKED   READY   ONLINE   AGE   JID                   SESSIONS   REASON
+tobias     Tobias Brandt   false   true     True    true     10d   tobias@chat.example   1          Active
+`, "users", "tobias", "-o", "wide")
+	w.prints("chatuser.chat-operator.io/mira\nchatuser.chat-operator.io/tobias\nchatuser.chat-operator.io/x4g2\n", "users", "-o", "name")
+	w.prints(`
+items:
+- admin: true
+  createdAt: "2031-03-26T05:00:00Z"
+  jid: mira@chat.example
+  locked: false
+  message: in force
+  ready: "True"
+  reason: Active
+  resource: mira
+  sessions: 1
+  username: mira
+`, "users", "mira", "-o", "yaml")
+	w.fails([]string{"users", "ines"}, `there is no user "ines"`, "kubectl chat users")
+	w.fails([]string{"users", "-o", "csv"}, "json, name, wide, yaml")
+}
+
+func TestUsersOfAServerThatCannotBeAsked(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[]}`
+	w.declare("chatusers", "ChatUser", declared("mira", `{}`))
+	out, warned, err := w.run("users")
+	if want := "USERNAME   NAME   ADMIN   LOCKED   READY   ONLINE      AGE\nmira              false   false    True    <unknown>   10d\n"; err != nil || out != want {
+		t.Errorf("%v\n%s\nnot\n%s", err, out, want)
+	}
+	if !strings.Contains(warned, "no Pod of a chat server") {
+		t.Errorf("warned: %s", warned)
+	}
+	out, _, err = w.run("users", "-o", "json")
+	if err != nil || strings.Contains(out, "sessions") {
+		t.Errorf("%v %s", err, out)
+	}
+}
+
+func TestSessions(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	w.answer("GET /sessions", sessionsOfTwo)
+	w.prints(`
+JID                         PRESENCE   PRIORITY   ADDRESS      ENCRYPTED   SINCE   ACTIVE
+mira@chat.example/desk      Online     0                       false       60m     60s
+tobias@chat.example/phone   Away       5          192.0.2.44   true        52m     29m
+`, "sessions")
+	if w.tunnels != 1 {
+		t.Errorf("%d tunnels were opened", w.tunnels)
+	}
+	// What would clear the screen is shown instead.
+	w.answer("GET /sessions/tobias", `{"sessions":[`+sessionOfTobias+`]}`)
+	w.prints(`
+JID                         PRESENCE   PRIORITY   ADDRESS      ENCRYPTED   SINCE   ACTIVE   MESSAGE
+tobias@chat.example/phone   Away       5          192.0.2.44   true        52m     29m      lunch\x1b[2J
+`, "sessions", "tobias@chat.example/phone", "-o", "wide")
+	w.answer("GET /sessions", `{"sessions":[]}`)
+	w.prints("{\n  \"items\": []\n}\n", "sessions", "-o", "json")
+	if out, said, err := w.run("sessions"); err != nil || out != "" || said != "Nobody is connected.\n" {
+		t.Errorf("%v %q %q", err, out, said)
+	}
+}
+
+const (
+	services = `{"chatService":[{"serviceName":"conference","hidden":false},{"serviceName":"workshop","hidden":false}]}`
+	atrium   = `{"roomName":"atrium","naturalName":"The Atrium","creationDate":1933128428123,"persistent":true,"membersOnly":true}`
+	// §7.7 of the REST reference.
+	occupantsOfAtrium = `{"occupants":[{"jid":"atrium@conference.chat.example/Tobi","userAddress":"tobias@chat.example/phone","role":"participant","affiliation":"member"}]}`
+)
+
+func TestRooms(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	w.declare("chatrooms", "ChatRoom",
+		declared("atrium", `{"membersOnly":true}`),
+		`{"metadata":{"name":"bench-xabcdefghijklmnopqrstuvwxyz","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{"roomName":"bench","service":"workshop","persistent":false},
+		"status":{"conditions":[{"type":"Ready","status":"False","reason":"ServiceNotFound","message":"no such service","lastTransitionTime":"2031-04-01T05:00:00Z"}]}}`)
+	w.answer("GET /chatservices", services)
+	w.answer("GET /chatrooms?servicename=conference&type=all", `{"chatRooms":[`+atrium+`,{"roomName":"tea","creationDate":1933131000000,"persistent":false,"membersOnly":false}]}`)
+	w.answer("GET /chatrooms?servicename=workshop&type=all", `404 {"resource":"workshop","message":"no such service","exception":"MUCServiceNotFoundException"}`)
+	w.answer("GET /chatrooms/atrium/occupants?servicename=conference", occupantsOfAtrium)
+	w.answer("GET /chatrooms/tea/occupants?servicename=conference", `{"occupants":[]}`)
+	w.answer("GET /chatrooms/bench/occupants?servicename=workshop", `404 {"resource":"bench","message":"no such service","exception":"MUCServiceNotFoundException"}`)
+	w.prints(`
+ROOM     SERVICE      OCCUPANTS   MEMBERS-ONLY   PERSISTENT   READY   AGE
+atrium   conference   1           true           true         True    10d
+bench    workshop     <unknown>   false          false        False   10d
+tea      conference   0           false          false        -       10m
+`, "rooms")
+	w.prints(`
+ROOM    SERVICE    OCCUPANTS   MEMBERS-ONLY   PERSISTENT   READY   AGE   NAME   REASON
+bench   workshop   <unknown>   false          false        False   10d          ServiceNotFound
+`, "rooms", "bench@workshop.chat.example", "-o", "wide")
+	w.prints("chatroom.chat-operator.io/atrium\nchatroom.chat-operator.io/bench-xabcdefghijklmnopqrstuvwxyz\n", "rooms", "-o", "name")
+	w.fails([]string{"rooms", "tea@workshop"}, `there is no room "tea@workshop"`)
+}
+
+func TestStatus(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	w.declareNothing()
+	w.declare("chatusers", "ChatUser", declared("mira", `{}`), declared("tobias", `{}`),
+		`{"metadata":{"name":"ines","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{},"status":{"conditions":[{"type":"Ready","status":"False","reason":"SecretNotFound","message":"Secret \"ines-password\" does not exist: create it","lastTransitionTime":"2031-04-05T04:55:00Z"}]}}`)
+	w.answer("GET /system/readiness", "")
+	w.answer("GET /openapi.yaml", "openapi: 3.0.1\ninfo:\n  title: REST API\n  version: v1.4.0\n")
+	w.answer("GET /sessions", sessionsOfTwo)
+	w.answer("GET /system/statistics/sessions", `{"localSessions":1,"clusterSessions":1}`)
+	w.answer("GET /chatservices", `{"chatService":[{"serviceName":"conference","hidden":false}]}`)
+	w.answer("GET /chatrooms?servicename=conference&type=all", `{"chatRooms":[`+atrium+`]}`)
+	w.answer("GET /chatrooms/atrium/occupants?servicename=conference", occupantsOfAtrium)
+	out, _, err := w.run("status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The certificate is that of net/http/httptest, valid until 2084-01-29.
+	want := `
+Namespace:     chat
+Domain:        chat.example
+Server:        ready
+Version:       v1.4.0
+Pod:           chat-operator-5f9c-x2x, up for 3d3h, restarted 2 times
+Certificate:   valid until 2084-01-29 (19292 days)
+Sessions:      2 of 2 users, 1 with available presence
+Rooms:         1 with 1 occupant
+
+KIND             TOTAL   READY   REASONS
+ChatUser         3       2       Active 2, SecretNotFound 1
+ChatGroup        0       0       -
+ChatRoom         0       0       -
+SystemProperty   0       0       -
+
+NOT READY       REASON           SINCE   MESSAGE
+chatuser/ines   SecretNotFound   5m      Secret "ines-password" does not exist: create it
+`
+	if out != strings.TrimPrefix(want, "\n") {
+		t.Errorf("%s\nnot\n%s", out, want)
+	}
+
+	w.answer("GET /system/readiness", `503 {"resource":"","message":"the declared resources have not all been read yet","exception":"ServiceUnavailableException"}`)
+	out, _, err = w.run("status")
+	if err != nil || !strings.Contains(out, "Server:        not ready: the declared resources have not all been read yet\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+
+	// What Kubernetes knows is there without the server, and the exit status tells.
+	w.objects[pods] = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[]}`
+	out, _, err = w.run("status", "-o", "json")
+	if err == nil || !strings.Contains(err.Error(), "no Pod of a chat server") {
+		t.Error(err)
+	}
+	if !strings.Contains(out, `"trouble": "namespace \"chat\" has no Pod`) || !strings.Contains(out, `"SecretNotFound": 1`) {
+		t.Error(out)
+	}
+	w.fails([]string{"status", "-o", "name"}, "json or yaml")
+}
+
+func TestMetrics(t *testing.T) {
+	w := newWorld(t)
+	w.answers["GET /metrics"] = func(out http.ResponseWriter, _ *http.Request) {
+		_, _ = out.Write([]byte("# HELP chat_operator_purges_held Deleted accounts\n# TYPE chat_operator_purges_held gauge\nchat_operator_purges_held 12\nchat_operator_purges_held_since 7\n"))
+	}
+	s := &chatServer{client: w.rest.Client(), metrics: w.rest.URL + "/metrics"}
+	s.client.Transport = authorized{s.client.Transport}
+	values, err := s.readMetrics(t.Context(), "chat_operator_purges_pending", "chat_operator_purges_held")
+	if err != nil || values[0] != nil || values[1] == nil || *values[1] != 12 {
+		t.Errorf("%v %v", values, err)
+	}
+}
+
+type authorized struct{ next http.RoundTripper }
+
+func (a authorized) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", theSecret)
+	return a.next.RoundTrip(r)
+}
