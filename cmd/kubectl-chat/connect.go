@@ -61,11 +61,13 @@ func (o *options) connect(ctx context.Context, k *kubernetes) (*chatServer, erro
 }
 
 // newClient calls one server. It follows no redirection: what logs in there is not to go elsewhere.
-func newClient(config *tls.Config) *http.Client {
+func newClient(
+	config *tls.Config, proxy func(*http.Request) (*url.URL, error), dial func(ctx context.Context, network, address string) (net.Conn, error),
+) *http.Client {
 	return &http.Client{
 		Timeout:       callTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: atOnce},
+		Transport:     &http.Transport{Proxy: proxy, DialContext: dial, TLSClientConfig: config, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: atOnce},
 	}
 }
 
@@ -97,7 +99,7 @@ func (o *options) byAddress() (*chatServer, error) {
 		}
 	}
 	at := u.Scheme + "://" + u.Host
-	return &chatServer{base: at + base, where: "the chat server at " + at, client: newClient(config), close: func() {}}, nil
+	return &chatServer{base: at + base, where: "the chat server at " + at, client: newClient(config, http.ProxyFromEnvironment, nil), close: func() {}}, nil
 }
 
 func isLoopback(host string) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -49,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, objects: map[string]string{}, answers: map[string]http.HandlerFunc{}}
 	w.rest = httptest.NewTLSServer(http.HandlerFunc(w.serveREST))
 	t.Cleanup(w.rest.Close)
-	w.kube = httptest.NewServer(http.HandlerFunc(w.serveKubernetes))
+	w.kube = httptest.NewTLSServer(http.HandlerFunc(w.serveKubernetes))
 	t.Cleanup(w.kube.Close)
 	w.kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
 	w.configure("{}")
@@ -62,9 +63,10 @@ func newWorld(t *testing.T) *world {
 func (w *world) configure(user string) {
 	w.t.Helper()
 	config := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"here",
-		"clusters":[{"name":"here","cluster":{"server":%q}}],
+		"clusters":[{"name":"here","cluster":{"server":%q,"certificate-authority-data":%q}}],
 		"contexts":[{"name":"here","context":{"cluster":"here","user":"me","namespace":"chat"}}],
-		"users":[{"name":"me","user":%s}]}`, w.kube.URL, user)
+		"users":[{"name":"me","user":%s}]}`, w.kube.URL,
+		base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.kube.Certificate().Raw})), user)
 	if err := os.WriteFile(w.kubeconfig, []byte(config), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
@@ -248,3 +250,15 @@ const pod = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[{"metada
 		"containerStatuses":[{"restartCount":2,"state":{"running":{"startedAt":"2031-04-02T02:00:00Z"}}}]}}]}`
 
 const pods = "/api/v1/namespaces/chat/pods"
+
+// complete runs a command line whose last word is the one to complete.
+func (w *world) complete(args []string) string {
+	w.t.Helper()
+	var out bytes.Buffer
+	cmd := newCommand(newOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: io.Discard}))
+	cmd.SetArgs(args)
+	if err := cmd.ExecuteContext(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	return out.String()
+}

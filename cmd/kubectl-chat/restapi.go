@@ -37,8 +37,6 @@ type chatServer struct {
 	// pod is where the server runs, nil when it was given by its address; metrics the address of its metrics, if they can be reached.
 	pod     *corev1.Pod
 	metrics string
-	// trouble is what the tunnel has to say of a connection that failed.
-	trouble func() string
 	// certificate is what the server showed, once it was called with TLS.
 	certificate atomic.Pointer[x509.Certificate]
 	close       func()
@@ -139,12 +137,7 @@ func (s *chatServer) unreachable(ctx context.Context, err error) error {
 	}
 	var failed *url.Error
 	if errors.As(err, &failed) {
-		err = failed.Err // without the address, which is that of a tunnel's end
-	}
-	if s.trouble != nil {
-		if trouble := s.trouble(); trouble != "" {
-			err = errors.New(trouble)
-		}
+		err = failed.Err // without the address, which is named already
 	}
 	var unknownAuthority x509.UnknownAuthorityError
 	var wrongHost x509.HostnameError

@@ -7,10 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -45,25 +49,20 @@ func throughPod(ctx context.Context, k *kubernetes) (*chatServer, error) {
 		return nil, fmt.Errorf("Pod %s of namespace %q has no port named %s or %s: is it a chat server? Give the address of its REST API with --rest-url",
 			pod.Name, pod.Namespace, portRESTTLS, portREST)
 	}
-	wanted := []int32{port}
-	if ports[portMetrics] != 0 {
-		wanted = append(wanted, ports[portMetrics])
-	}
-	t, err := openTunnel(ctx, k, pod.Name, wanted)
+	t, err := openTunnel(k, pod.Name)
 	if err != nil {
 		return nil, err
 	}
+	// The API server proved who it is and leads into this very Pod: a name to check the certificate by, which is that of the XMPP domain
+	// and often self-signed, would add nothing.
+	client := newClient(&tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}, nil, t.dial)
 	s := &chatServer{
-		base: fmt.Sprintf("%s://127.0.0.1:%d%s", scheme, t.local[0], restBase), where: "the chat server in Pod " + pod.Name,
-		// The API server proved who it is and leads into this very Pod: a name to check the certificate by, which is that of the XMPP domain
-		// and often self-signed, would add nothing.
-		client:  newClient(&tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}),
-		pod:     pod,
-		trouble: t.trouble,
-		close:   t.close,
+		base: fmt.Sprintf("%s://%s:%d%s", scheme, pod.Name, port, restBase), where: "the chat server in Pod " + pod.Name,
+		client: client, pod: pod,
+		close: func() { client.CloseIdleConnections(); t.conn.Close() },
 	}
-	if len(wanted) > 1 {
-		s.metrics = fmt.Sprintf("http://127.0.0.1:%d/metrics", t.local[1])
+	if metrics := ports[portMetrics]; metrics != 0 {
+		s.metrics = fmt.Sprintf("http://%s:%d/metrics", pod.Name, metrics)
 	}
 	return s, nil
 }
@@ -110,17 +109,13 @@ func portsOf(p *corev1.Pod) map[string]int32 {
 	return ports
 }
 
-// tunnel is a port-forward that lasts as long as the command.
+// tunnel is a port-forward whose connections this process uses itself, so that nobody else on this machine can.
 type tunnel struct {
-	local []uint16
-	close func()
-	log   *lastLines
+	conn streamhttp.Connection
+	next atomic.Int64
 }
 
-// trouble is why connections through the tunnel fail.
-func (t *tunnel) trouble() string { return t.log.String() }
-
-func openTunnel(ctx context.Context, k *kubernetes, pod string, ports []int32) (*tunnel, error) {
+func openTunnel(k *kubernetes, pod string) (*tunnel, error) {
 	address := k.core.RESTClient().Post().Namespace(k.namespace).Resource("pods").Name(pod).SubResource("portforward").URL()
 	round, upgrader, err := spdy.RoundTripperFor(k.config)
 	if err != nil {
@@ -134,44 +129,14 @@ func openTunnel(ctx context.Context, k *kubernetes, pod string, ports []int32) (
 	dialer := portforward.NewFallbackDialerForStreaming(websocket,
 		spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: round}, http.MethodPost, address),
 		func(err error) bool { return streamhttp.IsUpgradeFailure(err) || streamhttp.IsHTTPSProxyError(err) })
-	specs := make([]string, len(ports))
-	for i, port := range ports {
-		specs[i] = fmt.Sprintf("0:%d", port)
-	}
-	open, cancel := context.WithCancel(ctx)
-	ready, ended, log := make(chan struct{}), make(chan error, 1), &lastLines{}
-	forwarder, err := portforward.NewOnAddressesForStreamingWithContext(open, dialer, []string{"127.0.0.1"}, specs, ready, io.Discard, log)
+	conn, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
 	if err != nil {
-		cancel()
-		return nil, err
-	}
-	go func() { ended <- forwarder.ForwardPorts() }()
-	stop := func() { cancel(); <-ended }
-	select {
-	case <-ready:
-	case err := <-ended:
-		cancel()
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
 		return nil, k.explainTunnel(pod, err)
 	}
-	forwarded, err := forwarder.GetPorts()
-	if err != nil {
-		stop()
-		return nil, err
-	}
-	t := &tunnel{close: stop, log: log}
-	for _, port := range forwarded {
-		t.local = append(t.local, port.Local)
-	}
-	return t, nil
+	return &tunnel{conn: conn}, nil
 }
 
 func (k *kubernetes) explainTunnel(pod string, err error) error {
-	if err == nil {
-		err = errors.New("the API server ended it")
-	}
 	if apierrors.IsForbidden(err) || strings.Contains(err.Error(), "forbidden") {
 		return fmt.Errorf("your Kubernetes user may not create pods/portforward in namespace %q, by which the chat server's REST API is reached: "+
 			"ask for that right, or give an address with --rest-url (%w)", k.namespace, err)
@@ -179,23 +144,87 @@ func (k *kubernetes) explainTunnel(pod string, err error) error {
 	return fmt.Errorf("no connection to Pod %s of namespace %q: %w", pod, k.namespace, err)
 }
 
-// lastLines keeps what a port-forward complains of.
-type lastLines struct {
-	mu   sync.Mutex
-	text string
+// dial opens a connection to a port of the Pod. It is two streams: one for the data, and one on which the other side says what is wrong.
+func (t *tunnel) dial(_ context.Context, _, address string) (net.Conn, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	headers := http.Header{}
+	headers.Set(corev1.StreamType, corev1.StreamTypeError)
+	headers.Set(corev1.PortHeader, port)
+	headers.Set(corev1.PortForwardRequestIDHeader, strconv.FormatInt(t.next.Add(1), 10))
+	trouble, err := t.conn.CreateStream(headers)
+	if err != nil {
+		return nil, err
+	}
+	trouble.Close() // nothing is said on it from here
+	headers.Set(corev1.StreamType, corev1.StreamTypeData)
+	data, err := t.conn.CreateStream(headers)
+	if err != nil {
+		t.conn.RemoveStreams(trouble)
+		return nil, err
+	}
+	c := &tunnelConn{Stream: data, close: func() {
+		_ = data.Reset()
+		_ = trouble.Reset()
+		t.conn.RemoveStreams(data, trouble)
+	}, said: make(chan struct{})}
+	go func() {
+		defer close(c.said)
+		text, _ := io.ReadAll(io.LimitReader(trouble, maxTrouble)) // an error here is the end of the connection, which its reader sees
+		c.trouble = string(text)
+		if len(text) > 0 {
+			_ = data.Reset()
+		}
+	}()
+	return c, nil
 }
 
-func (l *lastLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	const enough = 1 << 10
-	l.text += string(p)
-	l.text = l.text[max(0, len(l.text)-enough):]
-	return len(p), nil
+const (
+	// maxTrouble bounds what is read of an explanation, and troubleWithin how long it may come after the data has ended.
+	maxTrouble    = 1 << 10
+	troubleWithin = time.Second
+)
+
+// tunnelConn is a connection through a tunnel.
+type tunnelConn struct {
+	streamhttp.Stream
+	close   func()
+	once    sync.Once
+	said    chan struct{}
+	trouble string // once said is closed
 }
 
-func (l *lastLines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.TrimSpace(l.text)
+func (c *tunnelConn) Read(p []byte) (int, error) {
+	n, err := c.Stream.Read(p)
+	if err == nil || n > 0 {
+		return n, err
+	}
+	select {
+	case <-c.said:
+		if c.trouble != "" {
+			err = errors.New(c.trouble)
+		}
+	case <-time.After(troubleWithin):
+	}
+	return n, err
 }
+
+func (c *tunnelConn) Close() error {
+	c.once.Do(c.close)
+	return nil
+}
+
+// What a connection of the operating system has besides: calls are bounded by their contexts, and addresses are told to nobody.
+
+func (c *tunnelConn) LocalAddr() net.Addr              { return tunnelAddr{} }
+func (c *tunnelConn) RemoteAddr() net.Addr             { return tunnelAddr{} }
+func (c *tunnelConn) SetDeadline(time.Time) error      { return nil }
+func (c *tunnelConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *tunnelConn) SetWriteDeadline(time.Time) error { return nil }
+
+type tunnelAddr struct{}
+
+func (tunnelAddr) Network() string { return "tunnel" }
+func (tunnelAddr) String() string  { return "tunnel" }

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/rest"
+)
+
+func TestSecretOfTheProperty(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	w.answer("GET /sessions", sessionsOfTwo)
+	const property = "/apis/chat-operator.io/v1alpha1/namespaces/chat/systemproperties/plugin.restapi.secret"
+	const installation = "/api/v1/namespaces/chat/secrets/chat-operator"
+	own := w.objects[installation]
+	w.objects[installation] = strings.ReplaceAll(own, base64.StdEncoding.EncodeToString([]byte(theSecret)), base64.StdEncoding.EncodeToString([]byte("no longer it")))
+	w.fails([]string{"sessions"}, "does not accept the secret of Secret chat/chat-operator", "--rest-secret")
+	w.objects[property] = `{"apiVersion":"chat-operator.io/v1alpha1","kind":"SystemProperty","metadata":{"name":"plugin.restapi.secret"},"spec":{"value":"` + theSecret + `"}}`
+	if _, _, err := w.run("sessions"); err != nil {
+		t.Error(err)
+	}
+	w.objects[property] = `{"apiVersion":"chat-operator.io/v1alpha1","kind":"SystemProperty","metadata":{"name":"plugin.restapi.secret"},"spec":{"valueFrom":{"secretKeyRef":{"name":"other","key":"word"}}}}`
+	w.fails([]string{"sessions"}, `no Secret "other"`)
+	w.objects["/api/v1/namespaces/chat/secrets/other"] = `{"kind":"Secret","apiVersion":"v1","metadata":{"name":"other"},"data":{"word":"` + base64.StdEncoding.EncodeToString([]byte(theSecret+"\n")) + `"}}`
+	if _, _, err := w.run("sessions"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	w.answer("GET /sessions", sessionsOfTwo)
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	if _, _, err := w.run("sessions", "--rest-secret-file="+write("right", theSecret+"\n")); err != nil {
+		t.Error(err)
+	}
+	w.fails([]string{"sessions", "--rest-secret-file=" + write("empty", "\n")}, "is empty")
+	w.fails([]string{"sessions", "--rest-secret-file=" + write("lines", theSecret+"\n"+theSecret)}, "cannot be sent")
+	w.fails([]string{"sessions", "--auth=basic"}, "choose secret or token")
+	w.fails([]string{"sessions", "--auth=token", "--rest-secret=x"}, "one or the other")
+	w.fails([]string{"sessions", "--auth=token"}, "has no token")
+	w.configure(`{"token":"my-token"}`)
+	if _, _, err := w.run("sessions", "--auth=token"); err != nil {
+		t.Error(err)
+	}
+	w.fails([]string{"sessions", "--auth=token", "--as=mira"}, "--as does not go with --auth=token")
+	w.configure(`{"token":"another-token"}`)
+	w.fails([]string{"sessions", "--auth=token"}, "does not accept your Kubernetes token", "management.kubernetesTokens")
+	w.objects["/api/v1/namespaces/chat/secrets/chat-operator"] = "403"
+	w.fails([]string{"sessions"}, "may not read Secret", "--auth=token")
+	w.objects[pods] = "403"
+	w.fails([]string{"sessions", "--rest-secret-file=" + write("right", theSecret)}, "may not list pods", `namespace "chat"`)
+}
+
+// A token that a program gives, as those of cloud providers do, is the same to the server.
+func TestTokenOfAProgram(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("from-a-file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ownToken(&rest.Config{Host: "https://kube.example", BearerTokenFile: file}); err != nil || got != "Bearer from-a-file" {
+		t.Errorf("%q %v", got, err)
+	}
+	if _, err := ownToken(&rest.Config{Host: "https://kube.example", Username: "mira", Password: "word"}); err == nil || strings.Contains(err.Error(), "word}") {
+		t.Error(err)
+	}
+}
+
+func TestAddress(t *testing.T) {
+	w := newWorld(t)
+	w.answer("GET /sessions", sessionsOfTwo)
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.rest.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range [][]string{
+		{"--rest-url=" + w.rest.URL, "--rest-ca-file=" + ca},
+		{"--rest-url=" + w.rest.URL + restBase + "/", "--rest-ca-file=" + ca, "--rest-tls-server-name=example.com"},
+		{"--rest-url=" + w.rest.URL, "--rest-insecure-skip-tls-verify"},
+	} {
+		if _, _, err := w.run(append(flags, "sessions")...); err != nil {
+			t.Errorf("%q: %v", flags, err)
+		}
+	}
+	w.fails([]string{"sessions", "--rest-url=" + w.rest.URL}, "is not trusted", "--rest-ca-file")
+	w.fails([]string{"sessions", "--rest-url=" + w.rest.URL, "--rest-ca-file=" + ca, "--rest-tls-server-name=chat.test"}, "is for another name", "--rest-tls-server-name")
+	w.fails([]string{"sessions", "--rest-url=http://chat.example:9090"}, "without encryption", "https")
+	w.fails([]string{"sessions", "--rest-url=chat.example"}, "is no address")
+	w.fails([]string{"sessions", "--rest-url=https://mira:word@chat.example"}, "leave them out")
+	w.fails([]string{"sessions", "--rest-ca-file=" + ca}, "--rest-url")
+}
+
+func TestPodThatIsNotThere(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = strings.ReplaceAll(pod, `"Running"`, `"Pending"`)
+	w.fails([]string{"sessions"}, "Pod chat-operator-5f9c-x2x", "Pending", "kubectl describe pod")
+	// It runs, and nothing listens on the port yet.
+	w.objects[pods] = strings.ReplaceAll(pod, "9091", "9099")
+	w.fails([]string{"sessions"}, "Pod chat-operator-5f9c-x2x does not answer", "nothing listens on port 9099")
+	w.objects[pods] = strings.ReplaceAll(pod, "rest", "other")
+	w.fails([]string{"sessions"}, "no port named rest-tls or rest")
+}
+
+func TestClusterWithoutChat(t *testing.T) {
+	w := newWorld(t)
+	w.objects["/apis/chat-operator.io/v1alpha1/namespaces/chat/chatusers"] = "403"
+	w.fails([]string{"users"}, "may not list chatusers", "ClusterRole view")
+}
+
+func TestShow(t *testing.T) {
+	for text, want := range map[string]string{
+		"Zoë 🌱":             "Zoë 🌱",
+		"two\nlines\t":      "two lines ",
+		"\x1b]0;title\a":    `\x1b]0;title\a`,
+		"user\u202egnp.exe": `user\u202egnp.exe`,
+		"bad\xff":           `bad` + "\ufffd",
+	} {
+		if got := show(text); got != want {
+			t.Errorf("%q is shown as %q, not %q", text, got, want)
+		}
+	}
+}
+
+func TestRoomNames(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"lobby":                             {"lobby", "conference"},
+		"lobby@workshop":                    {"lobby", "workshop"},
+		"lobby@conference.chat.example":     {"lobby", "conference"},
+		"lobby@conference.chat.example/ann": {"lobby", "conference"},
+	} {
+		if room, service := splitRoom(name); [2]string{room, service} != want {
+			t.Errorf("%s is %s of %s", name, room, service)
+		}
+	}
+}
