@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,7 +18,7 @@ import (
 )
 
 // version is set by the linker: -ldflags "-X main.version=...".
-var version = "development" //nolint:gochecknoglobals // the linker's
+var version = "development"
 
 // completer is the name under which kubectl calls a plugin for what may follow on its command line.
 const completer = "kubectl_complete-chat"
@@ -30,7 +31,12 @@ func main() {
 	klog.SetOutput(io.Discard)
 
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	// Who presses Ctrl-C twice does not wait.
+	context.AfterFunc(ctx, stop)
 	if err := run(ctx, streams, os.Args); err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
 		fmt.Fprintf(os.Stderr, "error: %s\n", err)
 		stop()
 		os.Exit(1) //nolint:forbidigo // main is where the process ends

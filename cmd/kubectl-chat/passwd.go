@@ -39,7 +39,7 @@ password is changed there.`,
 					}
 					return err
 				}
-				password, err := o.readPassword(username, fromStdin)
+				password, err := o.readPassword(ctx, username, fromStdin)
 				if err != nil {
 					return err
 				}
@@ -90,11 +90,9 @@ func (s *chatServer) setPassword(ctx context.Context, username, password string)
 }
 
 // readPassword never prints what it reads.
-func (o *options) readPassword(username string, fromStdin bool) (string, error) {
-	terminal, isTerminal := o.In.(*os.File)
-	isTerminal = isTerminal && term.IsTerminal(int(terminal.Fd()))
+func (o *options) readPassword(ctx context.Context, username string, fromStdin bool) (string, error) {
 	if fromStdin {
-		line, err := bufio.NewReader(io.LimitReader(o.In, maxPassword)).ReadString('\n')
+		line, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(o.In, maxPassword)).ReadString('\n') })
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("reading the password from standard input: %w", err)
 		}
@@ -104,26 +102,18 @@ func (o *options) readPassword(username string, fromStdin bool) (string, error) 
 		}
 		return line, nil
 	}
-	if !isTerminal {
+	terminal, isFile := o.In.(*os.File)
+	if !isFile || !term.IsTerminal(int(terminal.Fd())) {
 		return "", errors.New("there is no terminal to ask for a password: give it on standard input, with --stdin")
 	}
-	ask := func(prompt string) (string, error) {
-		fmt.Fprint(o.ErrOut, prompt)
-		typed, err := term.ReadPassword(int(terminal.Fd()))
-		fmt.Fprintln(o.ErrOut)
-		if err != nil {
-			return "", fmt.Errorf("reading the password: %w", err)
-		}
-		return string(typed), nil
-	}
-	first, err := ask("New password of " + show(username) + ": ")
+	first, err := o.askSecretly(ctx, int(terminal.Fd()), "New password of "+show(username)+": ")
 	if err != nil {
 		return "", err
 	}
 	if first == "" {
 		return "", errors.New("nothing was typed: the password stays as it is")
 	}
-	again, err := ask("Once more: ")
+	again, err := o.askSecretly(ctx, int(terminal.Fd()), "Once more: ")
 	if err != nil {
 		return "", err
 	}
@@ -131,4 +121,19 @@ func (o *options) readPassword(username string, fromStdin bool) (string, error) 
 		return "", errors.New("the two differ: the password stays as it is")
 	}
 	return first, nil
+}
+
+// askSecretly asks on a terminal that does not show what is typed, and shows it again afterwards, also when somebody presses Ctrl-C.
+func (o *options) askSecretly(ctx context.Context, terminal int, prompt string) (string, error) {
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return "", fmt.Errorf("reading the password: %w", err)
+	}
+	fmt.Fprint(o.ErrOut, prompt)
+	typed, err := interruptible(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
+	fmt.Fprintln(o.ErrOut)
+	if err != nil {
+		return "", fmt.Errorf("reading the password: %w", errors.Join(err, term.Restore(terminal, before)))
+	}
+	return string(typed), nil
 }

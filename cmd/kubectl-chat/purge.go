@@ -35,7 +35,7 @@ An account that is declared by somebody else (a manifest in Git, Helm) has to be
 					return err
 				}
 				if !yes {
-					if err := o.confirm(username, k.namespace); err != nil {
+					if err := o.confirm(ctx, username, k.namespace); err != nil {
 						return err
 					}
 				}
@@ -55,12 +55,12 @@ An account that is declared by somebody else (a manifest in Git, Helm) has to be
 }
 
 // confirm wants the name typed.
-func (o *options) confirm(username, namespace string) error {
+func (o *options) confirm(ctx context.Context, username, namespace string) error {
 	if terminal, ok := o.In.(*os.File); ok && !term.IsTerminal(int(terminal.Fd())) {
 		return errors.New("there is no terminal to ask whether that is meant: give --yes if it is")
 	}
 	fmt.Fprintf(o.ErrOut, "This deletes user %s of namespace %s with all data, for good. Type the username to go on: ", show(username), namespace)
-	typed, err := bufio.NewReader(o.In).ReadString('\n')
+	typed, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(o.In).ReadString('\n') })
 	if err != nil || strings.TrimSpace(typed) != username {
 		return errors.New("that is not the username: nothing was deleted")
 	}

@@ -93,7 +93,7 @@ func (o *options) text(words []string) (string, error) {
 
 func (o *options) send(ctx context.Context, s *chatServer, to destination, text string) error {
 	r := request{method: http.MethodPost, body: map[string]string{"body": text}}
-	done := ""
+	var done string
 	switch {
 	case to.all:
 		sessions, err := s.sessions(ctx, "")

@@ -49,7 +49,7 @@ func throughPod(ctx context.Context, k *kubernetes) (*chatServer, error) {
 		return nil, fmt.Errorf("Pod %s of namespace %q has no port named %s or %s: is it a chat server? Give the address of its REST API with --rest-url",
 			pod.Name, pod.Namespace, portRESTTLS, portREST)
 	}
-	t, err := openTunnel(k, pod.Name)
+	t, err := openTunnel(ctx, k, pod.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func throughPod(ctx context.Context, k *kubernetes) (*chatServer, error) {
 	s := &chatServer{
 		base: fmt.Sprintf("%s://%s:%d%s", scheme, pod.Name, port, restBase), where: "the chat server in Pod " + pod.Name,
 		client: client, pod: pod,
-		close: func() { client.CloseIdleConnections(); t.conn.Close() },
+		close: func() { client.CloseIdleConnections(); _ = t.conn.Close() },
 	}
 	if metrics := ports[portMetrics]; metrics != 0 {
 		s.metrics = fmt.Sprintf("http://%s:%d/metrics", pod.Name, metrics)
@@ -115,7 +115,7 @@ type tunnel struct {
 	next atomic.Int64
 }
 
-func openTunnel(k *kubernetes, pod string) (*tunnel, error) {
+func openTunnel(ctx context.Context, k *kubernetes, pod string) (*tunnel, error) {
 	address := k.core.RESTClient().Post().Namespace(k.namespace).Resource("pods").Name(pod).SubResource("portforward").URL()
 	round, upgrader, err := spdy.RoundTripperFor(k.config)
 	if err != nil {
@@ -129,7 +129,13 @@ func openTunnel(k *kubernetes, pod string) (*tunnel, error) {
 	dialer := portforward.NewFallbackDialerForStreaming(websocket,
 		spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: round}, http.MethodPost, address),
 		func(err error) bool { return streamhttp.IsUpgradeFailure(err) || streamhttp.IsHTTPSProxyError(err) })
-	conn, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
+	conn, err := interruptible(ctx, func() (streamhttp.Connection, error) {
+		conn, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
+		return conn, err
+	})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, k.explainTunnel(pod, err)
 	}
@@ -158,7 +164,7 @@ func (t *tunnel) dial(_ context.Context, _, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	trouble.Close() // nothing is said on it from here
+	_ = trouble.Close() // nothing is said on it from here
 	headers.Set(corev1.StreamType, corev1.StreamTypeData)
 	data, err := t.conn.CreateStream(headers)
 	if err != nil {
