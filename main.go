@@ -24,7 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	crmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/chat-operator/chat-operator/controllers"
 	"github.com/chat-operator/chat-operator/controllers/provision"
@@ -32,6 +32,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp"
 	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/metrics"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
@@ -120,6 +121,8 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		return explainManager(err, o)
 	}
 
+	set := metrics.NewSet(crmetrics.Registry)
+	measureStore(set, data)
 	restSecrets := controllers.NewRESTSecrets(o.secretName, installation, checkScope, root.WithName("rest"))
 	declared := directory.New(o.domain)
 	var chat *xmpp.Server
@@ -139,18 +142,23 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	})
 	if _, err := controllers.Setup(ctx, mgr, controllers.Options{
 		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer, Audit: data, Node: o.node,
-		InstallationKey: installation.Key, RESTSecrets: restSecrets, Endpoint: o.endpoint(), LeaderElect: o.leaderElect, Registry: metrics.Registry, Log: root,
+		InstallationKey: installation.Key, RESTSecrets: restSecrets, Endpoint: o.endpoint(), LeaderElect: o.leaderElect, Metrics: set, Log: root,
 	}); err != nil {
 		return err
 	}
 	chat, err = xmpp.New(xmpp.Config{
 		Domain: o.domain, Listeners: o.listeners(), InstallationKey: installation.Key, Node: o.node, Version: version,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.GetCertificate},
-	}, xmpp.Deps{Directory: declared, Proposer: recorded, Roster: data, Offline: data, Journal: data, Last: data, VCards: data, Rooms: data, Registry: metrics.Registry, Log: log})
+	}, xmpp.Deps{Directory: declared, Proposer: recorded, Roster: data, Offline: data, Journal: data, Last: data, VCards: data, Rooms: data, Metrics: set, Log: log})
 	if err != nil {
 		return err
 	}
 	health := &health{directory: declared, chat: chat}
+	measureProcess(set, certificate, health)
+	requests := set.Requests()
+	if err := set.Err(); err != nil {
+		return err
+	}
 	if err := mgr.AddHealthzCheck("live", healthz.Ping); err != nil {
 		return err
 	}
@@ -172,7 +180,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		},
 		restserver.Deps{
 			Directory: declared, Proposer: recorded, Rosters: chat.Rosters(), VCards: chat.VCards(), Rooms: chat.Rooms(), Sessions: chat, Messages: chat, Audit: data,
-			Health: health, Listeners: chat, Log: log,
+			Health: health, Listeners: chat, Answered: requests.Answered, Log: log,
 			Authenticators: []restserver.Authenticator{tokens{controllers.NewReviewer(live, o.namespace, clock.RealClock{}, root.WithName("rest"))}},
 		})
 	for _, l := range restListeners {

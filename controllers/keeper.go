@@ -48,7 +48,7 @@ type keeper struct {
 	leadership *Leadership
 	cache      client.Reader
 	events     eventRecorder
-	metrics    *metrics
+	counts     *counts
 	clock      clock.WithTicker
 	log        logr.Logger
 	// namespace and secretName are where purges are confirmed.
@@ -349,8 +349,8 @@ func (k *keeper) purgeDue(ctx context.Context) (next time.Time, err error) {
 			err = errors.Join(err, one)
 		}
 	}
-	k.metrics.purgesHeld.Set(float64(len(plan.Held)))
-	k.metrics.purgesPending.Set(float64(len(k.pending)))
+	k.counts.purgesHeld.Store(int64(len(plan.Held)))
+	k.counts.purgesPending.Store(int64(len(k.pending)))
 	k.brake(plan, confirmed, len(list), accounts)
 	return plan.Next, err
 }
@@ -385,7 +385,7 @@ func (k *keeper) purge(ctx context.Context, id identity) error {
 	if err != nil {
 		return fmt.Errorf("purging the data of %s %q: %w", id.Kind, id.Name, err)
 	}
-	k.metrics.purged.WithLabelValues(id.Kind.String()).Inc()
+	k.counts.purged[id.Kind].Inc()
 	k.log.Info("Purged the data of a deleted name", "kind", id.Kind.String(), "name", id.Name)
 	return nil
 }

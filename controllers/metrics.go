@@ -1,55 +1,41 @@
 package controllers
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"sync/atomic"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
+	"github.com/chat-operator/chat-operator/xmpp/metrics"
 )
 
-// metrics are the operator's own; controller-runtime adds those of its queues.
-type metrics struct {
-	purgesHeld    prometheus.Gauge
-	purgesPending prometheus.Gauge
-	purged        *prometheus.CounterVec
+// counts are what the operator itself measures; controller-runtime adds what it does of its queues.
+type counts struct {
+	purgesHeld, purgesPending atomic.Int64
+	purged                    map[directory.Kind]*meter.Counter
+	lags                      map[directory.Kind]*lag
 }
 
-func newMetrics(registry prometheus.Registerer, d *directory.Directory, l *Leadership) (*metrics, error) {
-	m := &metrics{
-		purgesHeld: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "chat_operator_purges_held",
-			Help: "Deleted accounts whose data is due to be purged, but held by the brake until somebody confirms it.",
-		}),
-		purgesPending: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "chat_operator_purges_pending",
-			Help: "Deleted names whose data is kept until accounts.purgeDelay has passed.",
-		}),
-		purged: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "chat_operator_purged_total",
-			Help: "Names whose data was purged after their deletion.",
-		}, []string{"kind"}),
-	}
-	collectors := []prometheus.Collector{m.purgesHeld, m.purgesPending, m.purged,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "chat_operator_leading",
-			Help: "1 while this replica reports and purges, else 0.",
-		}, func() float64 {
-			if l.Leading() {
-				return 1
-			}
-			return 0
-		}),
+func newCounts(set *metrics.Set, o *Options, l *Leadership) (*counts, error) {
+	c := &counts{purged: map[directory.Kind]*meter.Counter{}, lags: map[directory.Kind]*lag{}}
+	set.Count(metrics.PurgesHeld, func() int { return int(c.purgesHeld.Load()) })
+	set.Count(metrics.PurgesPending, func() int { return int(c.purgesPending.Load()) })
+	set.Count(metrics.Leading, func() int {
+		if l.Leading() {
+			return 1
+		}
+		return 0
+	})
+	for _, kind := range []directory.Kind{directory.KindUser, directory.KindRoom} {
+		c.purged[kind] = &meter.Counter{}
+		set.Counter(metrics.Purged, c.purged[kind], kind.String())
 	}
 	for _, kind := range directory.Kinds() {
-		collectors = append(collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name:        "chat_operator_declared",
-			Help:        "Declared things in force, by kind.",
-			ConstLabels: prometheus.Labels{"kind": kind.String()},
-		}, func() float64 { return float64(d.Counts()[kind]) }))
+		set.Count(metrics.Declared, func() int { return o.Directory.Counts()[kind] }, kind.String())
+		waiting := newLag(o.Clock)
+		c.lags[kind] = waiting
+		set.Histogram(metrics.ReconcileLag, waiting.took, kind.String())
+		set.Count(metrics.ReconcilePending, waiting.pending, kind.String())
+		set.Gauge(metrics.ReconcileOldest, func() float64 { return waiting.oldest().Seconds() }, kind.String())
 	}
-	for _, c := range collectors {
-		if err := registry.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
+	return c, set.Err()
 }

@@ -34,6 +34,9 @@ type projector[T client.Object] struct {
 	identity func(T) string
 	// audit records what others than this program do; nil: nobody does.
 	audit *auditor
+	// lag measures until when the status speaks of a change; observed is which one it speaks of. nil: nobody measures.
+	lag      *lag
+	observed func(T) int64
 
 	registration cache.ResourceEventHandlerRegistration
 	queue        reportQueue
@@ -90,11 +93,15 @@ func (p *projector[T]) deleted(obj any) {
 	p.remove(o.GetName(), string(o.GetUID()))
 	p.enqueueClaimants(p.identity(o), false)
 	p.audit.removed(p.kind, p.identity(o), o)
+	p.lag.gone(o.GetName())
 }
 
 // take projects one state of an object. One that is being deleted and only waits
 // for somebody's finalizer is gone already, as far as chat is concerned.
 func (p *projector[T]) take(o T, initial bool) (identity string) {
+	if p.lag != nil {
+		p.lag.seen(o, p.observed(o))
+	}
 	if o.GetDeletionTimestamp() != nil {
 		p.remove(o.GetName(), "")
 		p.enqueueClaimants(p.identity(o), initial)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
@@ -20,6 +19,7 @@ import (
 	"github.com/chat-operator/chat-operator/controllers/provision"
 	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/metrics"
 )
 
 // Options is what the controllers work with.
@@ -43,8 +43,8 @@ type Options struct {
 	LeaderElect bool
 	// LeaseTiming is DefaultLeaseTiming if zero.
 	LeaseTiming LeaseTiming
-	// Registry takes the metrics.
-	Registry prometheus.Registerer
+	// Metrics takes what is measured; nil: nobody does.
+	Metrics *metrics.Set
 	// Clock is the real one if nil.
 	Clock clock.WithTicker
 	Log   logr.Logger
@@ -58,16 +58,19 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	if o.LeaseTiming == (LeaseTiming{}) {
 		o.LeaseTiming = DefaultLeaseTiming()
 	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.NewSet(nil)
+	}
 	leadership := &Leadership{}
 	events := eventRecorder{mgr.GetEventRecorder(reportingController)}
-	metrics, err := newMetrics(o.Registry, o.Directory, leadership)
+	counts, err := newCounts(o.Metrics, &o, leadership)
 	if err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
 
 	keeper := &keeper{
 		directory: o.Directory, store: o.Store, provision: o.Provision, leadership: leadership, cache: mgr.GetCache(),
-		events: events, metrics: metrics, clock: o.Clock, log: o.Log.WithName("identities"),
+		events: events, counts: counts, clock: o.Clock, log: o.Log.WithName("identities"),
 		namespace: o.Namespace, secretName: o.SecretName,
 	}
 	keeper.watch()
@@ -125,19 +128,19 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 			return nil, err
 		}
 	}
-	userProjector, err := add(ctx, mgr, users.projector(o.Namespace), auditing, users.subject(), &v1alpha1.ChatUserList{}, leadership, events, o.Clock)
+	userProjector, err := add(ctx, mgr, users.projector(o.Namespace), auditing, counts, users.subject(), &v1alpha1.ChatUserList{}, leadership, events, o.Clock)
 	if err != nil {
 		return nil, err
 	}
-	groupProjector, err := add(ctx, mgr, groups.projector(o.Namespace), auditing, groups.subject(), &v1alpha1.ChatGroupList{}, leadership, events, o.Clock)
+	groupProjector, err := add(ctx, mgr, groups.projector(o.Namespace), auditing, counts, groups.subject(), &v1alpha1.ChatGroupList{}, leadership, events, o.Clock)
 	if err != nil {
 		return nil, err
 	}
-	roomProjector, err := add(ctx, mgr, rooms.projector(o.Namespace), auditing, rooms.subject(), &v1alpha1.ChatRoomList{}, leadership, events, o.Clock)
+	roomProjector, err := add(ctx, mgr, rooms.projector(o.Namespace), auditing, counts, rooms.subject(), &v1alpha1.ChatRoomList{}, leadership, events, o.Clock)
 	if err != nil {
 		return nil, err
 	}
-	propertyProjector, err := add(ctx, mgr, properties.projector(o.Namespace), auditing, properties.subject(), &v1alpha1.SystemPropertyList{}, leadership, events, o.Clock)
+	propertyProjector, err := add(ctx, mgr, properties.projector(o.Namespace), auditing, counts, properties.subject(), &v1alpha1.SystemPropertyList{}, leadership, events, o.Clock)
 	if err != nil {
 		return nil, err
 	}
@@ -181,10 +184,11 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 
 // add sets one kind up: its projection, its reports, and that a new leader
 // reports on all of it.
-func add[T client.Object](ctx context.Context, mgr manager.Manager, p *projector[T], a *auditor, s subject[T], list client.ObjectList,
+func add[T client.Object](ctx context.Context, mgr manager.Manager, p *projector[T], a *auditor, counted *counts, s subject[T], list client.ObjectList,
 	l *Leadership, events eventRecorder, c clock.PassiveClock,
 ) (*projector[T], error) {
 	p.audit = a
+	p.lag, p.observed = counted.lags[p.kind], func(o T) int64 { return s.status(o).ObservedGeneration }
 	if err := p.register(ctx, mgr.GetCache(), s.new()); err != nil {
 		return nil, err
 	}

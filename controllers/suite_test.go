@@ -32,6 +32,7 @@ import (
 	"github.com/chat-operator/chat-operator/controllers/provision"
 	"github.com/chat-operator/chat-operator/hack/testenv"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/metrics"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
@@ -133,7 +134,7 @@ func start(ctx context.Context, namespace string, o options) *operator {
 		Namespace: namespace, SecretName: op.secretName, Directory: op.directory, Store: op.store, Provision: op.provision, Audit: op.store, Node: "chat-0",
 		InstallationKey: installation.Key, RESTSecrets: o.restSecrets, Endpoint: provision.Endpoint{Host: domain, Port: 5222},
 		LeaderElect: o.leaderElect, LeaseTiming: controllers.LeaseTiming{LeaseDuration: 3 * time.Second, RenewDeadline: 2 * time.Second, RetryPeriod: 200 * time.Millisecond},
-		Registry: op.registry, Clock: o.clock, Log: log,
+		Metrics: metrics.NewSet(op.registry), Clock: o.clock, Log: log,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	ended := make(chan error, 1)

@@ -84,6 +84,7 @@ func (c *call) send(w http.ResponseWriter, status int, media string, body []byte
 	if status != http.StatusNoContent && status != http.StatusNotModified { // RFC 9110 §8.6
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
+	c.status = status
 	w.WriteHeader(status)
 	if c.request.Method != http.MethodHead && len(body) > 0 {
 		// The caller is gone when this fails: nobody is left to tell.

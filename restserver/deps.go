@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp"
 	"github.com/chat-operator/chat-operator/xmpp/account"
@@ -48,6 +49,9 @@ type Deps struct {
 	// Authenticators accept callers besides the shared secret and the administrators'
 	// passwords, while plugin.restapi.httpAuth is unset.
 	Authenticators []Authenticator
+	// Answered hears of every request: the pattern of its path, empty where there is nothing; its method, status, and how long it took. nil: nobody
+	// wants to know.
+	Answered func(route, method string, status int, took time.Duration)
 	// Log is where the server logs; nil: nowhere.
 	Log *slog.Logger
 }

@@ -80,6 +80,8 @@ type call struct {
 	who  Principal
 	// format of the answer's entity, and of an error's.
 	format entity.Format
+	// status is that of the answer, once there is one.
+	status int
 	// body is nil when the request has none.
 	body *entity.Body
 	// document is the body of an operation that reads XML itself, in the encoding that charset names.
@@ -112,6 +114,16 @@ func created() (answer, error) { return answer{status: http.StatusCreated}, nil 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{ctx: r.Context(), request: r, server: s, from: s.callerAddress(r)}
+	if s.Answered != nil {
+		began := time.Now()
+		defer func() {
+			path := ""
+			if c.route != nil {
+				path = c.route.absolute()
+			}
+			s.Answered(path, r.Method, c.status, time.Since(began))
+		}()
+	}
 	a, err := s.serve(c, w)
 	if err != nil {
 		c.fail(w, explain(err, refusal{resource: r.URL.Path}))

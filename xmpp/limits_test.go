@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/metrics"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
 
@@ -45,11 +46,11 @@ func TestLimitsFollowProperties(t *testing.T) {
 
 // TestMetrics: what happens can be read off.
 func TestMetrics(t *testing.T) {
-	h := newHost(t, "mira")
+	h := newHost(t, "mira", "tove")
 	h.stop()
 	h.start()
 	registry := prometheus.NewRegistry()
-	if err := h.server.register(registry); err != nil {
+	if err := h.server.register(metrics.NewSet(registry)); err != nil {
 		t.Fatal(err)
 	}
 	read := func() map[string]float64 {
@@ -64,13 +65,15 @@ func TestMetrics(t *testing.T) {
 				for _, l := range m.GetLabel() {
 					name += " " + l.GetValue()
 				}
-				values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+				values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 		return values
 	}
 	mira := h.user(t, "mira")
-	mira.send("<presence/><message to='mira@chat.example/main' type='headline'/><message to='mira@chat.example/main' type='headline'/>")
+	mira.send("<presence/><message to='mira@chat.example/main' type='headline'/><message to='mira@chat.example/main' type='headline'/>" +
+		"<message to='tove@chat.example'><body>For later</body></message><message to='nobody@chat.example' type='chat'><body>In vain</body></message>" +
+		"<iq type='get' id='unknown'><query xmlns='urn:example:unknown'/></iq>")
 	mira.answered()
 	stranger := entrance{mode: stream.StartTLS}.open(t, h)
 	wrong := entrance{mode: stream.DirectTLS, tls: true}.open(t, h)
@@ -78,12 +81,14 @@ func TestMetrics(t *testing.T) {
 	wrong.fails("a wrong password", "not-authorized")
 	wrong.send("<" + strings.Repeat("a", 20000))
 	wrong.dies("a long name", "policy-violation")
-	eventually(t, "the connection is gone", func() bool { return read()["connections"] == 2 })
+	eventually(t, "the connection is gone", func() bool { return read()["connections direct-tls"] == 1 && read()["connections starttls"] == 1 })
 	values := read()
 	for name, want := range map[string]float64{
-		"sessions": 1, "connections": 2, "connections_unauthenticated": 1, "connections_total": 3,
+		"sessions connected": 1, "sessions waiting": 0, "connections direct-tls": 1, "connections starttls": 1, "connections_unauthenticated": 1, "connections_total": 3,
 		"logins_total PLAIN success": 1, "logins_total PLAIN refused": 1, "logins_total SCRAM-SHA-256-PLUS success": 0,
-		"stanzas_total message": 2, "stanzas_total presence": 1, "stanzas_total iq": 1,
+		"stanzas_total message delivered": 2, "stanzas_total message stored": 1, "stanzas_total message refused": 1, "stanzas_total message handled": 0,
+		"stanzas_total presence handled": 1, "stanzas_total iq handled": 1, "stanzas_total iq refused": 1,
+		"stanza_handling_duration_seconds message": 4, "stanza_handling_duration_seconds iq": 2,
 		"refusals_total stanza-shape": 1, "refusals_total flood": 0,
 	} {
 		if got, there := values[name]; got != want || !there {
@@ -92,7 +97,7 @@ func TestMetrics(t *testing.T) {
 	}
 	stranger.tcp.Close()
 	// Two servers do not share a registry, and are told so.
-	if _, err := New(h.config(), Deps{Directory: h.dir, Proposer: h.local, Roster: h.store, Registry: registry}); err == nil || !strings.Contains(err.Error(), "metrics") {
+	if _, err := New(h.config(), Deps{Directory: h.dir, Proposer: h.local, Roster: h.store, Metrics: metrics.NewSet(registry)}); err == nil || !strings.Contains(err.Error(), "metrics") {
 		t.Errorf("%v", err)
 	}
 }

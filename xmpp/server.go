@@ -15,14 +15,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/chat-operator/chat-operator/xmpp/account"
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/core"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/meter"
+	"github.com/chat-operator/chat-operator/xmpp/metrics"
 	"github.com/chat-operator/chat-operator/xmpp/muc"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
@@ -61,12 +60,12 @@ type Deps struct {
 	Directory *directory.Directory
 	Proposer  Proposer
 	Roster    account.RosterStore
-	Offline   account.OfflineStore  // nil: no messages are kept for those who are offline
-	Journal   core.Journal          // nil: what is on its way to clients is lost when the process is killed; it takes Offline
-	Last      account.LastStore     // nil: nobody learns when an account was there last
-	VCards    account.VCardStore    // nil: nobody has a vCard
-	Rooms     muc.Store             // nil: rooms remember nothing, and none is archived
-	Registry  prometheus.Registerer // takes the server's metrics; nil: nobody does
+	Offline   account.OfflineStore // nil: no messages are kept for those who are offline
+	Journal   core.Journal         // nil: what is on its way to clients is lost when the process is killed; it takes Offline
+	Last      account.LastStore    // nil: nobody learns when an account was there last
+	VCards    account.VCardStore   // nil: nobody has a vCard
+	Rooms     muc.Store            // nil: rooms remember nothing, and none is archived
+	Metrics   *metrics.Set         // takes what the server measures; nil: nobody does
 	Log       *slog.Logger
 }
 
@@ -176,8 +175,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := s.sb.Install(s.rosters, s.features()...); err != nil {
 		return nil, err
 	}
-	if deps.Registry != nil {
-		if err := s.register(deps.Registry); err != nil {
+	if deps.Metrics != nil {
+		if err := s.register(deps.Metrics); err != nil {
 			return nil, fmt.Errorf("the metrics of the XMPP server cannot be registered: %w", err)
 		}
 	}
@@ -315,13 +314,15 @@ func (s *Server) setOpen(list []*stream.Listener) {
 	s.open = list
 }
 
-// connections is how many clients are connected, logged in or not.
-func (s *Server) connections() int {
+// connections is how many clients are connected in a mode, logged in or not.
+func (s *Server) connections(mode stream.Mode) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
-	for _, l := range s.open {
-		n += l.Connections()
+	for i, l := range s.open {
+		if s.cfg.Listeners[i].Mode == mode {
+			n += l.Connections()
+		}
 	}
 	return n
 }
@@ -376,7 +377,7 @@ func (b backend) Bind(c *stream.Conn, username, resource string) (stream.Session
 		}
 		return nil, err
 	}
-	return link{s, conn{c}, b.meter}, nil
+	return link{s, conn{c}}, nil
 }
 
 // Resume implements stream.Resumer (XEP-0198 §5).
@@ -385,27 +386,18 @@ func (b backend) Resume(c *stream.Conn, username string, request xmlstream.Eleme
 	if s == nil {
 		return nil, reply, failure
 	}
-	return link{s, conn{c}, b.meter}, reply, nil
+	return link{s, conn{c}}, reply, nil
 }
 
 // link is a session as one of its connections knows it: it may have another one by the time that this one is over.
 type link struct {
-	s     *core.Session
-	c     conn
-	meter *meter.Meter
+	s *core.Session
+	c conn
 }
 
 func (l link) JID() jid.JID { return l.s.JID() }
 
 func (l link) Receive(e xmlstream.Element) *stanza.StreamError {
-	switch string(e.Local()) {
-	case "message":
-		l.meter.Stanza(meter.Message)
-	case "presence":
-		l.meter.Stanza(meter.Presence)
-	case "iq":
-		l.meter.Stanza(meter.IQ)
-	}
 	return l.s.ReceiveOn(l.c, e)
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/diff"
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/client-go/discovery"
@@ -116,7 +115,7 @@ func start(t *testing.T) *world {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	if _, err = controllers.Setup(ctx, manager, controllers.Options{
 		Namespace: w.namespace, SecretName: "chat-operator", Directory: declared, Store: data, Provision: w.provision,
-		InstallationKey: installation.Key, Endpoint: provision.Endpoint{Host: domain, Port: 5222}, Registry: prometheus.NewRegistry(), Log: logr.Discard(),
+		InstallationKey: installation.Key, Endpoint: provision.Endpoint{Host: domain, Port: 5222}, Log: logr.Discard(),
 	}); err != nil {
 		t.Fatal(err)
 	}

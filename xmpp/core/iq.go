@@ -137,6 +137,7 @@ func (sb *Switchboard) iqFromClient(s *Session, q *stanza.Stanza) {
 			own := *q
 			own.To = s.jid.Bare()
 			sb.dispatch(s, &own, ToAccount)
+			q.Refused = own.Refused
 		}
 		return // results and errors without 'to' answer the server, which waits for none
 	}

@@ -317,6 +317,7 @@ type outgoing struct {
 	ticket  uint64 // of that session for that message; 0: it has none
 	again   bool   // there is a note of it
 	letter  bool   // the mailbox has it
+	taken   bool   // a session has it
 	// fate hears once, and has room for it, when it is lost, or settled by the mailbox; nil: the sender is told.
 	fate chan *stanza.Error
 
@@ -367,6 +368,7 @@ func (o *outgoing) parcel(s *Session, c *copies, owner *Session) parcel {
 
 // flies enters a copy that was handed out into the books.
 func (o *outgoing) flies(owner *Session, f flight, first bool) {
+	o.taken = true
 	if owner != nil {
 		f.again = o.again
 		owner.fly(f, first)

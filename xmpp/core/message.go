@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -130,7 +131,15 @@ func (sb *Switchboard) undeliverable(m *stanza.Stanza) {
 func (sb *Switchboard) deliverMessage(from *Session, m *stanza.Stanza, buf []byte) []byte {
 	out := sb.judge(from != nil, m)
 	out.books = from
-	return sb.deliver(&out, buf)
+	buf = sb.deliver(&out, buf)
+	switch {
+	case from == nil:
+	case out.letter:
+		from.fate = meter.Stored
+	case out.taken:
+		from.fate = meter.Delivered
+	}
+	return buf
 }
 
 func (sb *Switchboard) deliver(out *outgoing, buf []byte) []byte {

@@ -257,6 +257,12 @@ type sleepers struct {
 	signal chan struct{} // the first deadline may have changed
 }
 
+func (z *sleepers) count() int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return len(z.list)
+}
+
 func (z *sleepers) add(s *Session, m *management, deadline time.Time) {
 	z.mu.Lock()
 	defer z.mu.Unlock()

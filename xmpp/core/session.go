@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
@@ -49,6 +50,7 @@ type Session struct {
 	// Used on the reader's goroutine alone, so that the way of a stanza needs no memory of its own.
 	cache jid.Cache
 	st    stanza.Stanza
+	fate  meter.Fate
 	buf   []byte
 }
 
@@ -182,6 +184,20 @@ func (s *Session) Receive(e xmlstream.Element) *stanza.StreamError {
 }
 
 func (s *Session) receive(e xmlstream.Element) *stanza.StreamError {
+	began := time.Now()
+	s.st, s.fate = stanza.Stanza{}, meter.Handled
+	failure := s.handle(e)
+	if s.st.Kind != 0 {
+		if failure != nil || s.st.Refused {
+			s.fate = meter.Rejected
+		}
+		s.sb.meter.Stanza(meter.Kind(s.st.Kind-stanza.Message), s.fate, time.Since(began))
+	}
+	return failure
+}
+
+// handle sees to one stanza, and leaves in s.st and s.fate which one it was and what became of it.
+func (s *Session) handle(e xmlstream.Element) *stanza.StreamError {
 	// RFC 6120 §4.9.3.24: first-level children are stanzas, of the content namespace.
 	if !e.Is(stanza.NSClient, "message") && !e.Is(stanza.NSClient, "presence") && !e.Is(stanza.NSClient, "iq") {
 		return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType}

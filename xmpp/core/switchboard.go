@@ -334,6 +334,9 @@ func (sb *Switchboard) All() []*Session { return sb.table.all() }
 // Count is the number of sessions.
 func (sb *Switchboard) Count() int { return int(sb.table.total.Load()) }
 
+// Hibernating is how many of them wait for their clients to come back.
+func (sb *Switchboard) Hibernating() int { return sb.sleepers.count() }
+
 // Kick ends a user's sessions with a stream error and says how many there were.
 func (sb *Switchboard) Kick(username string, e *stanza.StreamError) int {
 	n := 0

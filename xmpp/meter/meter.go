@@ -2,13 +2,23 @@
 // on the way of a stanza. Package xmpp makes metrics of the counts.
 package meter
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Counter counts up. The zero value is ready.
 type Counter struct{ n atomic.Uint64 }
 
 // Inc counts one.
 func (c *Counter) Inc() { c.n.Add(1) }
+
+// Add counts several.
+func (c *Counter) Add(n int) {
+	if n > 0 {
+		c.n.Add(uint64(n))
+	}
+}
 
 // Value is how many were counted.
 func (c *Counter) Value() uint64 { return c.n.Load() }
@@ -93,17 +103,40 @@ func Kinds() []Kind { return []Kind{Message, Presence, IQ} }
 // String is the element's name.
 func (k Kind) String() string { return [...]string{"message", "presence", "iq"}[k] }
 
+// Fate is what became of a stanza that a client sent.
+type Fate uint8
+
+// The fates.
+const (
+	Handled   Fate = iota // answered, broadcast, said in a room, or of no consequence
+	Delivered             // handed to a session of its recipient
+	Stored                // on its way into a mailbox
+	Rejected              // answered with an error, of the stanza or of the stream
+	fates
+)
+
+// Fates lists all of them.
+func Fates() []Fate { return []Fate{Handled, Delivered, Stored, Rejected} }
+
+// String is the fate's name in metrics.
+func (f Fate) String() string { return [...]string{"handled", "delivered", "stored", "refused"}[f] }
+
 // Meter holds the counts of one server. A nil Meter counts nothing.
 type Meter struct {
 	connections, throttled Counter
 	refusals               [reasons]Counter
-	stanzas                [kinds]Counter
+	stanzas                [kinds][fates]Counter
+	handling               [kinds]*Histogram
+	delivery               *Histogram
 	logins                 map[string]*[results]Counter // not changed after New
 }
 
 // New makes a Meter that tells these mechanisms apart.
 func New(mechanisms ...string) *Meter {
-	m := &Meter{logins: map[string]*[results]Counter{otherMechanism: {}}}
+	m := &Meter{logins: map[string]*[results]Counter{otherMechanism: {}}, delivery: Latencies()}
+	for k := range m.handling {
+		m.handling[k] = Latencies()
+	}
 	for _, name := range mechanisms {
 		m.logins[name] = &[results]Counter{}
 	}
@@ -131,10 +164,18 @@ func (m *Meter) Refuse(r Reason) {
 	}
 }
 
-// Stanza counts a stanza that a client sent.
-func (m *Meter) Stanza(k Kind) {
+// Stanza counts a stanza that a client sent, what became of it, and how long that took.
+func (m *Meter) Stanza(k Kind, f Fate, took time.Duration) {
 	if m != nil {
-		m.stanzas[k].Inc()
+		m.stanzas[k][f].Inc()
+		m.handling[k].Observe(took)
+	}
+}
+
+// Written counts a write to a client, by how long the first of what was written had waited for it.
+func (m *Meter) Written(waited time.Duration) {
+	if m != nil {
+		m.delivery.Observe(waited)
 	}
 }
 
@@ -159,8 +200,14 @@ func (m *Meter) Throttled() *Counter { return &m.throttled }
 // Refusals is how many were refused for a reason.
 func (m *Meter) Refusals(r Reason) *Counter { return &m.refusals[r] }
 
-// Stanzas is how many stanzas of a kind clients sent.
-func (m *Meter) Stanzas(k Kind) *Counter { return &m.stanzas[k] }
+// Stanzas is how many stanzas of a kind clients sent that ended so.
+func (m *Meter) Stanzas(k Kind, f Fate) *Counter { return &m.stanzas[k][f] }
+
+// Handling is how long stanzas of a kind took, from when they were read to when they were handed on, kept or answered.
+func (m *Meter) Handling(k Kind) *Histogram { return m.handling[k] }
+
+// Delivery is how long what is sent to clients waits until the operating system has it.
+func (m *Meter) Delivery() *Histogram { return m.delivery }
 
 // Logins calls f with every count of logins.
 func (m *Meter) Logins(f func(mechanism string, r Result, c *Counter)) {

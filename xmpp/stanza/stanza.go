@@ -15,6 +15,9 @@ type Stanza struct {
 	ID, Lang []byte // nil when absent
 	From, To jid.JID
 
+	// Refused says that it was answered with an error.
+	Refused bool
+
 	// Root is the parsed element; not valid for stanzas that the server made.
 	Root xmlstream.Element
 	// Payload is what is inside, serialized for the default namespace jabber:client. For a parsed stanza it is nil until
@@ -198,6 +201,7 @@ func ErrorReply(req *Stanza, err *Error) *Stanza {
 	if req.Kind == 0 || req.Type == TypeError || req.Type == IQResult {
 		return nil
 	}
+	req.Refused = true
 	return &Stanza{
 		Kind: req.Kind, Type: TypeError, ID: bytes.Clone(req.ID), From: req.To, To: req.From, Payload: err.Append(nil),
 	}

@@ -59,7 +59,11 @@ const (
 
 // AppendAudit adds entries, all or none. When it returns, they are kept. A summary is shortened to 250 characters.
 func (s *Store) AppendAudit(ctx context.Context, entries ...AuditEntry) error {
-	return s.write(ctx, "writing to the audit log", func(t *txn) error { return appendAudit(t, entries) })
+	err := s.write(ctx, "writing to the audit log", func(t *txn) error { return appendAudit(t, entries) })
+	if err == nil {
+		s.stats.Audited.Add(len(entries))
+	}
+	return err
 }
 
 func appendAudit(t *txn, entries []AuditEntry) error {

@@ -58,7 +58,7 @@ func (s *Store) BeginAudited(ctx context.Context) error {
 // RecordAudited adds entries to the audit log and takes note of the resources that they are about, which are listed in the order of what happened: all or
 // none, so that no change is recorded twice.
 func (s *Store) RecordAudited(ctx context.Context, entries []AuditEntry, resources []Audited) error {
-	return s.write(ctx, "writing to the audit log", func(t *txn) error {
+	err := s.write(ctx, "writing to the audit log", func(t *txn) error {
 		for i := range resources {
 			r := &resources[i]
 			var err error
@@ -73,4 +73,8 @@ func (s *Store) RecordAudited(ctx context.Context, entries []AuditEntry, resourc
 		}
 		return appendAudit(t, entries)
 	})
+	if err == nil {
+		s.stats.Audited.Add(len(entries))
+	}
+	return err
 }

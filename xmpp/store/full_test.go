@@ -17,6 +17,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/xmpp"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/metrics"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
 
@@ -109,11 +110,11 @@ func TestServerOnFullDisk(t *testing.T) {
 	must(t, err)
 	certificate, err := xmpp.LoadCertificate(certFile, keyFile)
 	must(t, err)
-	metrics := prometheus.NewRegistry()
+	registry := prometheus.NewRegistry()
 	server, err := xmpp.New(xmpp.Config{
 		Domain: "chat.example", TLS: &tls.Config{Certificates: []tls.Certificate{certificate}},
 		Listeners: []xmpp.Listener{{Addr: "127.0.0.1:0", Mode: stream.DirectTLS}},
-	}, xmpp.Deps{Directory: dir, Proposer: local, Roster: s, Offline: s, Journal: s, Registry: metrics, Log: slog.New(slog.DiscardHandler)})
+	}, xmpp.Deps{Directory: dir, Proposer: local, Roster: s, Offline: s, Journal: s, Metrics: metrics.NewSet(registry), Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -188,7 +189,7 @@ func TestServerOnFullDisk(t *testing.T) {
 	}
 	there.send("<a xmlns='urn:xmpp:sm:3' h='2'/>") // her own presence, and it
 	writer.expect(fmt.Sprintf("<a xmlns='urn:xmpp:sm:3' h='%d'/>", writer.sent-1))
-	if n := counted(t, metrics, "storage"); n < 4 {
+	if n := counted(t, registry, "storage"); n < 4 {
 		t.Errorf("%v refusals were counted", n)
 	}
 
@@ -218,9 +219,9 @@ func TestServerOnFullDisk(t *testing.T) {
 }
 
 // counted reads a counter of refusals.
-func counted(t *testing.T, metrics *prometheus.Registry, reason string) float64 {
+func counted(t *testing.T, registry *prometheus.Registry, reason string) float64 {
 	t.Helper()
-	families, err := metrics.Gather()
+	families, err := registry.Gather()
 	must(t, err)
 	for _, f := range families {
 		for _, m := range f.GetMetric() {

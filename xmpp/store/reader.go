@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // readers is the number of reading connections.
@@ -115,14 +116,15 @@ func (r *reader) prepared(ctx context.Context, statement string) (*sql.Stmt, err
 
 // query runs a reading statement and hands each row to scan.
 func (s *Store) query(ctx context.Context, what string, scan func(*sql.Rows) error, statement string, args ...any) error {
+	began := time.Now()
 	err := s.reader.do(ctx, scan, statement, args)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		// An interrupted statement fails in the engine's words.
-		return fmt.Errorf("%s: %w", what, ctx.Err())
-	default:
-		return fmt.Errorf("%s: %w", what, s.dialect.explain(err))
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // an interrupted statement fails in the engine's words
 	}
+	err = s.dialect.explain(err)
+	s.stats.read(began, err)
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }

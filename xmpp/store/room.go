@@ -158,7 +158,7 @@ func (t *txn) forgetRoom(owner int64) error {
 
 // WriteRoom implements muc.Store.
 func (s *Store) WriteRoom(ctx context.Context, owner int64, writes []muc.Write) error {
-	return s.write(ctx, "archiving what was said in a room", func(t *txn) error {
+	err := s.write(ctx, "archiving what was said in a room", func(t *txn) error {
 		var name string
 		switch err := t.one(roomThere, []any{owner}, &name); {
 		case errors.Is(err, sql.ErrNoRows):
@@ -173,6 +173,14 @@ func (s *Store) WriteRoom(ctx context.Context, owner int64, writes []muc.Write) 
 		}
 		return nil
 	})
+	if err == nil {
+		for i := range writes {
+			if writes[i].Message != nil {
+				s.stats.Archived.Inc()
+			}
+		}
+	}
+	return err
 }
 
 func (t *txn) writeRoom(owner int64, w *muc.Write) (err error) {

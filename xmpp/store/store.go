@@ -30,6 +30,7 @@ type Store struct {
 	reader  *reader
 	writer  *writer
 	traces  *os.File
+	stats   *Stats
 
 	closing sync.Once
 	closed  error
@@ -47,7 +48,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	s := &Store{path: absolute, log: log, dialect: newSQLite(absolute)}
+	s := &Store{path: absolute, log: log, dialect: newSQLite(absolute), stats: newStats()}
 	if err := touch(absolute); err != nil {
 		return nil, err
 	}
@@ -131,11 +132,13 @@ func (s *Store) Close() error {
 // write has the writer run a change in a transaction, and returns once it is
 // committed. The function may be run more than once; only the last run counts.
 func (s *Store) write(ctx context.Context, what string, run func(*txn) error) error {
-	err := s.writer.do(ctx, run)
+	began := time.Now()
+	err := s.dialect.explain(s.writer.do(ctx, run))
+	s.stats.wrote(began, err)
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", what, s.dialect.explain(err))
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // moment is how a time is stored.

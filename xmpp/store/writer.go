@@ -38,6 +38,8 @@ type writer struct {
 	stmts map[string]*sql.Stmt
 }
 
+var errPanicked = errors.New("a write panicked")
+
 // operation is one write.
 type operation struct {
 	run    func(*txn) error
@@ -232,7 +234,7 @@ func (w *writer) transaction(operations []*operation) (results []error, err erro
 func (w *writer) run(t *txn, o *operation) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("a write panicked: %v", p)
+			err = fmt.Errorf("%w: %v", errPanicked, p)
 			w.log.Error("A write to the database panicked", "panic", p)
 		}
 	}()

@@ -21,7 +21,10 @@ const (
 )
 
 // buffer is output that waits. Only connections that have something to write hold one.
-type buffer struct{ b []byte }
+type buffer struct {
+	b     []byte
+	since int64 // when the first of it was queued, in Unix nanoseconds
+}
 
 // What goes to many at once may wait for more of its kind, so that a busy room costs a write to each occupant in a while and not one a message: the
 // writes are what such a room mostly costs. It waits only where the last write was a moment ago, and the longer the more get it, since the writes
@@ -59,7 +62,7 @@ func (c *Conn) release() {
 
 func (l *Listener) giveBack(b *buffer) {
 	if b != nil && cap(b.b) <= maxPooled {
-		b.b = b.b[:0]
+		b.b, b.since = b.b[:0], 0
 		l.buffers.Put(b)
 	}
 }
@@ -90,6 +93,9 @@ func (c *Conn) SendParts(head, to, tail []byte, recipients int) bool {
 		return false
 	}
 	buf := c.takeBuffer()
+	if len(buf.b) == 0 {
+		buf.since = time.Now().UnixNano()
+	}
 	buf.b = append(append(append(buf.b, head...), to...), tail...)
 	c.sent++
 	c.patience = min(most, patienceWith(recipients))
@@ -224,11 +230,14 @@ func (c *Conn) write() {
 			// What was to be written is as it was, and is; the fault is not the client's, whose session may be resumed (XEP-0198 §5).
 			c.Close(stanza.NewStreamError(stanza.StreamInternalServerError, ""))
 		}
-		err := c.writeOut(buf.b)
+		err, since := c.writeOut(buf.b), buf.since
 		c.ln.giveBack(buf)
 		if err != nil {
 			c.abandon()
 			return
+		}
+		if since != 0 {
+			c.ln.cfg.Meter.Written(time.Duration(time.Now().UnixNano() - since))
 		}
 		c.mu.Lock()
 		if !c.dropped {

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+
+	"github.com/chat-operator/chat-operator/xmpp/metrics"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+)
+
+// measureStore offers what the database counts.
+func measureStore(set *metrics.Set, data *store.Store) {
+	for _, r := range store.Results() {
+		set.Counter(metrics.StoreOperations, data.Stats().Reads(r), "read", r.String())
+		set.Counter(metrics.StoreOperations, data.Stats().Writes(r), "write", r.String())
+	}
+	set.Histogram(metrics.StoreDuration, data.Stats().Reading, "read")
+	set.Histogram(metrics.StoreDuration, data.Stats().Writing, "write")
+	set.Gauge(metrics.StoreSize, func() float64 { return float64(data.Size()) })
+	set.Gauge(metrics.StoreFree, func() float64 { return float64(data.Free()) })
+	set.Counter(metrics.AuditEntries, &data.Stats().Audited)
+	set.Counter(metrics.Archived, &data.Stats().Archived)
+}
+
+// measureProcess offers what concerns the program as a whole.
+func measureProcess(set *metrics.Set, certificate *certwatcher.CertWatcher, h *health) {
+	set.Gauge(metrics.BuildInfo, func() float64 { return 1 }, version)
+	set.Count(metrics.Ready, func() int {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if h.Ready(ctx) != nil {
+			return 0
+		}
+		return 1
+	})
+	set.Gauge(metrics.CertificateExpiry, func() float64 { return expiry(certificate) })
+}
+
+// expiry is when the certificate in use runs out, in Unix time; 0 where none can be read.
+func expiry(certificate *certwatcher.CertWatcher) float64 {
+	c, err := certificate.GetCertificate(nil)
+	if err != nil || c == nil {
+		return 0
+	}
+	leaf := c.Leaf
+	if leaf == nil && len(c.Certificate) > 0 {
+		if leaf, err = x509.ParseCertificate(c.Certificate[0]); err != nil {
+			return 0
+		}
+	}
+	if leaf == nil {
+		return 0
+	}
+	return float64(leaf.NotAfter.Unix())
+}
