@@ -56,7 +56,7 @@ ASSETS := $(abspath $(BIN)/k8s)
 endif
 
 # Modules of this repository.
-MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat
+MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus
 # Where the race detector pays: everything with goroutines of its own.
 RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
@@ -159,6 +159,15 @@ $(BIN)/.helm-tool: hack/tools/helm/go.mod hack/tools/helm/go.sum
 	@cd hack/tools/helm && CGO_ENABLED=0 $(GO) build -trimpath -o ../../../$(BIN)/ tool
 	@touch $@
 
+.PHONY: prometheus-tools
+prometheus-tools: $(BIN)/.prometheus-tools ## Prometheus and promtool, into bin/
+# Without its ways to find targets in clouds, which are most of it.
+$(BIN)/.prometheus-tools: hack/tools/prometheus/go.mod hack/tools/prometheus/go.sum
+	@echo "Building Prometheus from hack/tools/prometheus (once; some minutes)"
+	@mkdir -p $(BIN)
+	@cd hack/tools/prometheus && CGO_ENABLED=0 $(GO) build -trimpath -tags remove_all_sd -o ../../../$(BIN)/ tool
+	@touch $@
+
 ##@ Develop
 
 .PHONY: fmt
@@ -196,6 +205,12 @@ test-plugin: ## Tests of `kubectl chat` by itself; with the program around it, h
 .PHONY: test-gitops
 test-gitops: controlplane ## What owners of rooms change against the engines of Flux and Argo CD
 	@cd hack/gitops && KUBEBUILDER_ASSETS=$(ASSETS) $(GO) test ./...
+
+.PHONY: test-monitoring
+test-monitoring: controlplane prometheus-tools ## Alerts with promtool; metrics, alerts and dashboard with a real Prometheus that scrapes the running program
+	@$(BIN)/promtool check rules charts/chat-operator/files/alerts.yaml
+	@$(BIN)/promtool test rules hack/monitoring/alerts_test.yaml
+	@KUBEBUILDER_ASSETS=$(ASSETS) PROMETHEUS_ASSETS=$(abspath $(BIN)) $(GO) test -count=1 -timeout 20m ./hack/monitoring ./hack/e2e -ginkgo.focus='What the program measures'
 
 .PHONY: microbench
 microbench: ## Go benchmarks of the core's parts (BENCH=pattern)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"math"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
@@ -20,7 +21,13 @@ func measureStore(set *metrics.Set, data *store.Store) {
 	set.Histogram(metrics.StoreDuration, data.Stats().Reading, "read")
 	set.Histogram(metrics.StoreDuration, data.Stats().Writing, "write")
 	set.Gauge(metrics.StoreSize, func() float64 { return float64(data.Size()) })
-	set.Gauge(metrics.StoreFree, func() float64 { return float64(data.Free()) })
+	set.Gauge(metrics.StoreFree, func() float64 {
+		free, err := data.Free()
+		if err != nil {
+			return math.NaN() // compares with nothing, so that no alert comes of it
+		}
+		return float64(free)
+	})
 	set.Counter(metrics.AuditEntries, &data.Stats().Audited)
 	set.Counter(metrics.Archived, &data.Stats().Archived)
 }

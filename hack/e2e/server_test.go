@@ -33,6 +33,7 @@ type server struct {
 	rest      string
 	restTLS   string
 	health    string
+	metrics   string // "0": off
 	proxy     *proxy // between the program and the API server
 	certs     *certificates
 	process   *supervise.Process
@@ -68,7 +69,7 @@ func prepareServer(namespace string) *server {
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	s := &server{
 		namespace: namespace, domain: domain, dir: filepath.Join(work, namespace+"-data"),
-		xmpp: at(0), xmpps: at(1), rest: at(2), health: at(3), restTLS: at(4),
+		xmpp: at(0), xmpps: at(1), rest: at(2), health: at(3), restTLS: at(4), metrics: "0",
 		certs: newCertificates(filepath.Join(work, namespace+"-tls")),
 	}
 	identity, err := cluster.ClientCertificate(account,
@@ -92,7 +93,7 @@ func (s *server) run(flags ...string) *supervise.Process {
 			"--kubeconfig=" + kubeconfig, "--namespace=" + s.namespace, "--domain=" + domain, "--data-dir=" + s.dir,
 			"--xmpp-bind-address=" + s.xmpp, "--xmpps-bind-address=" + s.xmpps, "--rest-bind-address=" + s.rest,
 			"--rest-tls-bind-address=" + s.restTLS,
-			"--health-probe-bind-address=" + s.health, "--metrics-bind-address=0",
+			"--health-probe-bind-address=" + s.health, "--metrics-bind-address=" + s.metrics,
 			"--tls-cert-file=" + s.certs.certFile, "--tls-key-file=" + s.certs.keyFile,
 		}, flags...),
 	})

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -82,11 +83,11 @@ func (s *Store) Size() (n int64) {
 	return n
 }
 
-// Free is how many bytes this program may still fill on the database's volume; -1 where nobody knows.
-func (s *Store) Free() int64 {
+// Free is how many bytes this program may still fill on the database's volume.
+func (s *Store) Free() (int64, error) {
 	var at syscall.Statfs_t
 	if err := syscall.Statfs(s.path, &at); err != nil {
-		return -1
+		return 0, fmt.Errorf("asking for the space that is left for the database %s: %w", s.path, err)
 	}
-	return int64(at.Bavail) * int64(at.Bsize) //nolint:gosec // no volume is that large
+	return int64(at.Bavail) * int64(at.Bsize), nil //nolint:gosec // no volume is that large
 }
