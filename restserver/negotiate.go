@@ -166,8 +166,7 @@ func (c *call) negotiate(op *operation) error {
 		if !acceptsXML(c.request.Header.Values("Accept")) {
 			return problem(http.StatusNotAcceptable, "NotAcceptableException", "the answer can be application/xml only", c.request.URL.Path)
 		}
-		c.format = entity.XML
-		return nil
+		return nil // an error of it is in the format that the caller likes best
 	}
 	f, _, ok := accepted(c.request.Header.Values("Accept"))
 	if !ok {

@@ -45,6 +45,7 @@ func getVCard(c *call) (answer, error) {
 			message: "the server failed: its log says why", resource: name, cause: err,
 		}
 	}
+	c.format = entity.XML // whatever the request likes better
 	return ok(e)
 }
 

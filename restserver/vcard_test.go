@@ -44,6 +44,9 @@ func TestVCardErrors(t *testing.T) {
 	w.create("mira", "x")
 	const path = "/users/mira/vcard"
 	full := mustPath(t, path)
+	// An error is in the format that the caller likes best, also where a success would be XML.
+	w.want(400, errorJSON("UserNotFoundException", "this service is not for users of other servers", "guest@other.example"),
+		"GET", "/users/guest@other.example/vcard", "", accept("application/json, application/xml;q=0.5"))
 	// XML only, in both directions.
 	for _, a := range []string{formatJSON, "text/vcard", "application/xml;q=0", "text/xml"} {
 		got := w.send("GET", path, "", accept(a))
