@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// described is an operation as the OpenAPI document describes it.
+type described struct {
+	method, id string
+	segments   []string // of the absolute path
+	words      []string // what a parameter called affiliations can be
+	takes      bool     // has a body
+	public     bool     // needs no authentication
+	success    int
+	answers    []string         // media types of a success
+	failures   map[int][]string // exceptions by status
+}
+
+// answer names one answer of an operation in a format.
+func (o *described) answer(f format, status int, exception string) string {
+	return strings.TrimSpace(fmt.Sprintf("%s: %d %s", o.id, status, exception)) + " in " + f.name
+}
+
+// describedOperations reads the document that the running program gives.
+func (c *contract) describedOperations() []described {
+	GinkgoHelper()
+	a := c.call("GET", "/openapi.json", nil)
+	Expect(a).To(status(http.StatusOK))
+	type content map[string]json.RawMessage
+	var document struct {
+		Paths map[string]map[string]struct {
+			OperationID string
+			Parameters  []struct {
+				Name   string
+				Schema struct{ Enum []string }
+			}
+			RequestBody *struct{}
+			Security    *[]struct{}
+			Responses   map[string]struct {
+				Description string
+				Content     content
+			}
+		}
+	}
+	Expect(json.Unmarshal([]byte(a.Body), &document)).To(Succeed())
+	var list []described
+	for path, methods := range document.Paths {
+		for method, o := range methods {
+			d := described{
+				method: strings.ToUpper(method), id: o.OperationID, segments: strings.Split("/plugins"+path, "/"),
+				takes: o.RequestBody != nil, public: o.Security != nil, failures: map[int][]string{},
+			}
+			for _, p := range o.Parameters {
+				if p.Name == "affiliations" {
+					d.words = p.Schema.Enum
+				}
+			}
+			for code, r := range o.Responses {
+				var status int
+				_, err := fmt.Sscan(code, &status)
+				Expect(err).NotTo(HaveOccurred())
+				if status < http.StatusBadRequest {
+					d.success = status
+					for media := range r.Content {
+						d.answers = append(d.answers, media)
+					}
+					continue
+				}
+				d.failures[status] = strings.Split(r.Description, ", ")
+			}
+			list = append(list, d)
+		}
+	}
+	slices.SortFunc(list, func(a, b described) int { return strings.Compare(a.id, b.id) })
+	Expect(list).NotTo(BeEmpty())
+	return list
+}
+
+// operation is the one that a request is for. Where several paths fit, the one with more fixed words is meant.
+func (c *contract) operation(req *http.Request) *described {
+	segments := strings.Split(strings.TrimSuffix(req.URL.EscapedPath(), "/"), "/")
+	method := req.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	var best *described
+	fixed := -1
+	for i := range c.operations {
+		o := &c.operations[i]
+		if n := o.fits(segments); o.method == method && n > fixed {
+			best, fixed = o, n
+		}
+	}
+	return best
+}
+
+// fits counts the fixed words of a path that fits; -1: it doesn't.
+func (o *described) fits(segments []string) int {
+	if len(segments) != len(o.segments) {
+		return -1
+	}
+	fixed := 0
+	for i, want := range o.segments {
+		switch {
+		case want == "{affiliations}":
+			if !slices.Contains(o.words, segments[i]) {
+				return -1
+			}
+		case strings.HasPrefix(want, "{"):
+		case want == segments[i]:
+			fixed++
+		default:
+			return -1
+		}
+	}
+	return fixed
+}
+
+// path is one that the operation has, with names of nothing that is there.
+func (o *described) path() string {
+	segments := slices.Clone(o.segments)
+	for i, s := range segments {
+		switch {
+		case s == "{affiliations}":
+			segments[i] = "members"
+		case strings.HasPrefix(s, "{"):
+			segments[i] = "unheard-of"
+		}
+	}
+	return strings.Join(segments, "/")
+}
