@@ -101,6 +101,8 @@ var _ = Describe("The REST contract", Ordered, ContinueOnFailure, func() {
 	c.health()
 	c.documents()
 	c.userService()
+	c.access()
+	c.everything()
 })
 
 // inBoth registers a spec for each format. It begins with nothing declared.
