@@ -51,6 +51,8 @@ type doc struct {
 	media  string
 	// errors are statuses with the exceptions that they come with, such as "404 UserNotFoundException", besides those of every operation.
 	errors []string
+	// without are those of every operation that this one cannot have.
+	without []string
 }
 
 // queryParameter is one of the query string.

@@ -11,13 +11,16 @@ func (s *Server) table() []*route {
 		put    = http.MethodPut
 		remove = http.MethodDelete
 	)
-	probe := func(path, id, summary string, handle func(*call) (answer, error), query ...queryParameter) *route {
+	probe := func(path, id, summary string, handle func(*call) (answer, error), errors []string, query ...queryParameter) *route {
 		return &route{path: path, public: true, operations: []operation{{method: get, handle: handle, doc: doc{
-			id: id, tag: "System", summary: summary, query: query, errors: []string{"503 ServiceUnavailableException"},
+			id: id, tag: "System", summary: summary, query: query, errors: errors,
 		}}}}
 	}
+	fails := []string{"503 ServiceUnavailableException"}
 	noUser, noProperty := "404 UserNotFoundException", "404 PropertyNotFoundException"
 	sharedContact := "400 SharedGroupException"
+	// A creation changes nothing that somebody else could have declared. What is declared nowhere is nobody else's, and in force at once.
+	creates, acts := []string{managedElsewhere}, []string{managedElsewhere, notYetActive}
 	routes := []*route{
 		{path: "users", operations: []operation{
 			{method: get, handle: listUsers, answers: true, doc: doc{
@@ -30,7 +33,7 @@ func (s *Server) table() []*route {
 			}},
 			{method: post, handle: createUsers, takes: true, doc: doc{
 				id: "createUser", tag: "Users", summary: "Creates an account, or all of a list {users: [...]} or none", takes: "UserEntity",
-				errors: []string{"400 PasswordIsNull", "409 UserAlreadyExistsException"},
+				errors: []string{"400 PasswordIsNull", "409 UserAlreadyExistsException"}, without: creates,
 			}},
 		}},
 		{path: "users/{username}", operations: []operation{
@@ -96,7 +99,7 @@ func (s *Server) table() []*route {
 			}},
 			{method: post, handle: createGroup, takes: true, doc: doc{
 				id: "createGroup", tag: "User Group", summary: "Creates a group", takes: "GroupEntity",
-				errors: []string{"409 GroupAlreadyExistsException"},
+				errors: []string{"409 GroupAlreadyExistsException"}, without: creates,
 			}},
 		}},
 		{path: "groups/{group}", operations: []operation{
@@ -120,10 +123,10 @@ func (s *Server) table() []*route {
 			}},
 			{method: put, handle: setVCard, takes: true, xmlOnly: true, doc: doc{
 				id: "setUserVcard", tag: "Users", summary: "Replaces the vCard of a user",
-				takes: "VCard", errors: []string{"400 IllegalArgumentException", "400 UserNotFoundException", "404 UserNotFoundException"},
+				takes: "VCard", errors: []string{"400 IllegalArgumentException", "400 UserNotFoundException", "404 UserNotFoundException"}, without: acts,
 			}},
 			{method: remove, handle: deleteVCard, doc: doc{
-				id: "deleteUserVcard", tag: "Users", summary: "Takes the vCard of a user away, if there is one", errors: []string{"400 UserNotFoundException"},
+				id: "deleteUserVcard", tag: "Users", summary: "Takes the vCard of a user away, if there is one", errors: []string{"400 UserNotFoundException"}, without: acts,
 			}},
 		}},
 		{path: "lockouts", operations: []operation{
@@ -152,19 +155,19 @@ func (s *Server) table() []*route {
 				id: "getUserSessions", tag: "Client Sessions", summary: "Lists an account's sessions", answers: "SessionEntities",
 			}},
 			{method: remove, handle: kickUser, doc: doc{
-				id: "kickSession", tag: "Client Sessions", summary: "Closes an account's sessions; it may log in again at once",
+				id: "kickSession", tag: "Client Sessions", summary: "Closes an account's sessions; it may log in again at once", without: acts,
 			}},
 		}},
 		{path: "messages/users", operations: []operation{
 			{method: post, handle: broadcast, takes: true, doc: doc{
 				id: "sendBroadcastMessage", tag: "Message", summary: "Sends a message to everybody who is connected; nobody gets it later",
-				takes: "MessageEntity",
+				takes: "MessageEntity", without: acts,
 			}},
 		}},
 		{path: "messages/users/{username}", operations: []operation{
 			{method: post, handle: sendMessage, takes: true, doc: doc{
 				id: "sendMessageToUser", tag: "Message", summary: "Sends a message to one user, who gets it now or at the next login",
-				takes: "MessageEntity", errors: []string{"404 UserNotFoundException", "503 ServiceUnavailableException"},
+				takes: "MessageEntity", errors: []string{"404 UserNotFoundException", "503 ServiceUnavailableException"}, without: acts,
 			}},
 		}},
 		{path: "archive/messages/unread/{jid}", operations: []operation{
@@ -230,16 +233,16 @@ func (s *Server) table() []*route {
 			}},
 		}},
 
-		probe("system/liveness", "liveness", "Fails when only a restart would help", live),
-		probe("system/liveness/deadlock", "livenessDeadlock", "Fails when the server is stuck", live),
-		probe("system/liveness/properties", "livenessSystemProperties", "Fails when the server does not follow its properties", live),
-		probe("system/readiness", "readiness", "Fails while clients would be turned away", ready),
-		probe("system/readiness/server", "readinessServerStart", "Fails while the server is starting", ready),
+		probe("system/liveness", "liveness", "Fails when only a restart would help", live, fails),
+		probe("system/liveness/deadlock", "livenessDeadlock", "Fails when the server is stuck", live, fails),
+		probe("system/liveness/properties", "livenessSystemProperties", "Fails when the server does not follow its properties", live, fails),
+		probe("system/readiness", "readiness", "Fails while clients would be turned away", ready, fails),
+		probe("system/readiness/server", "readinessServerStart", "Fails while the server is starting", ready, fails),
 		// A check that doesn't apply counts as passed: there is no cluster that could be
 		// starting, and no plugin.
-		probe("system/readiness/cluster", "readinessCluster", "Fails while the cluster is starting", passed),
-		probe("system/readiness/plugins", "readinessPlugins", "Succeeds always: there are no plugins", passed),
-		probe("system/readiness/connections", "readinessConnections", "Fails while listeners do not accept connections", readyForConnections,
+		probe("system/readiness/cluster", "readinessCluster", "Fails while the cluster is starting", passed, nil),
+		probe("system/readiness/plugins", "readinessPlugins", "Succeeds always: there are no plugins", passed, nil),
+		probe("system/readiness/connections", "readinessConnections", "Fails while listeners do not accept connections", readyForConnections, append(fails, "400 IllegalArgumentException"),
 			queryParameter{name: "connectionType", kind: "string", description: "Only this type: SOCKET_S2S, SOCKET_C2S, BOSH_C2S, WEBADMIN, COMPONENT or CONNECTION_MANAGER."},
 			queryParameter{name: "encrypted", kind: "boolean", description: "Only listeners that are encrypted from the start, or only those that are not; beside a type."}),
 
@@ -248,6 +251,7 @@ func (s *Server) table() []*route {
 		}}}},
 		{path: "openapi.json", operations: []operation{{method: get, handle: openAPIAsJSON, doc: doc{
 			id: "getOpenAPIAsJSON", tag: "System", summary: "This document as JSON", media: "application/json",
+			without: []string{"403 RequestNotAuthorised"}, // it takes no right
 		}}}},
 		{path: "userservice", ownChecks: true, operations: []operation{
 			{method: get, handle: userService, doc: doc{
@@ -266,6 +270,12 @@ func (s *Server) table() []*route {
 	routes = append(routes, roomRoutes()...)
 	return append(routes, standAlone(routes)...)
 }
+
+// Errors that a change has unless it cannot have them.
+const (
+	managedElsewhere = "409 ManagedByOther"
+	notYetActive     = "504 NotYetActiveException"
+)
 
 // forPeople is a path that browsers show to anybody, and that the OpenAPI document leaves out.
 func forPeople(path string, handle func(*call) (answer, error)) *route {

@@ -42,7 +42,8 @@ func roomRoutes() []*route {
 		}
 		return &route{path: path, words: map[string][]string{"affiliations": words}, operations: operations}
 	}
-	changes := inRoom(illegal, forbidden, conflict)
+	changes := inRoom(illegal, conflict)             // what is asked for here is nobody's to forbid: who may call, may
+	acts := []string{managedElsewhere, notYetActive} // invitations and messages are declared nowhere
 	return []*route{
 		{path: "chatrooms", operations: []operation{
 			{method: get, handle: listRooms, answers: true, doc: doc{
@@ -87,14 +88,14 @@ func roomRoutes() []*route {
 			{method: post, handle: inviteSeveral, takes: true, doc: doc{
 				id: "inviteUsersAndOrGroupsToMUCRoom", tag: "Chat room", summary: "Invites users and groups to a chat room",
 				query: query(), takes: "MUCInvitationsEntity",
-				errors: inRoom(illegal, forbidden), status: http.StatusOK,
+				errors: inRoom(illegal, forbidden), without: acts, status: http.StatusOK,
 			}},
 		}},
 		{path: "chatrooms/{roomName}/invite/{jid}", operations: []operation{
 			{method: post, handle: invite, takes: true, optional: true, doc: doc{
 				id: "inviteUserOrGroupToMUCRoom", tag: "Chat room", summary: "Invites a user or a group to a chat room",
 				query: query(), takes: "MUCInvitationEntity",
-				errors: inRoom(illegal, forbidden), status: http.StatusOK,
+				errors: inRoom(illegal, forbidden), without: acts, status: http.StatusOK,
 			}},
 		}},
 		affiliated("chatrooms/{roomName}/{affiliations}",
@@ -140,7 +141,7 @@ func roomRoutes() []*route {
 		{path: "messages/rooms/{roomName}", operations: []operation{
 			{method: post, handle: sendToRoom, takes: true, doc: doc{
 				id: "sendMessageToMUCRoom", tag: "Message", summary: "Says something in a chat room, as the room itself",
-				query: query(), takes: "MessageEntity", errors: inRoom(illegal),
+				query: query(), takes: "MessageEntity", errors: inRoom(illegal), without: acts,
 			}},
 		}},
 	}

@@ -33,6 +33,8 @@ type Operation struct {
 	Conditional bool
 	// Errors are statuses and the exceptions that they come with: "404 UserNotFoundException".
 	Errors []string
+	// Without are those of every operation that this one cannot have.
+	Without []string
 }
 
 // Parameter is one of the query string.
@@ -278,6 +280,7 @@ func (o *Operation) responses() object {
 	if o.Method != http.MethodGet && !o.Public {
 		errors = append(errors, "409 ManagedByOther", "504 NotYetActiveException")
 	}
+	errors = slices.DeleteFunc(errors, func(e string) bool { return slices.Contains(o.Without, e) })
 	slices.SortStableFunc(errors, func(a, b string) int { return strings.Compare(statusOf(a), statusOf(b)) })
 	for len(errors) > 0 {
 		status := statusOf(errors[0])
