@@ -66,6 +66,7 @@ func (c *contract) affiliations() {
 			for _, method := range []string{"POST", "DELETE"} {
 				rows = append(rows, missing(method, "/otto", none)...)
 				rows = append(rows, missing(method, "/group/Ops", none)...)
+				rows = append(rows, row{method, "/chatrooms/at%20rium/" + a.list + "/group/Ops", none, 400, noRoomName})
 			}
 			c.run(f, rows...)
 		}

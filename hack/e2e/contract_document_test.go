@@ -136,3 +136,56 @@ func (o *described) path() string {
 	}
 	return strings.Join(segments, "/")
 }
+
+// unprovoked are answers that the document rightly has, but that nothing from outside can lead to.
+func unprovoked(o *described, answer string) string {
+	_, answer, _ = strings.Cut(answer, ": ")
+	answer, _, _ = strings.Cut(answer, " in ")
+	switch {
+	case answer == "503 ServiceUnavailableException" && strings.HasPrefix(o.id, "liveness"):
+		return "a program that is stuck would have to be made so"
+	case o.id == "getClusterNode" && answer == "200":
+		return "no process is in a cluster"
+	}
+	return ""
+}
+
+// complete compares what rows have shown with what the document promises, both ways.
+func (c *contract) complete() {
+	It("has shown each answer of each operation that the program's document has, in both formats, and no other", func() {
+		var missing, more []string
+		promised := map[string]bool{}
+		for i := range c.operations {
+			o := &c.operations[i]
+			for _, f := range []format{inXML, inJSON} {
+				var answers []string
+				// What is of one format alone has one answer, however it was asked for.
+				if len(o.answers) == 0 || slices.Contains(o.answers, f.media) || f == inXML && !slices.Contains(o.answers, inJSON.media) {
+					answers = append(answers, o.answer(f, o.success, ""))
+				}
+				promised[o.answer(f, o.success, "")] = true
+				for status, exceptions := range o.failures {
+					for _, e := range exceptions {
+						answers = append(answers, o.answer(f, status, e))
+					}
+				}
+				for _, a := range answers {
+					promised[a] = true
+					if why := unprovoked(o, a); why == "" != c.shown[a] {
+						missing = append(missing, a+why)
+					}
+				}
+			}
+		}
+		for a := range c.shown {
+			if !promised[a] {
+				more = append(more, a)
+			}
+		}
+		slices.Sort(missing)
+		slices.Sort(more)
+		if len(missing)+len(more) > 0 {
+			Fail("promised, and not shown:\n" + strings.Join(missing, "\n") + "\nshown, and not promised:\n" + strings.Join(more, "\n"))
+		}
+	})
+}

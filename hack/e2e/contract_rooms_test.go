@@ -148,6 +148,17 @@ func (c *contract) rooms() {
 		)
 	})
 
+	c.inBoth("creates rooms for administrators alone where that is so", func(f format) {
+		mine := both{`<chatRoom><roomName>den</roomName><owners><owner>mira</owner></owners></chatRoom>`, `{"roomName":"den","owners":["mira"]}`}
+		c.run(f,
+			row{"POST", "/system/properties", property("xmpp.muc.create", "admins"), 201, none},
+			row{"POST", "/chatrooms", mine, 403, failure("NotAllowedException", "Could not create the channel", "den")},
+			row{"PUT", "/chatrooms/den", mine, 403, failure("NotAllowedException", "Could not update the channel", "den")},
+			row{"DELETE", "/system/properties/xmpp.muc.create", none, 200, none},
+			row{"POST", "/chatrooms", mine, 201, none},
+		)
+	})
+
 	c.inBoth("creates rooms in bulk, and tells of each", func(f format) {
 		created := bulkResult("Atrium", "Success", "Room was successfully created")
 		wrong := bulkResult("at rium", "Failure", "…IllegalArgumentException…")

@@ -103,6 +103,11 @@ var _ = Describe("The REST contract", Ordered, ContinueOnFailure, func() {
 	c.userService()
 	c.access()
 	c.everything()
+	c.managed()
+	c.late()
+	c.away()
+	c.starting()
+	c.complete()
 })
 
 // inBoth registers a spec for each format. It begins with nothing declared.
@@ -196,6 +201,9 @@ func (c *contract) check(f format, req *http.Request, status int, want, media st
 	GinkgoHelper()
 	resp, got := c.exchange(f, req)
 	wrong := headerTrouble(resp)
+	if strings.Contains(want, "ServiceUnavailableException") && !strings.Contains(req.URL.Path, "/system/readiness") && !retryAfter.MatchString(resp.Header.Get("Retry-After")) {
+		wrong = append(wrong, fmt.Sprintf("Retry-After %q", resp.Header.Get("Retry-After")))
+	}
 	if resp.StatusCode != status {
 		wrong = append(wrong, fmt.Sprintf("status %d instead of %d", resp.StatusCode, status))
 	}
@@ -234,6 +242,9 @@ func headerTrouble(resp *http.Response) (wrong []string) {
 	}
 	return wrong
 }
+
+// retryAfter is a header of whole seconds.
+var retryAfter = regexp.MustCompile("^[1-9][0-9]*$")
 
 var placeholders = strings.NewReplacer(
 	"…", `[^<>]*?`,

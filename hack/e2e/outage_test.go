@@ -3,15 +3,23 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"mellium.im/sasl"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// outage is how long the API server is away.
-const outage = 60 * time.Second
+const (
+	// outage is how long the API server is away.
+	outage = 60 * time.Second
+	// finishedWithin is how long after its return what was under way may take to be done or undone.
+	finishedWithin = time.Minute
+)
 
 var _ = Describe("The API server away for a minute", func() {
 	It("leaves sessions and logins alone, refuses what cannot be declared, and loses and doubles nothing", func() {
@@ -22,6 +30,7 @@ var _ = Describe("The API server away for a minute", func() {
 		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "--all", "chatusers")
 		mira, tobias := s.login("mira", "mira's word"), s.login("tobias", "tobias's word")
 		secret := s.restSecret()
+		begun := s.beginCreations(secret)
 		before := s.snapshot()
 
 		By("killing the API server")
@@ -46,6 +55,11 @@ var _ = Describe("The API server away for a minute", func() {
 			Expect(err).NotTo(HaveOccurred())
 			Expect(a).To(HaveField("Status", 503))
 			Expect(a.Header.Get("Retry-After")).NotTo(BeEmpty())
+			for path, contains := range map[string]string{"/users/mira": `"username":"mira"`, "/sessions/tobias": `"username":"tobias"`, "/users?search=caught": `"users":[`} {
+				a, err := s.tryCall(secret, "GET", path, nil)
+				Expect(err).NotTo(HaveOccurred())
+				Expect(a).To(And(HaveField("Status", 200), HaveField("Body", ContainSubstring(contains))))
+			}
 			Expect(get(context.Background(), "http://"+s.health+"/readyz")).To(Succeed())
 			Expect(get(context.Background(), "http://"+s.health+"/healthz")).To(Succeed())
 			Consistently(s.process.Done(), 5*time.Second, time.Second).ShouldNot(BeClosed())
@@ -53,6 +67,7 @@ var _ = Describe("The API server away for a minute", func() {
 
 		By("starting the API server again")
 		restore()
+		returned := time.Now()
 		Eventually(func() answer {
 			a, err := s.tryCall(secret, "POST", "/users", user("after", "a word"))
 			Expect(err).NotTo(HaveOccurred())
@@ -60,6 +75,11 @@ var _ = Describe("The API server away for a minute", func() {
 		}, 30*time.Second).Should(HaveField("Status", 201))
 		_, err := s.tryLogin("after", "a word", sasl.ScramSha256Plus)
 		Expect(err).NotTo(HaveOccurred())
+
+		By("having finished or swept what was under way")
+		for _, name := range begun {
+			Eventually(func(g Gomega) { s.settled(g, name) }, time.Until(returned.Add(finishedWithin)), "200ms").Should(Succeed(), name)
+		}
 
 		By("declaring and changing as before")
 		s.applyUser("later", "later's word")
@@ -79,11 +99,82 @@ var _ = Describe("The API server away for a minute", func() {
 	})
 })
 
+// beginCreations begins to create accounts, while the API server goes in the middle of each, and gives their names. Nobody can log in as them.
+func (s *server) beginCreations(secret string) (names []string) {
+	GinkgoHelper()
+	for i, cut := range []struct {
+		what, resource string
+		goes           departure
+	}{
+		{"the Secret is there, which this server was not told", "/secrets", goesAfter},
+		{"the Secret is there, and no ChatUser", "/chatusers", goesBefore},
+		{"both are there, which this server was not told", "/chatusers", goesAfter},
+	} {
+		By("the API server going when " + cut.what)
+		name := fmt.Sprintf("caught%d", i)
+		s.proxy.goAwayAt(func(r *http.Request) departure {
+			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, cut.resource) {
+				return cut.goes
+			}
+			return stays
+		})
+		a, err := s.tryCall(secret, "POST", "/users", user(name, "a word"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(a).To(HaveField("Status", 503))
+		Expect(a.Header.Get("Retry-After")).NotTo(BeEmpty())
+		Expect(s.proxy.isAway()).To(BeTrue())
+		Expect(s.secretsOf(name)).To(HaveLen(1))
+		a, err = s.tryCall(secret, "GET", "/users/"+name, nil)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(a).To(HaveField("Status", 404))
+		_, err = s.tryLogin(name, "a word", sasl.ScramSha256Plus)
+		Expect(err).To(HaveOccurred())
+
+		s.proxy.comeBack()
+		Eventually(func() int {
+			a, err := s.tryCall(secret, "POST", "/groups", map[string]any{"name": name})
+			Expect(err).NotTo(HaveOccurred())
+			return a.Status
+		}, startLimit).Should(Equal(201))
+		names = append(names, name)
+	}
+	return names
+}
+
+// settled expects an account to be there, with all that belongs to it, or to have left nothing.
+func (s *server) settled(g Gomega, name string) {
+	_, err := s.tryLogin(name, "a word", sasl.ScramSha256Plus)
+	secrets := s.secretsOf(name)
+	if s.call("GET", "/users/"+name, nil).Status == http.StatusOK {
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(secrets).To(HaveLen(1))
+		return
+	}
+	g.Expect(err).To(HaveOccurred())
+	g.Expect(secrets).To(BeEmpty())
+}
+
+// secretsOf are the names of the Secrets of an account.
+func (s *server) secretsOf(username string) (names []string) {
+	GinkgoHelper()
+	list := &corev1.SecretList{}
+	Expect(kube.List(context.Background(), list, client.InNamespace(s.namespace))).To(Succeed())
+	for _, secret := range list.Items {
+		if strings.HasPrefix(secret.Name, username) {
+			names = append(names, secret.Name)
+		}
+	}
+	return names
+}
+
 // snapshot maps each user's name to its version: a write of any kind changes it.
 func (s *server) snapshot() map[string]string {
 	GinkgoHelper()
 	versions := map[string]string{}
 	for _, u := range s.users() {
+		if strings.HasPrefix(u.Name, "caught") {
+			continue // this one was under way
+		}
 		versions[u.Name] = u.ResourceVersion
 	}
 	return versions

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log"
@@ -16,13 +17,26 @@ import (
 )
 
 // proxy stands between a program and the API server. It can hold back what watches answer, as a slow network or a busy API
-// server would, while everything else goes through.
+// server would, while everything else goes through; and it can be as if the API server were away, at once or from a certain request on.
 type proxy struct {
 	url string
 
 	mu   sync.Mutex
 	open chan struct{} // closed while watches flow
+	// away is whether there is no API server. until is asked about each request, while there is one, whether it goes now.
+	away  bool
+	until func(*http.Request) departure
+	under map[*http.Request]context.CancelFunc // those under way
 }
+
+// departure is when the API server goes, if it does.
+type departure int
+
+const (
+	stays departure = iota
+	goesBefore
+	goesAfter // it has done what was asked, but doesn't say so any more
+)
 
 func newProxy(identity tls.Certificate) *proxy {
 	GinkgoHelper()
@@ -35,7 +49,7 @@ func newProxy(identity tls.Certificate) *proxy {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	Expect(err).NotTo(HaveOccurred())
 
-	p := &proxy{url: "http://" + ln.Addr().String(), open: make(chan struct{})}
+	p := &proxy{url: "http://" + ln.Addr().String(), open: make(chan struct{}), under: map[*http.Request]context.CancelFunc{}}
 	close(p.open)
 	forward := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Header.Del("Authorization") },
@@ -49,6 +63,13 @@ func newProxy(identity tls.Certificate) *proxy {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, ended, goes := p.begin(r)
+		defer ended()
+		if goes == goesAfter {
+			forward.ServeHTTP(discard{http.Header{}}, r)
+			p.goAway()
+			panic(http.ErrAbortHandler)
+		}
 		if r.URL.Query().Get("watch") == "true" || r.URL.Query().Get("watch") == "1" {
 			w = &heldWriter{ResponseWriter: w, proxy: p, request: r}
 		}
@@ -56,11 +77,80 @@ func newProxy(identity tls.Certificate) *proxy {
 	})}
 	go func() { _ = server.Serve(ln) }()
 	DeferCleanup(func() {
+		p.comeBack()
 		p.release()
 		_ = server.Close()
 	})
 	return p
 }
+
+// begin lets a request through, or breaks its connection when there is no API server any more.
+func (p *proxy) begin(r *http.Request) (_ *http.Request, ended func(), goes departure) {
+	p.mu.Lock()
+	if !p.away && p.until != nil {
+		if goes = p.until(r); goes != stays {
+			p.until = nil
+		}
+	}
+	away := p.away
+	ctx, cancel := context.WithCancel(r.Context())
+	r = r.WithContext(ctx)
+	if goes != goesAfter {
+		p.under[r] = cancel
+	}
+	p.mu.Unlock()
+	ended = func() {
+		p.mu.Lock()
+		delete(p.under, r)
+		p.mu.Unlock()
+		cancel()
+	}
+	if goes == goesBefore {
+		p.goAway()
+		away = true
+	}
+	if away {
+		ended()
+		panic(http.ErrAbortHandler)
+	}
+	return r, ended, goes
+}
+
+// goAway breaks all connections and lets none be made, until comeBack.
+func (p *proxy) goAway() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = true
+	for _, cancel := range p.under {
+		cancel()
+	}
+}
+
+// goAwayAt is goAway once a request says so.
+func (p *proxy) goAwayAt(until func(*http.Request) departure) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = until
+}
+
+func (p *proxy) isAway() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.away
+}
+
+func (p *proxy) comeBack() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away, p.until = false, nil
+}
+
+// discard is a caller to whom nothing gets.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
 
 // hold keeps back everything that watches answer from now on; release lets it go, in order.
 func (p *proxy) hold() {
