@@ -35,7 +35,7 @@ func (s *Server) operations() (list []openapi.Operation) {
 			// Who has checks of its own asks for no header.
 			described := openapi.Operation{
 				Method: o.method, Path: r.absolute(), ID: o.doc.id, Tag: o.doc.tag, Summary: o.doc.summary, Public: r.public || r.ownChecks,
-				Takes: o.doc.takes, Answers: o.doc.answers, Status: o.doc.status, Media: o.doc.media, Errors: o.doc.errors, Without: o.doc.without,
+				Takes: o.doc.takes, Answers: o.doc.answers, Status: o.doc.status, Media: o.doc.media, Errors: o.doc.errors, Without: o.doc.without, Empty: o.doc.empty,
 				Conditional: r.conditional() && (o.method == http.MethodPut || o.method == http.MethodDelete),
 			}
 			for _, q := range o.doc.query {

@@ -49,6 +49,8 @@ type doc struct {
 	// status of a success, where it is neither 201 of a POST nor 200; media is the type of an answer that is no entity.
 	status int
 	media  string
+	// empty says that a success may have nothing to answer: 204.
+	empty bool
 	// errors are statuses with the exceptions that they come with, such as "404 UserNotFoundException", besides those of every operation.
 	errors []string
 	// without are those of every operation that this one cannot have.

@@ -11,16 +11,16 @@ func (s *Server) table() []*route {
 		put    = http.MethodPut
 		remove = http.MethodDelete
 	)
+	noUser, noProperty := "404 UserNotFoundException", "404 PropertyNotFoundException"
+	illegal, sharedContact := "400 IllegalArgumentException", "400 SharedGroupException"
+	// A creation changes nothing that somebody else could have declared. What is declared nowhere is nobody else's, and in force at once.
+	creates, acts := []string{managedElsewhere}, []string{managedElsewhere, notYetActive}
 	probe := func(path, id, summary string, handle func(*call) (answer, error), errors []string, query ...queryParameter) *route {
 		return &route{path: path, public: true, operations: []operation{{method: get, handle: handle, doc: doc{
 			id: id, tag: "System", summary: summary, query: query, errors: errors,
 		}}}}
 	}
 	fails := []string{"503 ServiceUnavailableException"}
-	noUser, noProperty := "404 UserNotFoundException", "404 PropertyNotFoundException"
-	sharedContact := "400 SharedGroupException"
-	// A creation changes nothing that somebody else could have declared. What is declared nowhere is nobody else's, and in force at once.
-	creates, acts := []string{managedElsewhere}, []string{managedElsewhere, notYetActive}
 	routes := []*route{
 		{path: "users", operations: []operation{
 			{method: get, handle: listUsers, answers: true, doc: doc{
@@ -44,7 +44,7 @@ func (s *Server) table() []*route {
 				id: "updateUser", tag: "Users", summary: "Changes an account", takes: "UserEntity", errors: []string{noUser, "409 UserAlreadyExistsException"},
 			}},
 			{method: remove, handle: deleteUser, doc: doc{
-				id: "deleteUser", tag: "Users", summary: "Deletes an account and what it left", errors: []string{noUser},
+				id: "deleteUser", tag: "Users", summary: "Deletes an account and what it left", errors: []string{illegal, noUser},
 			}},
 		}},
 		{path: "users/{username}/groups", operations: []operation{
@@ -62,11 +62,11 @@ func (s *Server) table() []*route {
 		}},
 		{path: "users/{username}/groups/{group}", operations: []operation{
 			{method: post, handle: addToGroup, doc: doc{
-				id: "addUserToGroup", tag: "Users", summary: "Puts somebody into a group, which is created if it is missing",
+				id: "addUserToGroup", tag: "Users", summary: "Puts somebody into a group, which is created if it is missing", errors: []string{illegal},
 			}},
 			{method: remove, handle: removeFromGroup, doc: doc{
 				id: "deleteUserFromGroup", tag: "Users", summary: "Takes somebody out of a group",
-				errors: []string{"404 GroupNotFoundException"},
+				errors: []string{illegal, "404 GroupNotFoundException"},
 			}},
 		}},
 		{path: "users/{username}/roster", operations: []operation{
@@ -90,7 +90,7 @@ func (s *Server) table() []*route {
 				id: "updateRoster", tag: "Users", summary: "Changes a contact", takes: "RosterItemEntity", errors: []string{noUser, sharedContact},
 			}},
 			{method: remove, handle: removeContact, doc: doc{
-				id: "deleteRoster", tag: "Users", summary: "Takes a contact away", errors: []string{noUser, sharedContact, "404 RosterItemNotFound"},
+				id: "deleteRoster", tag: "Users", summary: "Takes a contact away", errors: []string{illegal, noUser, sharedContact, "404 RosterItemNotFound"},
 			}},
 		}},
 		{path: "groups", operations: []operation{
@@ -119,14 +119,14 @@ func (s *Server) table() []*route {
 		{path: "users/{username}/vcard", operations: []operation{
 			{method: get, handle: getVCard, answers: true, xmlOnly: true, doc: doc{
 				id: "getUserVcard", tag: "Users", summary: "The vCard of a user, as XML: 204 if there is none, or no such user",
-				answers: "VCard", errors: []string{"400 UserNotFoundException"},
+				answers: "VCard", empty: true, errors: []string{"400 UserNotFoundException"},
 			}},
 			{method: put, handle: setVCard, takes: true, xmlOnly: true, doc: doc{
 				id: "setUserVcard", tag: "Users", summary: "Replaces the vCard of a user",
-				takes: "VCard", errors: []string{"400 IllegalArgumentException", "400 UserNotFoundException", "404 UserNotFoundException"}, without: acts,
+				takes: "VCard", errors: []string{"400 UserNotFoundException", noUser}, without: acts,
 			}},
 			{method: remove, handle: deleteVCard, doc: doc{
-				id: "deleteUserVcard", tag: "Users", summary: "Takes the vCard of a user away, if there is one", errors: []string{"400 UserNotFoundException"}, without: acts,
+				id: "deleteUserVcard", tag: "Users", summary: "Takes the vCard of a user away, if there is one", errors: []string{illegal, "400 UserNotFoundException"}, without: acts,
 			}},
 		}},
 		{path: "lockouts", operations: []operation{
@@ -139,10 +139,10 @@ func (s *Server) table() []*route {
 				id: "getLockout", tag: "Users", summary: "Tells whether an account is locked", answers: "LockoutEntity", errors: []string{noUser},
 			}},
 			{method: post, handle: lockUser, doc: doc{
-				id: "disableUser", tag: "Users", summary: "Locks an account; its sessions end", errors: []string{noUser},
+				id: "disableUser", tag: "Users", summary: "Locks an account; its sessions end", errors: []string{illegal, noUser},
 			}},
 			{method: remove, handle: unlockUser, doc: doc{
-				id: "enableUser", tag: "Users", summary: "Unlocks an account", errors: []string{noUser},
+				id: "enableUser", tag: "Users", summary: "Unlocks an account", errors: []string{illegal, noUser},
 			}},
 		}},
 		{path: "sessions", operations: []operation{
@@ -173,7 +173,7 @@ func (s *Server) table() []*route {
 		{path: "archive/messages/unread/{jid}", operations: []operation{
 			{method: get, handle: countUnread, answers: true, doc: doc{
 				id: "getUnReadMessagesCount", tag: "Message Archive", summary: "Counts the messages that wait for a user who is offline",
-				answers: "MsgArchiveEntity",
+				answers: "MsgArchiveEntity", errors: []string{illegal},
 			}},
 		}},
 		{path: "clustering/status", operations: []operation{
@@ -242,7 +242,7 @@ func (s *Server) table() []*route {
 		// starting, and no plugin.
 		probe("system/readiness/cluster", "readinessCluster", "Fails while the cluster is starting", passed, nil),
 		probe("system/readiness/plugins", "readinessPlugins", "Succeeds always: there are no plugins", passed, nil),
-		probe("system/readiness/connections", "readinessConnections", "Fails while listeners do not accept connections", readyForConnections, append(fails, "400 IllegalArgumentException"),
+		probe("system/readiness/connections", "readinessConnections", "Fails while listeners do not accept connections", readyForConnections, append(fails, illegal),
 			queryParameter{name: "connectionType", kind: "string", description: "Only this type: SOCKET_S2S, SOCKET_C2S, BOSH_C2S, WEBADMIN, COMPONENT or CONNECTION_MANAGER."},
 			queryParameter{name: "encrypted", kind: "boolean", description: "Only listeners that are encrypted from the start, or only those that are not; beside a type."}),
 
@@ -256,10 +256,11 @@ func (s *Server) table() []*route {
 		{path: "userservice", ownChecks: true, operations: []operation{
 			{method: get, handle: userService, doc: doc{
 				id: "userSerivceRequest", tag: "UserService (deprecated)", summary: "Does what the parameter type says", query: userServiceParameters, media: "text/xml",
+				errors: []string{"403 UserServiceDisabled"},
 			}},
 			{method: post, handle: userService, doc: doc{
 				id: "userSerivcePostRequest", tag: "UserService (deprecated)", summary: "The same; parameters may come as a form", query: userServiceParameters,
-				status: http.StatusOK, media: "text/xml",
+				status: http.StatusOK, media: "text/xml", empty: true, errors: []string{"403 UserServiceDisabled"},
 			}},
 		}},
 		// Pages for people, outside the API.

@@ -32,7 +32,7 @@ func roomRoutes() []*route {
 			query: query(invitations), takes: "MUCRoomEntity", errors: []string{illegal, forbidden, conflict},
 		}},
 		{method: remove, handle: deleteRoom, doc: doc{
-			id: "deleteMUCRoom", tag: "Chat room", summary: "Deletes a chat room with what was said in it", query: query(), errors: inRoom(),
+			id: "deleteMUCRoom", tag: "Chat room", summary: "Deletes a chat room with what was said in it", query: query(), errors: inRoom(illegal),
 		}},
 	}}
 	affiliated := func(path string, operations ...operation) *route {

@@ -27,6 +27,8 @@ type Operation struct {
 	Takes, Answers string
 	// Status of a success; 0: 201 for a POST, else 200.
 	Status int
+	// Empty says that a success can also be 204.
+	Empty bool
 	// Media is the media type of an answer that is no entity.
 	Media string
 	// Conditional operations can be bound to a state of what they change, by If-Match.
@@ -263,10 +265,16 @@ func (o *Operation) responses() object {
 		success = append(success, member{"content", content(o.Answers)})
 	}
 	all := object{{fmt.Sprint(status), success}}
+	if o.Empty {
+		all = append(all, member{fmt.Sprint(http.StatusNoContent), object{{"description", http.StatusText(http.StatusNoContent)}}})
+	}
 
 	errors := slices.Clone(o.Errors)
 	if !o.Public {
 		errors = append(errors, "401 RequestNotAuthorised", "403 UserServiceDisabled", "403 RequestNotAuthorised", "429 TooManyRequestsException", "503 ServiceUnavailableException")
+	}
+	if isList(o.Answers) { // of its offset and limit
+		errors = append(errors, "400 IllegalArgumentException")
 	}
 	if o.Takes != "" {
 		errors = append(errors, "400 IllegalArgumentException", "413 PayloadTooLargeException", "415 NotSupportedException")
