@@ -34,6 +34,7 @@ func (c *contract) affiliations() {
 				{"POST", path, listed("otto"), 201, none},
 				{"POST", path + "/", listed("ines@chat.example").with("<"+a.list+">", " <"+a.list+">"), 201, none},
 				{"GET", path + "/", none, 200, listed(join("ines@chat.example", a.before, "otto@chat.example"))},
+				{"GET", path + "?limit=x", none, 400, failure("IllegalArgumentException", "…", "limit")},
 				{"GET", path + "?limit=1", none, 200, listed("ines@chat.example")},
 				{"POST", path, addressList(a.list, a.item, "@chat.example"), 400, failure("IllegalArgumentException", "Unable to parse value as jid: @chat.example", "atrium")},
 				{"PUT", path, addressList(a.list, a.item, "@chat.example"), 400, failure("IllegalArgumentException", "Unable to parse value as jid: @chat.example", "atrium")},

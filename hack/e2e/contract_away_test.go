@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -15,62 +16,91 @@ func (f format) named(of string) string { return of + "-" + strings.ToLower(f.na
 // changes makes what is there to be changed, and gives a change of each kind. The rows still lack what is answered.
 func (c *contract) changes(f format) []row {
 	GinkgoHelper()
-	mira, tobias, otto, ops, old := f.named("mira"), f.named("tobias"), f.named("otto"), f.named("ops"), f.named("old")
 	newUser := func(name string) both { return fields("user", "username", name, "password", "x") }
 	newRoom := func(name string) both { return newDen.with("den", name) }
-	groups := both{"<groups><groupname>" + ops + "</groupname></groups>", `{"groupnames":["` + ops + `"]}`}
-	den := "/chatrooms/" + f.named("den")
-	c.run(f,
-		row{"POST", "/users", newUser(mira), 201, none},
-		row{"POST", "/users", newUser(tobias), 201, none},
-		row{"POST", "/users", newUser(otto), 201, none},
-		row{"POST", "/lockouts/" + otto, none, 201, none},
-		row{"POST", "/users/" + mira + "/roster", fields("rosterItem", "jid", "ines"), 201, none},
-		row{"POST", "/users/" + otto + "/roster", fields("rosterItem", "jid", "ines"), 201, none},
-		row{"POST", "/users/" + otto + "/roster", fields("rosterItem", "jid", "pia"), 201, none},
-		row{"POST", "/groups", groupBody(ops, "", "", mira), 201, none},
-		row{"POST", "/groups", groupBody(old, "", "", ""), 201, none},
-		row{"POST", "/chatrooms", newRoom(f.named("den")), 201, none},
-		row{"POST", "/chatrooms", newRoom(f.named("attic")), 201, none},
-		row{"POST", "/chatrooms", newRoom(f.named("tower")), 201, none},
-		row{"POST", den + "/members/tobias", none, 201, none},
-		row{"POST", den + "/members/group/" + ops, none, 201, none},
-		row{"POST", "/system/properties", property(f.named("a.motto"), "x"), 201, none},
-		row{"POST", "/system/properties", property(f.named("b.motto"), "x"), 201, none},
-	)
-	return []row{
-		{method: "POST", path: "/users", send: newUser(f.named("pia"))},
-		{method: "PUT", path: "/users/" + mira, send: fields("user", "name", "M")},
-		{method: "DELETE", path: "/users/" + tobias},
-		{method: "POST", path: "/lockouts/" + mira},
-		{method: "DELETE", path: "/lockouts/" + otto},
-		{method: "POST", path: "/users/" + mira + "/roster", send: fields("rosterItem", "jid", "pia")},
-		{method: "PUT", path: "/users/" + mira + "/roster", send: fields("rosterItem", "jid", "ines", "nickname", "I")},
-		{method: "PUT", path: "/users/" + otto + "/roster/ines", send: fields("rosterItem", "nickname", "I")},
-		{method: "DELETE", path: "/users/" + otto + "/roster/pia"},
-		{method: "POST", path: "/users/ines/groups", send: groups},
-		{method: "POST", path: "/users/pia/groups/" + ops},
-		{method: "DELETE", path: "/users/" + mira + "/groups", send: groups},
-		{method: "DELETE", path: "/users/" + mira + "/groups/" + ops},
-		{method: "POST", path: "/groups", send: groupBody(f.named("new"), "", "", "")},
-		{method: "PUT", path: "/groups/" + ops, send: groupBody(ops, "On call", "", "")},
-		{method: "DELETE", path: "/groups/" + old},
-		{method: "POST", path: "/chatrooms", send: newRoom(f.named("cellar"))},
-		{method: "POST", path: "/chatrooms/bulk?servicename=" + f.named("barn"), send: rooms(newDen)},
-		{method: "PUT", path: "/chatrooms/" + f.named("tower"), send: newRoom(f.named("tower")).with("Small", "Large")},
-		{method: "DELETE", path: "/chatrooms/" + f.named("attic")},
-		{method: "POST", path: den + "/members", send: addressList("members", "member", "ines")},
-		{method: "PUT", path: den + "/admins", send: addressList("admins", "admin", "nora")},
-		{method: "POST", path: den + "/members/vera"},
-		{method: "DELETE", path: den + "/members/tobias"},
-		{method: "POST", path: den + "/outcasts/group/" + old},
-		{method: "DELETE", path: den + "/members/group/" + ops},
-		{method: "POST", path: "/chatservices", send: fields("chatService", "serviceName", f.named("shed"))},
-		{method: "POST", path: "/system/properties", send: property(f.named("c.motto"), "x")},
-		{method: "POST", path: "/system/properties/" + f.named("d.motto"), send: property(f.named("d.motto"), "x")},
-		{method: "PUT", path: "/system/properties/" + f.named("a.motto"), send: property(f.named("a.motto"), "y")},
-		{method: "DELETE", path: "/system/properties/" + f.named("b.motto")},
+	var before, changes []row
+	// Each is of something of its own, so that none has to wait for another.
+	change := func(method, path string, send both, prepared ...row) {
+		before = append(before, prepared...)
+		changes = append(changes, row{method: method, path: path, send: send})
 	}
+	n := 0
+	own := func(of string) string { n++; return fmt.Sprintf("%s%d", f.named(of), n) }
+	account := func() (name string, made row) {
+		name = own("user")
+		return name, row{"POST", "/users", newUser(name), 201, none}
+	}
+	team := func(members string) (name string, made row) {
+		name = own("team")
+		return name, row{"POST", "/groups", groupBody(name, "", "", members), 201, none}
+	}
+	room := func() (path string, made row) {
+		name := own("room")
+		return "/chatrooms/" + name, row{"POST", "/chatrooms", newRoom(name), 201, none}
+	}
+	groups := func(name string) both {
+		return both{"<groups><groupname>" + name + "</groupname></groups>", `{"groupnames":["` + name + `"]}`}
+	}
+	setting := func(name string) (path string, made row) {
+		return "/system/properties/" + name, row{"POST", "/system/properties", property(name, "x"), 201, none}
+	}
+	contact := fields("rosterItem", "jid", "ines", "nickname", "I")
+
+	change("POST", "/users", newUser(f.named("pia")))
+	change("DELETE", "/users/"+f.named("tobias"), none, row{"POST", "/users", newUser(f.named("tobias")), 201, none})
+	u, made := account()
+	change("PUT", "/users/"+u, fields("user", "name", "M"), made)
+	u, made = account()
+	change("POST", "/lockouts/"+u, none, made)
+	u, made = account()
+	change("DELETE", "/lockouts/"+u, none, made, row{"POST", "/lockouts/" + u, none, 201, none})
+	u, made = account()
+	change("POST", "/users/"+u+"/roster", contact, made)
+	for _, one := range []row{{method: "PUT", path: "", send: contact}, {method: "PUT", path: "/ines", send: contact}, {method: "DELETE", path: "/ines"}} {
+		u, made = account()
+		change(one.method, "/users/"+u+"/roster"+one.path, one.send, made, row{"POST", "/users/" + u + "/roster", fields("rosterItem", "jid", "ines"), 201, none})
+	}
+
+	change("POST", "/groups", groupBody(f.named("new"), "", "", ""))
+	change("DELETE", "/groups/"+f.named("old"), none, row{"POST", "/groups", groupBody(f.named("old"), "", "", ""), 201, none})
+	g, made := team("")
+	change("PUT", "/groups/"+g, groupBody(g, "On call", "", ""), made)
+	g, made = team("")
+	change("POST", "/users/ines/groups", groups(g), made)
+	g, made = team("")
+	change("POST", "/users/ines/groups/"+g, none, made)
+	g, made = team("ines")
+	change("DELETE", "/users/ines/groups", groups(g), made)
+	g, made = team("ines")
+	change("DELETE", "/users/ines/groups/"+g, none, made)
+
+	change("POST", "/chatrooms", newRoom(f.named("cellar")))
+	change("POST", "/chatrooms/bulk?servicename="+f.named("barn"), rooms(newDen))
+	change("DELETE", "/chatrooms/"+f.named("attic"), none, row{"POST", "/chatrooms", newRoom(f.named("attic")), 201, none})
+	r, made := room()
+	change("PUT", r, newRoom(strings.TrimPrefix(r, "/chatrooms/")).with("Small", "Large"), made)
+	r, made = room()
+	change("POST", r+"/members", addressList("members", "member", "ines"), made)
+	r, made = room()
+	change("PUT", r+"/admins", addressList("admins", "admin", "nora"), made)
+	r, made = room()
+	change("POST", r+"/members/vera", none, made)
+	r, made = room()
+	change("DELETE", r+"/members/vera", none, made, row{"POST", r + "/members/vera", none, 201, none})
+	r, made = room()
+	change("POST", r+"/outcasts/group/Ops", none, made)
+	r, made = room()
+	change("DELETE", r+"/members/group/Ops", none, made, row{"POST", r + "/members/group/Ops", none, 201, none})
+	change("POST", "/chatservices", fields("chatService", "serviceName", f.named("shed")))
+
+	change("POST", "/system/properties", property(f.named("c.motto"), "x"))
+	change("POST", "/system/properties/"+f.named("d.motto"), property(f.named("d.motto"), "x"))
+	p, made := setting(f.named("a.motto"))
+	change("PUT", p, property(f.named("a.motto"), "y"), made)
+	p, made = setting(f.named("b.motto"))
+	change("DELETE", p, none, made)
+	c.run(f, before...)
+	return changes
 }
 
 // changed is what the changes lead to, by status.

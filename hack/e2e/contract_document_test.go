@@ -18,7 +18,7 @@ type described struct {
 	words      []string // what a parameter called affiliations can be
 	takes      bool     // has a body
 	public     bool     // needs no authentication
-	success    int
+	successes  []int
 	answers    []string         // media types of a success
 	failures   map[int][]string // exceptions by status
 }
@@ -67,7 +67,7 @@ func (c *contract) describedOperations() []described {
 				_, err := fmt.Sscan(code, &status)
 				Expect(err).NotTo(HaveOccurred())
 				if status < http.StatusBadRequest {
-					d.success = status
+					d.successes = append(d.successes, status)
 					for media := range r.Content {
 						d.answers = append(d.answers, media)
 					}
@@ -159,11 +159,13 @@ func (c *contract) complete() {
 			o := &c.operations[i]
 			for _, f := range []format{inXML, inJSON} {
 				var answers []string
-				// What is of one format alone has one answer, however it was asked for.
-				if len(o.answers) == 0 || slices.Contains(o.answers, f.media) || f == inXML && !slices.Contains(o.answers, inJSON.media) {
-					answers = append(answers, o.answer(f, o.success, ""))
+				for _, status := range o.successes {
+					// What is of one format alone has one answer, however it was asked for.
+					if len(o.answers) == 0 || slices.Contains(o.answers, f.media) || f == inXML && !slices.Contains(o.answers, inJSON.media) {
+						answers = append(answers, o.answer(f, status, ""))
+					}
+					promised[o.answer(f, status, "")] = true
 				}
-				promised[o.answer(f, o.success, "")] = true
 				for status, exceptions := range o.failures {
 					for _, e := range exceptions {
 						answers = append(answers, o.answer(f, status, e))

@@ -78,6 +78,11 @@ func (c *contract) everything() {
 			func(_ *described, f format, req *http.Request) {
 				body(req, f.media, map[format]string{inXML: "<user>", inJSON: `{"user"`}[f])
 			}},
+		{"a part of a list that is no number", 400, "IllegalArgumentException", func(o *described) bool {
+			return o.method == http.MethodGet && o.failures[400] != nil && !strings.Contains(strings.Join(o.segments, "/"), "{")
+		}, func(_ *described, _ format, req *http.Request) {
+			req.URL.RawQuery = "limit=x&offset=y&connectionType=z"
+		}},
 		{"what is another state by now", 412, "PreconditionFailedException", c.conditional, func(o *described, f format, req *http.Request) {
 			req.Header.Set("If-Match", `"0123456789ab"`)
 			if o.takes {
@@ -121,6 +126,7 @@ func (c *contract) everything() {
 				row{"GET", "/system/readiness/server", none, 200, none},
 				row{"GET", "/no/such/path", none, 403, failure("UserServiceDisabled", "…", "…")},
 				row{"GET", "/userservice?type=grouplist", none, 403, failure("UserServiceDisabled", "…", "…")},
+				row{"POST", "/userservice?type=grouplist", none, 403, failure("UserServiceDisabled", "…", "…")},
 			)
 			for _, path := range []string{"/plugins/restapi/userservice", "/plugins/userService/userservice"} {
 				_, got := c.exchange(f, c.request(f, row{method: "GET", path: path + "?type=grouplist"}))

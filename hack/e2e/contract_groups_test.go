@@ -110,6 +110,7 @@ func (c *contract) memberships() {
 			row{"GET", "/users/mira%40chat.example/groups", none, 200, groupsOf("Night Shift", "Ops")},
 			row{"GET", "/groups/Ops", none, 200, groupBody("Ops", "", "", "mira@chat.example")},
 			row{"GET", "/users/nobody7/groups", none, 404, noSuchUser},
+			row{"GET", "/users/mira/groups?limit=x", none, 400, failure("IllegalArgumentException", "…", "limit")},
 			row{"GET", "/users/guest@other.example/groups", none, 400, failure("GroupNotFoundException", "…", "guest@other.example")},
 			row{"POST", "/users/mira/groups", none, 201, none},
 
@@ -180,6 +181,7 @@ func (c *contract) rosters() {
 			row{"POST", "/users/mira/roster", friend, 409, failure("UserAlreadyExistsException", "Could not create roster item", "")},
 			row{"POST", "/users/mira/roster", both{`<rosterItem><jid>ines</jid></rosterItem>`, `{"jid":"ines"}`}, 201, none},
 			row{"GET", "/users/mira/roster", none, 200, rosterOf(item("ines@chat.example", "", "0", ""), friend)},
+			row{"GET", "/users/mira/roster?limit=x", none, 400, failure("IllegalArgumentException", "…", "limit")},
 			row{"GET", "/users/mira/roster/tobias@chat.example", none, 200, friend},
 			row{"GET", "/users/mira/roster/nobody7@chat.example", none, 404, failure("RosterItemNotFound", "…", "nobody7@chat.example")},
 			row{"GET", "/users/nobody7/roster/tobias@chat.example", none, 404, noSuchUser},
@@ -201,6 +203,7 @@ func (c *contract) rosters() {
 			row{"DELETE", "/users/mira/roster/nobody7@chat.example", none, 404,
 				failure("RosterItemNotFound", "Roster Item could not deleted", "nobody7@chat.example")},
 			row{"DELETE", "/users/nobody7/roster/tobias@chat.example", none, 404, noSuchUser},
+			row{"DELETE", "/users/mira/roster/to%20bias@chat.example", none, 400, failure("IllegalArgumentException", "…", "to bias@chat.example")},
 			row{"DELETE", "/users/mira/roster/tobias@chat.example", none, 200, none},
 			row{"PUT", "/users/mira/roster/ines@chat.example", item("ines@chat.example", "", "-1", ""), 200, none},
 			row{"GET", "/users/mira/roster", none, 200, rosterOf()},

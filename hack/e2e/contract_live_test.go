@@ -67,6 +67,7 @@ func (c *contract) occupants() {
 		for _, view := range []string{"occupants", "participants", "chathistory"} {
 			c.run(f,
 				row{"GET", "/chatrooms/cellar/" + view, none, 404, noSuchRoom},
+				row{"GET", "/chatrooms/atrium/" + view + "?limit=x", none, 400, failure("IllegalArgumentException", "…", "limit")},
 				row{"GET", "/chatrooms/atrium/" + view + "?servicename=workshop", none, 404, noSuchService},
 			)
 		}
@@ -126,6 +127,7 @@ func (c *contract) sessions() {
 			row{"GET", "/sessions", none, 200, list(silent, away)},
 			row{"GET", "/sessions?offset=1", none, 200, list(away)},
 			row{"GET", "/sessions/Tobias", none, 200, list(away)},
+			row{"GET", "/sessions/Tobias?limit=x", none, 400, failure("IllegalArgumentException", "…", "limit")},
 			row{"GET", "/system/statistics/sessions", none, 200, count("1")},
 			row{"DELETE", "/sessions/Tobias", none, 200, none},
 		)

@@ -41,6 +41,7 @@ func (c *contract) vcards() {
 		ask("GET", "guest@other.example", "", 400, foreign)
 		ask("PUT", "guest@other.example", card, 400, foreign)
 		ask("DELETE", "guest@other.example", "", 400, foreign)
+		ask("DELETE", "mi%20ra", "", 400, f.of(noSuchName))
 		ask("DELETE", "mira", "", 200, "")
 		ask("DELETE", "mira", "", 200, "")
 		ask("DELETE", "nobody7", "", 200, "")
