@@ -101,6 +101,8 @@ var _ = Describe("The REST contract", Ordered, ContinueOnFailure, func() {
 	c.health()
 	c.documents()
 	c.userService()
+	c.standAlone()
+	c.tolerance()
 	c.access()
 	c.everything()
 	c.managed()
