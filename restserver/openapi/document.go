@@ -218,10 +218,10 @@ func pathParameter(name string) tree {
 	return object{{"name", name}, {"in", "path"}}.with("description", about).with("required", true).with("schema", s)
 }
 
-// isList says whether a schema is one list and nothing else.
+// isList says whether a schema is one list and nothing else, under whatever names.
 func isList(name string) bool {
 	s, ok := find(name)
-	return ok && len(s.fields) == 1 && s.fields[0].kind == kindList
+	return ok && (s.oneList || len(s.fields) == 1 && s.fields[0].kind == kindList)
 }
 
 func find(name string) (schema, bool) {

@@ -8,6 +8,8 @@ type schema struct {
 	root   string
 	about  string
 	fields []field
+	// oneList says that its fields are names of one list.
+	oneList bool
 	// media is the only media type that it has; empty: XML and JSON.
 	media string
 }
@@ -71,7 +73,7 @@ func schemas() []schema {
 		}},
 		{name: "UserProperty", root: "property", about: "A key and its value, which programs keep with an account.", fields: pair()},
 		{name: "UserEntities", root: "users", about: "Accounts.", fields: []field{entries("users", "UserEntity", "")}},
-		{name: "UserGroupsEntity", root: "groups", about: "The groups that an account is in.", fields: []field{
+		{name: "UserGroupsEntity", root: "groups", oneList: true, about: "The groups that an account is in.", fields: []field{
 			{name: "groupnames", kind: kindList, element: "groupname", about: "Names of groups."},
 			{name: "groupname", kind: kindList, element: "groupname", about: "The same list under the name that it had before version 1.7 of the original. JSON alone; in a request one of the two is enough."},
 		}},
@@ -177,7 +179,7 @@ func roomSchemas() []schema {
 		{name: "MUCInvitationsEntity", root: "mucInvitations", about: "An invitation of several.", fields: []field{
 			text("reason", ""), texts("jidsToInvite", "jid", "JIDs, usernames or names of groups."),
 		}},
-		{name: "AffiliatedEntities", root: "", about: "Those who have an affiliation: one of the four lists, which in XML is the root element.", fields: []field{
+		{name: "AffiliatedEntities", oneList: true, root: "", about: "Those who have an affiliation: one of the four lists, which in XML is the root element.", fields: []field{
 			{name: "owners", kind: kindList, item: "owner"}, {name: "admins", kind: kindList, item: "admin"},
 			{name: "members", kind: kindList, item: "member"}, {name: "outcasts", kind: kindList, item: "outcast"},
 		}},
