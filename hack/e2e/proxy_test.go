@@ -63,8 +63,12 @@ func newProxy(identity tls.Certificate) *proxy {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, ended, goes := p.begin(r)
+		r, ended, away, goes := p.begin(r)
 		defer ended()
+		if away {
+			http.Error(w, "there is no API server", http.StatusServiceUnavailable) // as what balances load says it
+			return
+		}
 		if goes == goesAfter {
 			forward.ServeHTTP(discard{http.Header{}}, r)
 			p.goAway()
@@ -84,15 +88,15 @@ func newProxy(identity tls.Certificate) *proxy {
 	return p
 }
 
-// begin lets a request through, or breaks its connection when there is no API server any more.
-func (p *proxy) begin(r *http.Request) (_ *http.Request, ended func(), goes departure) {
+// begin looks at a request. It breaks the connection of the one that the API server does not live to see.
+func (p *proxy) begin(r *http.Request) (_ *http.Request, ended func(), away bool, goes departure) {
 	p.mu.Lock()
 	if !p.away && p.until != nil {
 		if goes = p.until(r); goes != stays {
 			p.until = nil
 		}
 	}
-	away := p.away
+	away = p.away
 	ctx, cancel := context.WithCancel(r.Context())
 	r = r.WithContext(ctx)
 	if goes != goesAfter {
@@ -107,16 +111,13 @@ func (p *proxy) begin(r *http.Request) (_ *http.Request, ended func(), goes depa
 	}
 	if goes == goesBefore {
 		p.goAway()
-		away = true
-	}
-	if away {
 		ended()
 		panic(http.ErrAbortHandler)
 	}
-	return r, ended, goes
+	return r, ended, away, goes
 }
 
-// goAway breaks all connections and lets none be made, until comeBack.
+// goAway breaks all that is under way, and lets nothing through until comeBack.
 func (p *proxy) goAway() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
