@@ -119,6 +119,10 @@ func TestClusterWithoutChat(t *testing.T) {
 	w := newWorld(t)
 	w.objects["/apis/chat-operator.io/v1alpha1/namespaces/chat/chatusers"] = "403"
 	w.fails([]string{"users"}, "may not list chatusers", "ClusterRole view")
+	delete(w.objects, "/apis/chat-operator.io/v1alpha1/namespaces/chat/chatusers")
+	w.withoutChat = true
+	w.fails([]string{"users"}, "has no chat resources (chat-operator.io)", "install chat-operator first")
+	w.fails([]string{"status"}, "has no chat resources (chat-operator.io)")
 }
 
 func TestShow(t *testing.T) {

@@ -41,8 +41,9 @@ type world struct {
 	// objects are the answers of the API server by path, answers those of REST by method and path.
 	objects map[string]string
 	answers map[string]http.HandlerFunc
-	calls   []string // of REST, in their order
 	tunnels int
+	// withoutChat takes the chat resources away.
+	withoutChat bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -149,7 +150,6 @@ func (w *world) fails(args []string, parts ...string) {
 func (w *world) serveREST(out http.ResponseWriter, r *http.Request) {
 	call := r.Method + " " + strings.TrimPrefix(r.URL.RequestURI(), restBase)
 	w.mu.Lock()
-	w.calls = append(w.calls, call)
 	answer := w.answers[call]
 	w.mu.Unlock()
 	switch {
@@ -174,6 +174,10 @@ func (w *world) serveKubernetes(out http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	object, found := w.objects[r.URL.Path]
 	w.mu.Unlock()
+	if !found && w.withoutChat && strings.HasPrefix(r.URL.Path, "/apis/") {
+		http.NotFound(out, r) // as an API server answers for a group that it does not have
+		return
+	}
 	out.Header().Set("Content-Type", "application/json")
 	if !found {
 		out.WriteHeader(http.StatusNotFound)
