@@ -56,7 +56,7 @@ ASSETS := $(abspath $(BIN)/k8s)
 endif
 
 # Modules of this repository.
-MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus
+MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus hack/charts
 # Where the race detector pays: everything with goroutines of its own.
 RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
@@ -201,6 +201,10 @@ test-image: ## The container image for both architectures, and tests of how it i
 .PHONY: test-plugin
 test-plugin: ## Tests of `kubectl chat` by itself; with the program around it, hack/e2e
 	@cd cmd/kubectl-chat && $(GO) test $(RACE) ./...
+
+.PHONY: test-charts
+test-charts: tools helm-tool ## What the Helm charts render, what they refuse, and that config/ says the same
+	@cd hack/charts && $(GO) test -count=1 ./...
 
 .PHONY: test-gitops
 test-gitops: controlplane ## What owners of rooms change against the engines of Flux and Argo CD
