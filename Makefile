@@ -56,7 +56,7 @@ ASSETS := $(abspath $(BIN)/k8s)
 endif
 
 # Modules of this repository.
-MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus hack/charts
+MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus hack/charts hack/tools/release
 # Where the race detector pays: everything with goroutines of its own.
 RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
@@ -120,6 +120,10 @@ image: ## The container image as bin/image/chat-operator-ARCH.tar, without Docke
 		--created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator-$(ARCH).tar
 	@echo "$(BIN)/image/chat-operator-$(ARCH).tar holds $(IMG) for $(ARCH): load it with 'ctr images import', 'kind load image-archive', 'podman load' or 'docker load'."
 
+.PHONY: release
+release: tools helm-tool release-tools ## Binaries, images, charts, manifests, SBOMs and checksums of VERSION=v1.2.3, into dist/
+	@VERSION=$(VERSION) MAKE=$(MAKE) hack/release.sh
+
 .PHONY: docker-build
 docker-build: ## The container image with Docker (IMG=name:tag)
 	$(DOCKER) build --build-arg VERSION=$(VERSION) --tag $(IMG) .
@@ -166,6 +170,13 @@ $(BIN)/.prometheus-tools: hack/tools/prometheus/go.mod hack/tools/prometheus/go.
 	@echo "Building Prometheus from hack/tools/prometheus (once; some minutes)"
 	@mkdir -p $(BIN)
 	@cd hack/tools/prometheus && CGO_ENABLED=0 $(GO) build -trimpath -tags remove_all_sd -o ../../../$(BIN)/ tool
+
+.PHONY: release-tools
+release-tools: $(BIN)/.release-tools ## cyclonedx-gomod, into bin/
+$(BIN)/.release-tools: hack/tools/release/go.mod hack/tools/release/go.sum
+	@echo "Building the tools of hack/tools/release (once)"
+	@mkdir -p $(BIN)
+	@cd hack/tools/release && $(GO) build -o ../../../$(BIN)/ tool
 	@touch $@
 
 ##@ Develop

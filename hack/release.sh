@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# What `make release VERSION=v1.2.3` runs: everything that a release has, into the folder dist/. It publishes nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+version=${VERSION:?say VERSION=v1.2.3}
+if ! [[ $version =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]]; then
+  echo "VERSION=$version is no version of a release: write v1.2.3 or v1.2.3-rc.1"
+  exit 1
+fi
+number=${version#v}
+# Where the image will be pulled from; what charts and manifests name.
+repository=${IMAGE_REPOSITORY:-chat-operator}
+dist=dist
+rm -rf "$dist"
+mkdir -p "$dist"
+
+for arch in amd64 arm64; do
+  "${MAKE:-make}" --no-print-directory image ARCH="$arch" IMG="$repository:$number" VERSION="$version"
+  cp "bin/image/linux-$arch/chat-operator" "$dist/chat-operator-$number-linux-$arch"
+  gzip --no-name --stdout "bin/image/chat-operator-$arch.tar" >"$dist/chat-operator-$number-image-$arch.tar.gz"
+  # What the program is made of, as it says itself: the modules that it was linked from, with their versions and checksums.
+  bin/cyclonedx-gomod bin -json -std -version "$version" -output "$dist/chat-operator-$number-linux-$arch.cdx.json" "bin/image/linux-$arch/chat-operator"
+done
+
+for chart in charts/*/; do
+  bin/helm package "$chart" --version "$number" --app-version "$number" --destination "$dist" >/dev/null
+done
+
+# For `kubectl apply --server-side --filename`.
+overlay=$dist/overlay
+mkdir "$overlay"
+cat >"$overlay/kustomization.yaml" <<END
+resources: [../../config/default]
+images:
+  - name: chat-operator
+    newName: "$repository"
+    newTag: "$number"
+END
+bin/kustomize build "$overlay" >"$dist/chat-operator-$number.yaml"
+rm -r "$overlay"
+
+(cd "$dist" && sha256sum -- * >SHA256SUMS)
+ls -l "$dist"
