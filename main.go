@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,7 +21,6 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	crmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -34,7 +32,6 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/metrics"
 	"github.com/chat-operator/chat-operator/xmpp/store"
-	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
 
 // version is set by the linker: -ldflags "-X main.version=...".
@@ -89,6 +86,13 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	for _, l := range restListeners {
 		defer l.Close()
 	}
+	probes, err := listen(ctx, o.probes, "Probes", "--health-probe-bind-address")
+	if err != nil {
+		return err
+	}
+	if probes != nil {
+		defer probes.Close()
+	}
 	profiles, err := listen(ctx, o.profiles, "Profiles", "--pprof-bind-address")
 	if err != nil {
 		return err
@@ -114,9 +118,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		}
 		return err
 	}
-	mgr, err := controllers.NewManager(o.kubernetes, controllers.ManagerOptions{
-		Namespace: o.namespace, MetricsBindAddress: o.metrics, HealthProbeBindAddress: o.probes, Log: root,
-	})
+	mgr, err := controllers.NewManager(o.kubernetes, controllers.ManagerOptions{Namespace: o.namespace, MetricsBindAddress: o.metrics, Log: root})
 	if err != nil {
 		return explainManager(err, o)
 	}
@@ -153,19 +155,33 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	health := &health{directory: declared, chat: chat}
-	measureProcess(set, certificate, health)
+	schema, err := controllers.NewSchema(o.kubernetes, root.WithName("schema"))
+	if err != nil {
+		return fmt.Errorf("the Kubernetes API server cannot be used: %w", err)
+	}
+	health := &health{
+		directory: declared, chat: chat,
+		heart: &heart{every: beatEvery, parts: []part{
+			{"the directory", func(context.Context) { declared.User("") }}, {"the chat server", chat.Beat}, {"the database", data.Beat},
+		}},
+		remarks: func() (list []string) {
+			if older := schema.Older(); older != "" {
+				list = append(list, older)
+			}
+			return list
+		},
+	}
+	measureProcess(set, certificate, health, schema)
 	requests := set.Requests()
 	if err := set.Err(); err != nil {
 		return err
 	}
-	if err := mgr.AddHealthzCheck("live", healthz.Ping); err != nil {
-		return err
+	if probes != nil {
+		if err := mgr.Add(probeServer(probes, health)); err != nil {
+			return err
+		}
 	}
-	if err := mgr.AddReadyzCheck("chat", func(r *http.Request) error { return health.Ready(r.Context()) }); err != nil {
-		return err
-	}
-	runnables := []runnable{chat.Run, certificate.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
+	runnables := []runnable{chat.Run, certificate.Start, schema.Start, health.heart.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
 	if profiles != nil {
 		runnables = append(runnables, serveProfiles(profiles, log))
 	}
@@ -270,28 +286,8 @@ func explainManager(err error, o *options) error {
 		return err
 	}
 	_, port, _ := net.SplitHostPort(op.Addr.String())
-	for option, address := range map[string]string{"--health-probe-bind-address": o.probes, "--metrics-bind-address": o.metrics} {
-		if _, p, err := net.SplitHostPort(address); err == nil && p == port {
-			return fmt.Errorf("%s (%s) cannot be served: another program listens there; stop it or choose another address", address, option)
-		}
+	if _, p, err := net.SplitHostPort(o.metrics); err == nil && p == port {
+		return fmt.Errorf("%s (--metrics-bind-address) cannot be served: another program listens there; stop it or choose another address", o.metrics)
 	}
 	return err
-}
-
-// health tells how the process is; neither answer depends on the API server once
-// everything declared has been seen.
-type health struct {
-	directory *directory.Directory
-	chat      *xmpp.Server
-}
-
-func (h *health) Live(context.Context) error { return nil }
-
-func (h *health) Ready(context.Context) error {
-	select {
-	case <-h.directory.Synced():
-	default:
-		return errors.New("the declared resources have not all been read yet")
-	}
-	return errors.Join(h.chat.Accepting(stream.StartTLS), h.chat.Accepting(stream.DirectTLS))
 }

@@ -8,6 +8,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 
+	"github.com/chat-operator/chat-operator/controllers"
 	"github.com/chat-operator/chat-operator/xmpp/metrics"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
@@ -33,7 +34,7 @@ func measureStore(set *metrics.Set, data *store.Store) {
 }
 
 // measureProcess offers what concerns the program as a whole.
-func measureProcess(set *metrics.Set, certificate *certwatcher.CertWatcher, h *health) {
+func measureProcess(set *metrics.Set, certificate *certwatcher.CertWatcher, h *health, schema *controllers.Schema) {
 	set.Gauge(metrics.BuildInfo, func() float64 { return 1 }, version)
 	set.Count(metrics.Ready, func() int {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -43,6 +44,7 @@ func measureProcess(set *metrics.Set, certificate *certwatcher.CertWatcher, h *h
 		}
 		return 1
 	})
+	set.Count(metrics.SchemaMissing, func() int { return len(schema.Missing()) })
 	set.Gauge(metrics.CertificateExpiry, func() float64 { return expiry(certificate) })
 }
 

@@ -26,9 +26,9 @@ import (
 // ManagerOptions is what an installation decides about the manager.
 type ManagerOptions struct {
 	Namespace string
-	// MetricsBindAddress and HealthProbeBindAddress switch a server off by "0".
-	MetricsBindAddress, HealthProbeBindAddress string
-	Log                                        logr.Logger
+	// MetricsBindAddress switches the server off by "0".
+	MetricsBindAddress string
+	Log                logr.Logger
 }
 
 // stopWithin is how long everything may take to end in an orderly way.
@@ -58,7 +58,7 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 		Client:                  client.Options{FieldOwner: v1alpha1.FieldManager},
 		LeaderElection:          false,
 		Metrics:                 metricsserver.Options{BindAddress: o.MetricsBindAddress},
-		HealthProbeBindAddress:  o.HealthProbeBindAddress,
+		HealthProbeBindAddress:  "0", // the program answers probes itself
 		GracefulShutdownTimeout: new(stopWithin),
 	})
 }

@@ -127,7 +127,7 @@ func start(ctx context.Context, namespace string, o options) *operator {
 		Live: live, Namespace: namespace, Directory: op.directory, Identities: op.store, Key: installation.Key, Log: log, Clock: o.clock,
 	})
 	manager, err := controllers.NewManager(config, controllers.ManagerOptions{
-		Namespace: namespace, MetricsBindAddress: "0", HealthProbeBindAddress: "0", Log: log,
+		Namespace: namespace, MetricsBindAddress: "0", Log: log,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	op.leadership, err = controllers.Setup(running, manager, controllers.Options{

@@ -16,6 +16,7 @@ func (s *Server) register(set *metrics.Set) error {
 	set.Count(metrics.ConnectionsUnauthenticated, s.gate.Pending)
 	set.Counter(metrics.ConnectionsTotal, s.meter.Connections())
 	set.Counter(metrics.Throttled, s.meter.Throttled())
+	set.Count(metrics.TracedUsers, s.sb.Followed)
 	set.Count(metrics.Rooms, func() int { rooms, _ := s.rooms.Counts(); return rooms })
 	set.Count(metrics.RoomOccupants, func() int { _, occupants := s.rooms.Counts(); return occupants })
 	for _, k := range meter.Kinds() {

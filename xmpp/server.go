@@ -86,6 +86,8 @@ type Server struct {
 	gate   *stream.Gate
 	limits atomic.Pointer[stream.Limits]
 
+	stopping atomic.Bool // nobody is let in any more
+
 	mu        sync.Mutex
 	open      []*stream.Listener       // while Run serves
 	listening map[stream.Mode]net.Addr // while Run accepts there
@@ -224,6 +226,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer end()
 	// Occupants hear that their rooms go, then that the server does.
 	defer context.AfterFunc(ctx, func() {
+		s.stopping.Store(true)
 		s.rooms.Shutdown()
 		end()
 	})()
@@ -346,12 +349,21 @@ func (s *Server) Addr(mode stream.Mode) net.Addr {
 
 // Accepting fails when clients should be accepted in a mode and are not. A mode without a listener is no failure.
 func (s *Server) Accepting(mode stream.Mode) error {
+	if s.stopping.Load() {
+		return errors.New("the server is shutting down")
+	}
 	for _, l := range s.cfg.Listeners {
 		if l.Mode == mode && s.Addr(mode) == nil {
 			return fmt.Errorf("XMPP clients are not accepted on %s yet, or not any more", l.Addr)
 		}
 	}
 	return nil
+}
+
+// Beat returns once everything that clients wait for here has answered, or ctx ends.
+func (s *Server) Beat(ctx context.Context) {
+	s.sb.Beat(ctx)
+	s.rooms.Counts()
 }
 
 // Rosters has every user's contacts.

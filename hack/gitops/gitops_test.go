@@ -107,7 +107,7 @@ func start(t *testing.T) *world {
 	}
 	w.provision = provision.New(provision.Config{Live: live, Namespace: w.namespace, Directory: declared, Identities: data, Log: logr.Discard()})
 	manager, err := controllers.NewManager(user.Config, controllers.ManagerOptions{
-		Namespace: w.namespace, MetricsBindAddress: "0", HealthProbeBindAddress: "0", Log: logr.Discard(),
+		Namespace: w.namespace, MetricsBindAddress: "0", Log: logr.Discard(),
 	})
 	if err != nil {
 		t.Fatal(err)

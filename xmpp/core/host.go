@@ -75,6 +75,7 @@ func (s *Session) SendParts(head, to, tail []byte, recipients int) bool {
 	if s.ended.Load() {
 		return false
 	}
+	s.followOut(head, to, tail)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m := s.sm.Load(); m != nil {

@@ -119,6 +119,7 @@ func (s *Session) sendParcel(b []byte, p parcel, owner *Session) (f flight, ok b
 	if s.ended.Load() {
 		return flight{}, false
 	}
+	s.followOut(b)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m := s.sm.Load(); m != nil {
@@ -210,6 +211,7 @@ func (s *Session) handle(e xmlstream.Element) *stanza.StreamError {
 	s.st, bad = stanza.Parse(e, &s.cache)
 	st := &s.st
 	st.From = s.jid
+	s.followIn(st)
 	if st.Lang == nil { // RFC 6120 §8.1.5: an empty one is one
 		st.Lang = s.conn.Lang()
 	}

@@ -47,6 +47,7 @@ func (s *Session) SendStored(list []Stored) bool {
 		if f.has(sums[i]) {
 			continue // the client said so when it came back
 		}
+		s.followOut(list[i].Stanza)
 		if !s.sendManaged(m, parcel{copies: &copies{stored: true}, sum: sums[i]}, list[i].Stanza, nil, nil, 1) {
 			m.held = false
 			s.mu.Unlock()

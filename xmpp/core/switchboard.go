@@ -75,9 +75,13 @@ type Switchboard struct {
 	flights     sync.Pool    // of *flights
 	ledger      ledger
 	traces      traces
-	former      atomic.Pointer[former] // nil a while after the start
+	former      atomic.Pointer[former]   // nil a while after the start
+	followed    atomic.Pointer[followed] // nil: nobody's stanzas are logged
 	resumptions resumptions
 	sleepers    sleepers
+
+	serving atomic.Bool        // Run runs
+	beats   chan chan struct{} // which it closes
 
 	// Set by Install before the first session, and not changed afterwards.
 	presences Presences
@@ -124,6 +128,7 @@ func New(cfg Config) *Switchboard {
 	sb.maxHibernating = orDefault(cfg.MaxHibernating, DefaultMaxHibernating)
 	sb.departing.signal = make(chan struct{}, 1)
 	sb.sleepers.signal = make(chan struct{}, 1)
+	sb.beats = make(chan chan struct{})
 	sb.ledger.signal, sb.ledger.grace = make(chan struct{}, 1), cfg.Grace
 	if cfg.Grace <= 0 {
 		sb.ledger.grace = DefaultGrace
@@ -144,7 +149,11 @@ func (sb *Switchboard) Install(p Presences, features ...Feature) error {
 
 // Watch begins to end the sessions of accounts that are locked or go away, until cancel is called. It has to be called before the
 // first Bind.
-func (sb *Switchboard) Watch() (cancel func()) { return sb.dir.Watch(sb.directoryChanged) }
+func (sb *Switchboard) Watch() (cancel func()) {
+	cancel = sb.dir.Watch(sb.directoryChanged)
+	sb.readFollowed() // what changed before
+	return cancel
+}
 
 // Run tells the contacts of those whose sessions a directory event or a full queue has ended, and ends hibernating sessions when their time is
 // over, until ctx ends.
@@ -154,6 +163,8 @@ func (sb *Switchboard) Run(ctx context.Context) {
 		defer noting.Wait()
 		noting.Go(func() { sb.runLedger(ctx) })
 	}
+	sb.serving.Store(true)
+	defer sb.serving.Store(false)
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
@@ -164,6 +175,9 @@ func (sb *Switchboard) Run(ctx context.Context) {
 			return
 		case <-sb.departing.signal:
 			sb.departGone()
+			continue
+		case answered := <-sb.beats:
+			close(answered)
 			continue
 		case <-sb.sleepers.signal:
 		case <-timer.C:
@@ -176,6 +190,9 @@ func (sb *Switchboard) Run(ctx context.Context) {
 
 // directoryChanged closes what has lost its account. A changed credential leaves sessions alone.
 func (sb *Switchboard) directoryChanged(e directory.Event) {
+	if e.Kind == directory.KindProperty {
+		sb.readFollowed()
+	}
 	if e.Kind != directory.KindUser {
 		return
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
 // Keys of the system properties that the server honours. What they mean stands in the
@@ -21,6 +23,7 @@ const (
 	KeyOfflineAge         = "xmpp.offline.max-age"
 	KeyOfflineMessages    = "xmpp.offline.max-messages"
 	KeyPurgeDelay         = "accounts.purgeDelay"
+	KeyTraceUsers         = "xmpp.trace.users"
 	KeyRESTEnabled        = "plugin.restapi.enabled"
 	KeyRESTAuth           = "plugin.restapi.httpAuth"
 	KeyRESTAllowedIPs     = "plugin.restapi.allowedIPs"
@@ -134,6 +137,12 @@ func Settings() []Setting {
 		{
 			Key: KeyRESTServiceLogging, Type: TypeBool, Default: "false", Live: true,
 			Doc: "Whether every REST call is logged.",
+		},
+		{
+			Key: KeyTraceUsers, Type: TypeStrings, Default: "", Live: true,
+			Doc: "The usernames whose stanzas are logged, at most 32: direction, kind, type, id, addresses and the names of the elements inside, never a text. " +
+				"More than 100 in a second are left out. Empty: nobody's.",
+			check: usernames,
 		},
 		{
 			Key: KeyAnonymous, Type: TypeBool, Default: "false", Live: true,
@@ -282,6 +291,21 @@ func oneOf(values ...string) func(settingValue) error {
 		}
 		return fmt.Errorf("use %s", strings.Join(named, " or "))
 	}
+}
+
+// maxTraced is how many users can be traced at a time.
+const maxTraced = 32
+
+func usernames(v settingValue) error {
+	if len(v.list) > maxTraced {
+		return fmt.Errorf("name at most %d users", maxTraced)
+	}
+	for _, one := range v.list {
+		if _, err := jid.PrepareLocal(one); err != nil {
+			return fmt.Errorf("%q is no username: %w", one, err)
+		}
+	}
+	return nil
 }
 
 func networks(v settingValue) error {

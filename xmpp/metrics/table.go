@@ -38,6 +38,7 @@ const (
 	Logins                     = "chat_operator_logins_total"
 	Refusals                   = "chat_operator_refusals_total"
 	Throttled                  = "chat_operator_throttled_total"
+	TracedUsers                = "chat_operator_traced_users"
 
 	Stanzas  = "chat_operator_stanzas_total"
 	Handling = "chat_operator_stanza_handling_duration_seconds"
@@ -86,6 +87,8 @@ func Table() []Metric {
 		}, "Attempts of clients to log in."},
 		{Refusals, Counter, []Label{{"reason", "the limit, such as `storage`, `flood`, `login-tries`"}}, "What was refused because of a limit."},
 		{Throttled, Counter, nil, "How often a session was not listened to for a moment because its client sent too fast."},
+
+		{TracedUsers, Gauge, nil, "Users whose stanzas are logged, by the property xmpp.trace.users."},
 
 		{Stanzas, Counter, []Label{
 			{"kind", "`message`, `presence`, `iq`"},
