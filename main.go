@@ -45,6 +45,9 @@ func main() {
 		}
 		return
 	}
+	if status, ok := command(os.Args[1:]); ok {
+		os.Exit(status) //nolint:forbidigo // main is where the process ends
+	}
 	o, err := parseOptions(os.Args[1:])
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -1,0 +1,384 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/xmpp/auth"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+)
+
+// exporter writes one installation down.
+type exporter struct {
+	live       client.Reader
+	namespace  string
+	domain     string // empty: as the resources tell
+	secretName string // of the installation
+	database   string // path of the store
+	// secrets has credentials written.
+	secrets bool
+
+	progress *progress
+	notes    *notes
+	out      sink
+
+	declared *resources
+	snapshot *store.Snapshot
+	tables   map[string]store.Table
+	// gone are names that are deleted and only wait to be purged, by kind.
+	gone map[string]map[string]bool
+}
+
+// chunkSize is about how large the files of lines become.
+const chunkSize = 4 << 20
+
+// run writes everything and closes the sink. The store is read as of one moment, while the server goes on; the resources are listed right after it.
+func (e *exporter) run(ctx context.Context) (err error) {
+	if e.snapshot, err = store.OpenSnapshot(ctx, e.database); err != nil {
+		return err
+	}
+	defer func() { _ = e.snapshot.Close() }()
+	// The moment is taken by the first reading.
+	if err := e.findGone(ctx); err != nil {
+		return err
+	}
+	if e.declared, err = readNamespace(ctx, e.live, e.namespace); err != nil {
+		return err
+	}
+	if e.domain == "" {
+		if e.domain = e.declared.domain(); e.domain == "" {
+			return fmt.Errorf("no resource of namespace %q tells the domain of its server: give --domain", e.namespace)
+		}
+	}
+	e.declared.belonging(e.secretName)
+	if !e.secrets {
+		clear(e.declared.Secrets)
+	}
+	credentials := e.credentials()
+	e.declared.portable(e.notes.add)
+	e.progress.begin("resources", e.declared.count())
+	if err := e.declared.write(e.out, e.progress.step); err != nil {
+		return err
+	}
+	if err := e.people(ctx, credentials); err != nil {
+		return err
+	}
+	if err := e.lines(ctx); err != nil {
+		return err
+	}
+	e.progress.end()
+	// Last, so that what was not finished does not look like an export.
+	if err := putIndex(e.out, index{
+		Format: formatVersion, Source: sourceBackup, Domain: e.domain, Tables: e.snapshot.Version(),
+		Secrets: e.secrets, Resources: true, Data: true,
+	}); err != nil {
+		return err
+	}
+	return e.out.close()
+}
+
+// domain is that of the addresses which the operator has reported; empty when there are none.
+func (r *resources) domain() string {
+	for _, u := range sorted(r.Users) {
+		if u.Status.JID != nil {
+			if j, err := jid.Parse(*u.Status.JID); err == nil {
+				return j.Domain()
+			}
+		}
+	}
+	for _, room := range sorted(r.Rooms) {
+		if room.Status.JID != nil {
+			if j, err := jid.Parse(*room.Status.JID); err == nil {
+				return strings.TrimPrefix(j.Domain(), room.EffectiveService()+".")
+			}
+		}
+	}
+	return ""
+}
+
+// findGone reads which names are to be purged at once: what is left of them is nobody's.
+func (e *exporter) findGone(ctx context.Context) error {
+	e.tables, e.gone = map[string]store.Table{}, map[string]map[string]bool{}
+	known := map[string]bool{}
+	for _, c := range carriers() {
+		known[c.table] = true
+	}
+	for _, t := range e.snapshot.Tables() {
+		if !known[t.Name] {
+			return fmt.Errorf("the table %s is not known to the export, which would be incomplete", t.Name)
+		}
+		e.tables[t.Name] = t
+	}
+	return e.snapshot.Rows(ctx, tableIdentity, "state", string(store.PurgeNow), func(row store.Row) error {
+		kind := row["kind"].(string)
+		if e.gone[kind] == nil {
+			e.gone[kind] = map[string]bool{}
+		}
+		e.gone[kind][row["name"].(string)] = true
+		return nil
+	})
+}
+
+// login is how a user logs in.
+type login struct {
+	password   string
+	credential auth.Credential
+}
+
+// credentials are those of the Secrets, by username, for the XEP-0227 files.
+func (e *exporter) credentials() map[string]login {
+	list := map[string]login{}
+	for _, u := range e.declared.Users {
+		name := provision.GeneratedSecretName(u.Name)
+		if u.Spec.Credentials != nil {
+			name = u.Spec.Credentials.SecretRef.Name
+		}
+		secret := e.declared.Secrets[name]
+		username, err := jid.PrepareLocal(u.EffectiveUsername())
+		if secret == nil || err != nil {
+			continue
+		}
+		var l login
+		sha256, err256 := auth.ParseVerifier(auth.SHA256, string(secret.Data[v1alpha1.ScramSHA256Key]))
+		sha1, err1 := auth.ParseVerifier(auth.SHA1, string(secret.Data[v1alpha1.ScramSHA1Key]))
+		if err256 == nil {
+			l.credential.SHA256 = sha256
+		}
+		if err1 == nil {
+			l.credential.SHA1 = sha1
+		}
+		if l.credential.IsZero() {
+			l.password = string(secret.Data[v1alpha1.PasswordKey])
+		}
+		list[username] = l
+	}
+	return list
+}
+
+// people writes the XEP-0227 files: of everybody who is declared, and of those whose data is kept.
+func (e *exporter) people(ctx context.Context, credentials map[string]login) error {
+	names := map[string]*v1alpha1.ChatUser{}
+	for _, table := range []string{tableRoster, tableOffline, tableVCard} {
+		list, err := e.snapshot.Distinct(ctx, table, "username")
+		if err != nil {
+			return err
+		}
+		for _, name := range list {
+			names[name] = nil
+		}
+	}
+	maps.DeleteFunc(names, func(name string, _ *v1alpha1.ChatUser) bool { return e.gone[directory.KindUser.String()][name] })
+	for _, u := range e.declared.Users {
+		if username, err := jid.PrepareLocal(u.EffectiveUsername()); err == nil {
+			names[username] = u
+		}
+	}
+	e.progress.begin("people", len(names))
+	writer := peopleWriter{sink: e.out, domain: e.domain}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		p, err := e.person(ctx, name)
+		if err != nil {
+			return err
+		}
+		p.password, p.credential = credentials[name].password, credentials[name].credential
+		if u := names[name]; u != nil {
+			p.contacts = append(p.contacts, declaredContacts(u, p.contacts)...)
+		}
+		if err := writer.put(p); err != nil {
+			return err
+		}
+		e.progress.step()
+	}
+	return writer.finish()
+}
+
+// person reads what the store has of a user.
+func (e *exporter) person(ctx context.Context, name string) (*person, error) {
+	p := &person{username: name}
+	trouble := func(what string, err error) {
+		e.notes.add(fmt.Sprintf("%s of %s is left out, since it cannot be read: %v", what, name, err))
+	}
+	err := e.snapshot.Rows(ctx, tableRoster, "username", name, func(row store.Row) error {
+		c, err := fromRoster(row)
+		if err != nil {
+			trouble("a contact", err)
+			return nil
+		}
+		p.contacts = append(p.contacts, c)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = e.snapshot.Rows(ctx, tableOffline, "username", name, func(row store.Row) error {
+		stanza, err := canonical(row["stanza"].([]byte), nsClient)
+		if err != nil {
+			trouble("an offline message", err)
+			return nil
+		}
+		p.messages = append(p.messages, message{id: row["id"].(int64), received: row["received"].(int64), stanza: stanza})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, e.snapshot.Rows(ctx, tableVCard, "username", name, func(row store.Row) (err error) {
+		if p.vcard, err = canonical(row["card"].([]byte), nsClient); err != nil {
+			trouble("the vCard", err)
+		}
+		return nil
+	})
+}
+
+// declaredContacts are the contacts of a user's resource that the roster in the store has no row of. Other servers have no other way to know them.
+func declaredContacts(u *v1alpha1.ChatUser, stored []contact) (list []contact) {
+	for i := range u.Spec.Roster {
+		d := &u.Spec.Roster[i]
+		address, err := bareJID(d.JID)
+		if err != nil || slices.ContainsFunc(stored, func(c contact) bool { return c.jid == address }) {
+			continue
+		}
+		c := contact{jid: address, groups: d.Groups, declared: true}
+		if d.Nickname != nil {
+			c.name = *d.Nickname
+		}
+		if d.Subscription != nil {
+			c.subscription = int64(max(slices.Index(subscriptions[:], strings.ToLower(string(*d.Subscription))), 0))
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// lines writes the tables that XEP-0227 has no place for.
+func (e *exporter) lines(ctx context.Context) error {
+	rooms := map[int64]string{}
+	if err := e.snapshot.Rows(ctx, tableRoom, "", nil, func(row store.Row) error {
+		if name := row["name"].(string); !e.gone[directory.KindRoom.String()][name] {
+			rooms[row["owner"].(int64)] = name
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, c := range lineTables() {
+		n, err := e.snapshot.Count(ctx, c.table)
+		if err != nil {
+			return err
+		}
+		e.progress.begin(c.table, int(n))
+		chunk := chunker{sink: e.out, table: c.table}
+		err = e.snapshot.Rows(ctx, c.table, "", nil, func(row store.Row) error {
+			e.progress.step()
+			if !e.wanted(&c, row, rooms) {
+				return nil
+			}
+			return chunk.add(row)
+		})
+		if err != nil {
+			return err
+		}
+		if err := chunk.flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wanted makes a row what an export has of it; false: it is not in it.
+func (e *exporter) wanted(c *carrier, row store.Row, rooms map[int64]string) bool {
+	if c.person != "" && e.gone[directory.KindUser.String()][row[c.person].(string)] {
+		return false
+	}
+	switch c.table {
+	case tableIdentity:
+		switch row["state"] {
+		case string(store.PurgeNow):
+			return false
+		case string(store.Moving):
+			row["state"] = string(store.Active)
+		}
+	case tableRoom:
+		if e.gone[directory.KindRoom.String()][row["name"].(string)] {
+			return false
+		}
+	}
+	if c.room != "" {
+		name, ok := rooms[row[c.room].(int64)]
+		if !ok {
+			return false // of an archive that is being deleted
+		}
+		delete(row, c.room)
+		row[roomName] = name
+	}
+	for _, column := range c.without {
+		delete(row, column)
+	}
+	return true
+}
+
+// chunker writes lines into files of about one size.
+type chunker struct {
+	sink  sink
+	table string
+	files int
+	buf   []byte
+}
+
+func (c *chunker) add(row store.Row) (err error) {
+	if c.buf, err = appendLine(c.buf, row); err != nil {
+		return fmt.Errorf("writing a row of the table %s: %w", c.table, err)
+	}
+	if len(c.buf) >= chunkSize {
+		return c.flush()
+	}
+	return nil
+}
+
+func (c *chunker) flush() error {
+	if len(c.buf) == 0 {
+		return nil
+	}
+	c.files++
+	err := c.sink.put(fmt.Sprintf("%s/%s-%06d.jsonl", dataDir, c.table, c.files), c.buf)
+	c.buf = c.buf[:0]
+	return err
+}
+
+// peopleWriter writes the files of XEP-0227 as its §5.1 has them: one of the server, one of the host, one of each user.
+type peopleWriter struct {
+	sink   sink
+	domain string
+	files  []string
+}
+
+func (w *peopleWriter) put(p *person) error {
+	name := fileName(w.domain) + "/" + fileName(p.username) + ".xml"
+	w.files = append(w.files, name)
+	return w.sink.put(personalDir+"/"+name, p.document())
+}
+
+func (w *peopleWriter) finish() error {
+	host := attr(attr([]byte("<?xml version='1.0' encoding='UTF-8'?>\n<host"), "xmlns", nsPie), "xmlns:xi", nsInclude)
+	host = append(attr(host, "jid", w.domain), ">\n"...)
+	for _, name := range w.files {
+		host = append(attr(append(host, "  <xi:include"...), "href", name), "/>\n"...)
+	}
+	host = append(host, "</host>\n"...)
+	name := fileName(w.domain) + ".xml"
+	if err := w.sink.put(personalDir+"/"+name, host); err != nil {
+		return err
+	}
+	main := attr(attr([]byte("<?xml version='1.0' encoding='UTF-8'?>\n<server-data"), "xmlns", nsPie), "xmlns:xi", nsInclude)
+	main = append(attr(append(main, ">\n  <xi:include"...), "href", name), "/>\n</server-data>\n"...)
+	return w.sink.put(personalFile, main)
+}

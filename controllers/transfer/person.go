@@ -1,0 +1,398 @@
+package transfer
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/chat-operator/chat-operator/xmpp/auth"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
+)
+
+// Namespaces of XEP-0227 and of what it contains.
+const (
+	nsPie      = "urn:xmpp:pie:0"
+	nsPieScram = "urn:xmpp:pie:0#scram"
+	nsRoster   = "jabber:iq:roster"
+	nsVCard    = "vcard-temp"
+	nsDelay    = "urn:xmpp:delay"
+	nsInclude  = "http://www.w3.org/2001/XInclude"
+	// nsOwn has what this program knows beyond that. Others pass over it.
+	nsOwn = "urn:chat-operator:export:1"
+)
+
+// person is what belongs to one user.
+type person struct {
+	username string
+	// password and credential are how to log in; other servers take them from here, this one from its Secrets.
+	password   string
+	credential auth.Credential
+	contacts   []contact
+	messages   []message
+	vcard      []byte // canonical, as the store has it
+}
+
+// contact is a row of a roster (RFC 6121 §2). The names of the fields are those of account.Item.
+type contact struct {
+	jid, name             string
+	subscription          int64
+	ask, approved, hidden bool
+	groups                []string
+	pendingIn             bool
+	request               []byte // canonical
+	declared              bool   // by the user's resource: for other servers only
+}
+
+// message waits for a user who is not there (XEP-0160). Without an id it comes from elsewhere.
+type message struct {
+	id, received int64
+	stanza       []byte // canonical, for the default namespace jabber:client
+}
+
+// subscriptions are the words for what is stored as numbers (RFC 6121 §2.1.2.5).
+var subscriptions = [...]string{"none", "to", "from", "both"}
+
+// empty says that there is nothing to know but the name.
+func (p *person) empty() bool {
+	return p.password == "" && p.credential.IsZero() && len(p.contacts) == 0 && len(p.messages) == 0 && p.vcard == nil
+}
+
+// canonical reads an element as the store has it and writes it as it stands inside a XEP-0227 file.
+func canonical(stored []byte, outer string) ([]byte, error) {
+	x := newXMLReader(bytes.NewReader(stored))
+	x.DefaultSpace = nsClient
+	start, err := x.root()
+	if err != nil {
+		return nil, err
+	}
+	return x.element(start, outer, nsOwn)
+}
+
+// payload gives the elements inside a stanza, as the store keeps a request's.
+func (x *xmlReader) payload() (all []byte, err error) {
+	err = x.children(func(start xml.StartElement) error {
+		one, err := x.element(start, nsClient, "")
+		all = append(all, one...)
+		return err
+	})
+	return all, err
+}
+
+// fromRoster makes a contact of a row.
+func fromRoster(row store.Row) (contact, error) {
+	c := contact{
+		jid: row["jid"].(string), name: row["name"].(string), subscription: row["subscription"].(int64),
+		ask: row["ask"].(bool), approved: row["approved"].(bool), hidden: row["hidden"].(bool), pendingIn: row["pending_in"].(bool),
+	}
+	if err := json.Unmarshal([]byte(row["group_names"].(string)), &c.groups); err != nil {
+		return c, fmt.Errorf("the groups of %s: %w", c.jid, err)
+	}
+	if c.subscription < 0 || c.subscription >= int64(len(subscriptions)) {
+		return c, fmt.Errorf("the subscription of %s is %d", c.jid, c.subscription)
+	}
+	request, _ := row["request"].([]byte)
+	if len(request) == 0 {
+		return c, nil
+	}
+	x := newXMLReader(strings.NewReader("<presence>" + string(request) + "</presence>"))
+	x.DefaultSpace = nsClient
+	if _, err := x.root(); err != nil {
+		return c, err
+	}
+	var err error
+	if c.request, err = x.payload(); err != nil {
+		return c, fmt.Errorf("the request of %s: %w", c.jid, err)
+	}
+	return c, nil
+}
+
+// row is the contact as the store has it.
+func (c *contact) row(username string) store.Row {
+	groups := []byte("[]")
+	if len(c.groups) > 0 {
+		groups, _ = json.Marshal(c.groups) //nolint:errchkjson // strings
+	}
+	var request any
+	if len(c.request) > 0 {
+		request = c.request
+	}
+	return store.Row{
+		"username": username, "jid": c.jid, "name": c.name, "subscription": c.subscription, "ask": c.ask, "approved": c.approved,
+		"hidden": c.hidden, "group_names": string(groups), "pending_in": c.pendingIn, "request": request,
+	}
+}
+
+// onlyPending says that the contact is nothing but a request that waits, which XEP-0227 has an element of its own for.
+func (c *contact) onlyPending() bool {
+	return c.hidden && c.pendingIn && c.name == "" && c.subscription == 0 && !c.ask && !c.approved && len(c.groups) == 0
+}
+
+func (m *message) row(username string) store.Row {
+	return store.Row{"username": username, "id": m.id, "received": m.received, "stanza": m.stanza}
+}
+
+// document writes the file of a person (XEP-0227 §4).
+func (p *person) document() []byte {
+	b := []byte("<?xml version='1.0' encoding='UTF-8'?>\n<user")
+	b = attr(b, "xmlns", nsPie)
+	b = attr(b, "xmlns:o", nsOwn)
+	b = attr(b, "name", p.username)
+	if p.password != "" {
+		b = attr(b, "password", p.password)
+	}
+	b = append(b, ">\n"...)
+	b = appendScram(b, auth.SHA256, p.credential.SHA256)
+	b = appendScram(b, auth.SHA1, p.credential.SHA1)
+	b = p.appendRoster(b)
+	for i := range p.contacts {
+		c := &p.contacts[i]
+		if !c.pendingIn {
+			continue
+		}
+		b = append(b, "  <presence"...)
+		b = attr(b, "xmlns", nsClient)
+		b = attr(b, "type", "subscribe")
+		b = attr(b, "from", c.jid)
+		if len(c.request) == 0 {
+			b = append(b, "/>\n"...)
+			continue
+		}
+		b = append(append(append(b, '>'), c.request...), "</presence>\n"...)
+	}
+	if p.vcard != nil {
+		b = append(append(append(b, "  "...), p.vcard...), '\n')
+	}
+	if len(p.messages) > 0 {
+		b = append(b, "  <offline-messages>\n"...)
+		for i := range p.messages {
+			m := &p.messages[i]
+			b = append(b, "    <message"...)
+			b = attr(b, "xmlns", nsClient)
+			b = attr(b, "o:id", strconv.FormatInt(m.id, 10))
+			b = attr(b, "o:received", strconv.FormatInt(m.received, 10))
+			b = append(append(b, bytes.TrimPrefix(m.stanza, []byte("<message"))...), '\n')
+		}
+		b = append(b, "  </offline-messages>\n"...)
+	}
+	return append(b, "</user>\n"...)
+}
+
+func (p *person) appendRoster(b []byte) []byte {
+	begun := false
+	for i := range p.contacts {
+		c := &p.contacts[i]
+		if c.onlyPending() {
+			continue
+		}
+		if !begun {
+			b = append(attr(append(b, "  <query"...), "xmlns", nsRoster), ">\n"...)
+			begun = true
+		}
+		b = attr(append(b, "    <item"...), "jid", c.jid)
+		if c.name != "" {
+			b = attr(b, "name", c.name)
+		}
+		b = attr(b, "subscription", subscriptions[c.subscription])
+		for _, flag := range []struct {
+			set         bool
+			name, value string
+		}{{c.ask, "ask", "subscribe"}, {c.approved, "approved", "true"}, {c.hidden, "o:hidden", "true"}, {c.declared, "o:declared", "true"}} {
+			if flag.set {
+				b = attr(b, flag.name, flag.value)
+			}
+		}
+		if len(c.groups) == 0 {
+			b = append(b, "/>\n"...)
+			continue
+		}
+		b = append(b, '>')
+		for _, g := range c.groups {
+			b = append(xmlstream.AppendEscapedText(append(b, "<group>"...), []byte(g)), "</group>"...)
+		}
+		b = append(b, "</item>\n"...)
+	}
+	if begun {
+		b = append(b, "  </query>\n"...)
+	}
+	return b
+}
+
+func appendScram(b []byte, h auth.Hash, v auth.Verifier) []byte {
+	if v.IsZero() {
+		return b
+	}
+	b = attr(append(b, "  <scram-credentials"...), "xmlns", nsPieScram)
+	b = attr(b, "mechanism", h.String())
+	b64 := base64.StdEncoding
+	return fmt.Appendf(b, "><iter-count>%d</iter-count><salt>%s</salt><server-key>%s</server-key><stored-key>%s</stored-key></scram-credentials>\n",
+		v.Iterations, b64.EncodeToString(v.Salt), b64.EncodeToString(v.ServerKey), b64.EncodeToString(v.StoredKey))
+}
+
+func attr(b []byte, name, value string) []byte {
+	b = append(append(append(b, ' '), name...), `="`...)
+	return append(xmlstream.AppendEscapedAttrString(b, value), '"')
+}
+
+// readPerson reads a user element whose start tag has been read. Own data that the element has is taken as it is; note hears what was passed over.
+func (x *xmlReader) readPerson(start xml.StartElement, note func(string)) (*person, error) {
+	p := &person{username: attribute(start, "", "name"), password: attribute(start, "", "password")}
+	if p.username == "" {
+		return nil, x.explain(errors.New("a user has no name"))
+	}
+	at := map[string]int{}
+	find := func(address string) *contact {
+		i, ok := at[address]
+		if !ok {
+			i = len(p.contacts)
+			at[address] = i
+			p.contacts = append(p.contacts, contact{jid: address, hidden: true})
+		}
+		return &p.contacts[i]
+	}
+	err := x.children(func(child xml.StartElement) error {
+		switch name := child.Name; {
+		case name.Space == nsPieScram && name.Local == "scram-credentials":
+			return x.readScram(child, p, note)
+		case name.Space == nsRoster && name.Local == "query":
+			return x.children(func(item xml.StartElement) error { return x.readItem(item, find, note) })
+		case name.Space == nsClient && name.Local == "presence" && attribute(child, "", "type") == "subscribe":
+			address, err := bareJID(attribute(child, "", "from"))
+			if err != nil {
+				note("a request from an address that is none was left out: " + err.Error())
+				return x.skip()
+			}
+			c := find(address)
+			c.pendingIn = true
+			c.request, err = x.payload()
+			return err
+		case name.Space == nsVCard && strings.EqualFold(name.Local, "vCard"):
+			var err error
+			p.vcard, err = x.element(child, nsClient, nsOwn)
+			return err
+		case name.Local == "offline-messages":
+			return x.children(func(m xml.StartElement) error { return x.readMessage(m, p, note) })
+		default:
+			note(fmt.Sprintf("the element %s of the namespace %s is not known and was left out", name.Local, name.Space))
+			return x.skip()
+		}
+	})
+	p.contacts = slices.DeleteFunc(p.contacts, func(c contact) bool { return c.declared })
+	return p, err
+}
+
+func (x *xmlReader) readItem(item xml.StartElement, find func(string) *contact, note func(string)) error {
+	if item.Name.Local != "item" {
+		return x.skip()
+	}
+	address, err := bareJID(attribute(item, "", "jid"))
+	if err != nil {
+		note("a contact whose address is none was left out: " + err.Error())
+		return x.skip()
+	}
+	word := attribute(item, "", "subscription")
+	if word == "" {
+		word = "none"
+	}
+	subscription := slices.Index(subscriptions[:], word)
+	if subscription < 0 {
+		note(fmt.Sprintf("the contact %s has the subscription %q and was left out", address, word))
+		return x.skip()
+	}
+	c := find(address)
+	c.name, c.subscription = attribute(item, "", "name"), int64(subscription)
+	c.ask = attribute(item, "", "ask") == "subscribe"
+	c.approved = attribute(item, "", "approved") == "true" || attribute(item, "", "approved") == "1"
+	c.hidden = attribute(item, nsOwn, "hidden") == "true"
+	c.declared = attribute(item, nsOwn, "declared") == "true"
+	c.groups = nil
+	err = x.children(func(group xml.StartElement) error {
+		text, err := x.text()
+		if text != "" && group.Name.Local == "group" {
+			c.groups = append(c.groups, text)
+		}
+		return err
+	})
+	slices.Sort(c.groups)
+	c.groups = slices.Compact(c.groups)
+	return err
+}
+
+func (x *xmlReader) readMessage(start xml.StartElement, p *person, note func(string)) error {
+	if start.Name.Local != "message" || start.Name.Space != nsClient {
+		note(fmt.Sprintf("the element %s of the namespace %s among the offline messages was left out", start.Name.Local, start.Name.Space))
+		return x.skip()
+	}
+	var m message
+	for name, into := range map[string]*int64{"id": &m.id, "received": &m.received} {
+		if text := attribute(start, nsOwn, name); text != "" {
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				return x.explain(fmt.Errorf("the attribute %s of a message is no number", name))
+			}
+			*into = n
+		}
+	}
+	var err error
+	if m.stanza, err = x.element(start, nsClient, nsOwn); err != nil {
+		return err
+	}
+	// What the server could not read itself would be of no use to it.
+	if _, err := xmlstream.Parse(m.stanza, xmlstream.DefaultLimits()); err != nil {
+		note("an offline message was left out: " + err.Error())
+		return nil
+	}
+	p.messages = append(p.messages, m)
+	return nil
+}
+
+func (x *xmlReader) readScram(start xml.StartElement, p *person, note func(string)) error {
+	fields := map[string]string{}
+	if err := x.children(func(child xml.StartElement) (err error) {
+		fields[child.Name.Local], err = x.text()
+		return err
+	}); err != nil {
+		return err
+	}
+	mechanism := attribute(start, "", "mechanism")
+	var hash auth.Hash
+	var into *auth.Verifier
+	switch mechanism {
+	case auth.SHA256.String():
+		hash, into = auth.SHA256, &p.credential.SHA256
+	case auth.SHA1.String():
+		hash, into = auth.SHA1, &p.credential.SHA1
+	default:
+		note(fmt.Sprintf("credentials for %q were left out: SCRAM-SHA-256 and SCRAM-SHA-1 are used", mechanism))
+		return nil
+	}
+	v, err := verifier(hash, fields["iter-count"], fields["salt"], fields["stored-key"], fields["server-key"])
+	if err != nil {
+		note("the credentials for " + mechanism + " were left out: " + err.Error())
+		return nil
+	}
+	*into = v
+	return nil
+}
+
+// verifier checks what is written of a verifier by having it parsed in its usual form (RFC 5803).
+func verifier(h auth.Hash, iterations, salt, storedKey, serverKey string) (auth.Verifier, error) {
+	trim := strings.TrimSpace
+	return auth.ParseVerifier(h, h.String()+"$"+trim(iterations)+":"+trim(salt)+"$"+trim(storedKey)+":"+trim(serverKey))
+}
+
+// bareJID prepares an address and takes its resource away.
+func bareJID(text string) (string, error) {
+	j, err := jid.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	return j.Bare().String(), nil
+}
