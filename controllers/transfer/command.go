@@ -30,6 +30,7 @@ type Streams struct {
 func Commands(connect func(*rest.Config) (client.Client, error)) map[string]func(ctx context.Context, args []string, std Streams) error {
 	return map[string]func(context.Context, []string, Streams) error{
 		"export": func(ctx context.Context, args []string, std Streams) error { return runExport(ctx, args, connect, std) },
+		"import": func(ctx context.Context, args []string, std Streams) error { return runImport(ctx, args, connect, std) },
 	}
 }
 

@@ -78,7 +78,7 @@ func (e *exporter) run(ctx context.Context) (err error) {
 	e.progress.end()
 	// Last, so that what was not finished does not look like an export.
 	if err := putIndex(e.out, index{
-		Format: formatVersion, Source: sourceBackup, Domain: e.domain, Tables: e.snapshot.Version(),
+		Format: formatVersion, Source: sourceBackup, Domain: e.domain, Tables: store.TablesVersion(),
 		Secrets: e.secrets, Resources: true, Data: true,
 	}); err != nil {
 		return err

@@ -216,7 +216,7 @@ func (r *resources) write(s sink, done func()) error {
 	return r.each(func(folder string, o client.Object) error {
 		content, err := manifest(o)
 		if err != nil {
-			return fmt.Errorf("writing the manifest of %s %q: %w", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(), err)
+			return fmt.Errorf("writing the manifest of %s %q: %w", kindOf(o), o.GetName(), err)
 		}
 		done()
 		return s.put(manifestsDir+"/"+folder+"/"+fileName(o.GetName())+".yaml", content)

@@ -76,10 +76,7 @@ func OpenSnapshot(ctx context.Context, path string) (_ *Snapshot, err error) {
 	if err := s.conn.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM `+goose.DefaultTablename).Scan(&have); err != nil {
 		return nil, fmt.Errorf("reading the version of the database %s, which a server makes when it starts: %w", absolute, s.dialect.explain(err))
 	}
-	known, err := newestMigration()
-	if err != nil {
-		return nil, err
-	}
+	known := TablesVersion()
 	switch {
 	case have > known:
 		return nil, &Error{
@@ -100,24 +97,20 @@ func OpenSnapshot(ctx context.Context, path string) (_ *Snapshot, err error) {
 	return s, nil
 }
 
-// newestMigration is the version that the tables have once everything was done.
-func newestMigration() (newest int64, err error) {
-	files, err := fs.Glob(migrations, "migrations/*.sql")
+// TablesVersion is the version of this program's tables: its last migration.
+func TablesVersion() int64 {
+	var newest int64
+	files, _ := fs.Glob(migrations, "migrations/*.sql") // the pattern is a good one
 	for _, name := range files {
-		version, failed := goose.NumericComponent(name)
-		newest, err = max(newest, version), errors.Join(err, failed)
+		if version, err := goose.NumericComponent(name); err == nil { // Open would not work else
+			newest = max(newest, version)
+		}
 	}
-	return newest, err
+	return newest
 }
 
 // Tables lists the tables by name, those of the migrations themselves left out.
 func (s *Snapshot) Tables() []Table { return sortedTables(s.tables) }
-
-// Version is that of the tables: the last migration.
-func (s *Snapshot) Version() int64 {
-	version, _ := newestMigration() // opening has compared it
-	return version
-}
 
 // Rows hands each row of a table to each, ordered by its key. Where is a column and the value that it has to have; an empty column takes all rows.
 func (s *Snapshot) Rows(ctx context.Context, table, column string, value any, each func(Row) error) error {
@@ -184,36 +177,41 @@ func (s *Snapshot) Close() error {
 	return errors.Join(err, s.db.Close())
 }
 
-// querier is a connection that reads.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+// tablesStatement asks the engine which tables there are, a row a column.
+const tablesStatement = `SELECT m.name, c.name, c.type, c.pk, c."notnull" FROM sqlite_master AS m, pragma_table_info(m.name) AS c
+	WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '` + goose.DefaultTablename + `' ORDER BY m.name, c.cid`
+
+// appendTables adds a row of that to a list.
+func appendTables(list []Table, row *sql.Rows) ([]Table, error) {
+	var (
+		name string
+		c    Column
+		pk   int
+		full bool
+	)
+	if err := row.Scan(&name, &c.Name, &c.Type, &pk, &full); err != nil {
+		return nil, err
+	}
+	c.Key, c.Null = pk > 0, !full
+	if len(list) == 0 || list[len(list)-1].Name != name {
+		list = append(list, Table{Name: name})
+	}
+	last := &list[len(list)-1]
+	last.Columns = append(last.Columns, c)
+	return list, nil
 }
 
-// readTables asks the engine which tables there are.
-func readTables(ctx context.Context, q querier) ([]Table, error) {
-	rows, err := q.QueryContext(ctx, `SELECT m.name, c.name, c.type, c.pk, c."notnull" FROM sqlite_master AS m, pragma_table_info(m.name) AS c
-		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '`+goose.DefaultTablename+`' ORDER BY m.name, c.cid`)
+// readTables lists the tables.
+func readTables(ctx context.Context, conn *sql.Conn) (list []Table, err error) {
+	rows, err := conn.QueryContext(ctx, tablesStatement)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var list []Table
 	for rows.Next() {
-		var (
-			name string
-			c    Column
-			pk   int
-			full bool
-		)
-		if err := rows.Scan(&name, &c.Name, &c.Type, &pk, &full); err != nil {
+		if list, err = appendTables(list, rows); err != nil {
 			return nil, err
 		}
-		c.Key, c.Null = pk > 0, !full
-		if len(list) == 0 || list[len(list)-1].Name != name {
-			list = append(list, Table{Name: name})
-		}
-		last := &list[len(list)-1]
-		last.Columns = append(last.Columns, c)
 	}
 	return list, rows.Err()
 }

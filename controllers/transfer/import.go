@@ -1,0 +1,219 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+)
+
+// conflictRule says what becomes of what is there already and differs.
+type conflictRule string
+
+const (
+	// onConflictFail changes nothing at all when there is a conflict.
+	onConflictFail conflictRule = "fail"
+	// onConflictSkip leaves what is there.
+	onConflictSkip conflictRule = "skip"
+	// onConflictReplace puts the export's in its place.
+	onConflictReplace conflictRule = "replace"
+)
+
+// importer reads a bundle into an installation.
+//
+// What the server remembers is written into its database by this process alone, which holds the lock of the database from before the first
+// resource is made: a server that ran meanwhile would have in memory what is not so any more, and would generate passwords for accounts
+// whose Secrets are about to come. Resources without data can be read in beside a running server.
+type importer struct {
+	live       client.Client
+	namespace  string
+	domain     string // empty: that of the bundle
+	secretName string
+	database   string
+	rule       conflictRule
+	dryRun     bool
+	// resources and data say which halves are read in.
+	resources, data bool
+
+	progress *progress
+	notes    *notes
+	bundle   *bundle
+
+	store    *store.Store    // nil in a dry run, and without data
+	snapshot *store.Snapshot // of the database as it was before, or of an empty one
+	tables   map[string]store.Table
+	there    *resources
+	report   report
+
+	// blocked are names whose data is not read in, with the reason.
+	blocked map[name]string
+	// waiting are names in the target that are deleted and keep their data for a while.
+	waiting map[name]store.Row
+	// purged are those of them whose place is taken.
+	purged []name
+	// rooms are the numbers of rooms in the target.
+	rooms map[string]int64
+}
+
+// name is a chat name of a kind.
+type name struct {
+	kind, name string // the kind as directory.Kind says it
+}
+
+// ConflictError says that what is there and what was to be read in differ, and that nothing was changed.
+type ConflictError struct{ Count int }
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%d things are there already and differ, and nothing was changed: look at the list above, and give --on-conflict=skip to leave them as they are, "+
+		"or --on-conflict=replace to put what is read in in their place", e.Count)
+}
+
+// run reads everything in.
+func (m *importer) run(ctx context.Context) (err error) {
+	m.blocked, m.waiting, m.rooms = map[name]string{}, map[name]store.Row{}, map[string]int64{}
+	if err := m.open(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if m.snapshot != nil {
+			err = errors.Join(err, m.snapshot.Close())
+		}
+		if m.store != nil {
+			err = errors.Join(err, m.store.Close())
+		}
+	}()
+	if m.there, err = readNamespace(ctx, m.live, m.namespace); err != nil {
+		return err
+	}
+	if err := m.checkDomain(); err != nil {
+		return err
+	}
+	plan, err := m.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if conflicts := m.report.conflicts(); conflicts > 0 && m.rule == onConflictFail {
+		return &ConflictError{conflicts}
+	}
+	if m.resources {
+		if err := m.makeResources(ctx, plan); err != nil {
+			return err
+		}
+	}
+	if m.snapshot != nil {
+		// What is written from here on would stay in the log of the database for as long as this reads.
+		err := m.snapshot.Close()
+		if m.snapshot = nil; err != nil {
+			return err
+		}
+	}
+	if m.dryRun || !m.data {
+		return m.report.failed()
+	}
+	if err := m.writeData(ctx); err != nil {
+		return err
+	}
+	return m.report.failed()
+}
+
+// open opens the database: to write, unless nothing is written.
+func (m *importer) open(ctx context.Context) error {
+	if !m.data {
+		return nil
+	}
+	if m.bundle.index.Tables != 0 && m.bundle.index.Tables != store.TablesVersion() {
+		return fmt.Errorf("the export has tables of version %d, and this program's are at %d: read it in with the version that made it, and upgrade then",
+			m.bundle.index.Tables, store.TablesVersion())
+	}
+	if !m.dryRun {
+		// A folder that is missing is more often a mistake than a wish.
+		if _, err := os.Stat(filepath.Dir(m.database)); err != nil {
+			return fmt.Errorf("the folder of --data-dir cannot be used: %w", err)
+		}
+		var err error
+		if m.store, err = store.Open(ctx, m.database, slog.New(slog.DiscardHandler)); err != nil {
+			if errors.Is(err, store.ErrInUse) {
+				return fmt.Errorf("%w. What the server remembers can only be read in while it is stopped: scale it to 0, or give --only=resources", err)
+			}
+			return err
+		}
+	}
+	snapshot, err := store.OpenSnapshot(ctx, m.database)
+	if m.dryRun && errors.Is(err, fs.ErrNotExist) {
+		snapshot, err = emptySnapshot(ctx) // everything will be new
+	}
+	if err != nil {
+		return err
+	}
+	m.snapshot, m.tables = snapshot, map[string]store.Table{}
+	for _, t := range snapshot.Tables() {
+		m.tables[t.Name] = t
+	}
+	if err := snapshot.Rows(ctx, tableRoom, "", nil, func(row store.Row) error {
+		m.rooms[row["name"].(string)] = row["owner"].(int64)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return snapshot.Rows(ctx, tableIdentity, "", nil, func(row store.Row) error {
+		if row["state"] != string(store.Active) {
+			m.waiting[name{row["kind"].(string), row["name"].(string)}] = row
+		}
+		return nil
+	})
+}
+
+// emptySnapshot is that of a database that was just made.
+func emptySnapshot(ctx context.Context) (*store.Snapshot, error) {
+	folder, err := os.MkdirTemp("", "chat-operator-import-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(folder) }() // what is open stays readable
+	path := filepath.Join(folder, "chat.db")
+	s, err := store.Open(ctx, path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := store.OpenSnapshot(ctx, path)
+	return snapshot, errors.Join(err, s.Close())
+}
+
+// checkDomain refuses what was written for another domain: addresses are everywhere in it.
+func (m *importer) checkDomain() error {
+	if m.domain == "" {
+		m.domain = m.there.domain()
+	}
+	if m.domain != "" && m.domain != m.bundle.index.Domain {
+		return fmt.Errorf("the export is of the domain %s, and this server has the domain %s: an export can only be read in for its own domain", m.bundle.index.Domain, m.domain)
+	}
+	m.domain = m.bundle.index.Domain
+	return nil
+}
+
+// chatName is the chat name that a resource declares, if data is remembered of its kind.
+func chatName(o client.Object) (name, bool) {
+	switch t := o.(type) {
+	case *v1alpha1.ChatUser:
+		username, err := jid.PrepareLocal(t.EffectiveUsername())
+		return name{directory.KindUser.String(), username}, err == nil
+	case *v1alpha1.ChatRoom:
+		local, err := jid.PrepareLocal(t.EffectiveRoomName())
+		return name{directory.KindRoom.String(), v1alpha1.RoomIdentity(local, t.EffectiveService())}, err == nil
+	case *v1alpha1.ChatGroup:
+		return name{directory.KindGroup.String(), t.EffectiveGroupName()}, true
+	case *v1alpha1.SystemProperty:
+		return name{directory.KindProperty.String(), t.EffectiveKey()}, true
+	}
+	return name{}, false
+}

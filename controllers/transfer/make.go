@@ -1,0 +1,192 @@
+package transfer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/controllers/provision"
+)
+
+// workers is how many requests are under way at once: the API server answers one after a commit of etcd, which many share.
+const workers = 8
+
+// requestTimeout bounds one request.
+const requestTimeout = 30 * time.Second
+
+// makeResources makes what the plan says. One that the API server refuses is reported, and the others go on; when it cannot be reached, nothing does.
+func (m *importer) makeResources(ctx context.Context, units []unit) error {
+	m.progress.begin("resources", len(units))
+	defer m.progress.end()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	work := make(chan unit)
+	var mu sync.Mutex // over progress and blocked
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for u := range work {
+				err := m.makeUnit(ctx, u)
+				mu.Lock()
+				m.progress.step()
+				if err != nil && u.main != nil {
+					if identity, ok := chatName(u.main.object); ok && !m.there.has(u.main.object) {
+						m.blocked[identity] = "its resource could not be made"
+					}
+				}
+				mu.Unlock()
+				var refused apierrors.APIStatus
+				if err != nil && !errors.As(err, &refused) {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for _, u := range units {
+		select {
+		case work <- u:
+		case <-ctx.Done():
+		}
+	}
+	close(work)
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// makeUnit makes a resource and its Secrets.
+func (m *importer) makeUnit(ctx context.Context, u unit) error {
+	for _, s := range u.secrets {
+		if err := m.makeOne(ctx, s); err != nil {
+			return err
+		}
+	}
+	if u.main == nil {
+		return nil
+	}
+	if err := m.makeOne(ctx, u.main); err != nil {
+		return err
+	}
+	if m.dryRun || u.main.action == leave {
+		return nil
+	}
+	for _, s := range u.secrets {
+		if err := m.own(ctx, u.main.object, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeOne does what a step says.
+func (m *importer) makeOne(ctx context.Context, s *step) error {
+	if s.action == leave {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	o, what := s.object, kindOf(s.object)
+	o.SetNamespace(m.namespace)
+	var err error
+	if s.action == create {
+		err = m.live.Create(ctx, o, m.createOptions()...)
+	} else {
+		err = m.replace(ctx, s)
+	}
+	if err != nil {
+		m.report.fail(what, "%s %q failed: %v", what, o.GetName(), err)
+		m.report.add(what, func(t *tally) {
+			if s.action == create {
+				t.made--
+			} else {
+				t.replaced--
+			}
+		}, "")
+		return fmt.Errorf("%s %q: %w", what, o.GetName(), err)
+	}
+	return nil
+}
+
+func (m *importer) createOptions() []client.CreateOption {
+	options := []client.CreateOption{client.FieldOwner(v1alpha1.FieldManager)}
+	if m.dryRun {
+		options = append(options, client.DryRunAll)
+	}
+	return options
+}
+
+// replace puts labels, annotations and content in the place of what is there, unless somebody has changed it since the plan.
+func (m *importer) replace(ctx context.Context, s *step) error {
+	content, err := json.Marshal(s.object)
+	if err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(content, &fields); err != nil {
+		return err
+	}
+	// A JSON patch, since a merge would keep what is not in the export.
+	patch := []map[string]any{}
+	add := func(path string, value any) {
+		patch = append(patch, map[string]any{"op": "add", "path": path, "value": value})
+	}
+	patch = append(patch,
+		map[string]any{"op": "test", "path": "/metadata/uid", "value": s.uid},
+		map[string]any{"op": "test", "path": "/metadata/resourceVersion", "value": s.version})
+	if secret, ok := s.object.(*corev1.Secret); ok {
+		add("/data", secret.Data)
+	} else {
+		add("/spec", fields["spec"])
+	}
+	add("/metadata/labels", orEmpty(s.object.GetLabels()))
+	add("/metadata/annotations", orEmpty(s.object.GetAnnotations()))
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	options := []client.PatchOption{client.FieldOwner(v1alpha1.FieldManager)}
+	if m.dryRun {
+		options = append(options, client.DryRunAll)
+	}
+	return m.live.Patch(ctx, s.object, client.RawPatch(types.JSONPatchType, body), options...)
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// own gives a Secret that was made for a user or a room that as its owner, so that it goes when that goes.
+func (m *importer) own(ctx context.Context, owner client.Object, s *step) error {
+	secret, ok := s.object.(*corev1.Secret)
+	kind := kindOf(owner)
+	if !ok || s.action != create || secret.Labels[v1alpha1.ManagedByLabel] != v1alpha1.ManagedBy ||
+		secret.Type != provision.TypeBinding && secret.Type != provision.TypeVerifiers && secret.Type != provision.TypeRoomPassword {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid":             secret.UID,
+		"ownerReferences": []metav1.OwnerReference{*metav1.NewControllerRef(owner, v1alpha1.GroupVersion.WithKind(kind))},
+	}})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	target := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: secret.Name}}
+	if err := m.live.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(v1alpha1.FieldManager)); err != nil {
+		return fmt.Errorf("giving the Secret %q its owner: %w", secret.Name, err)
+	}
+	return nil
+}

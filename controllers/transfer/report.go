@@ -1,0 +1,101 @@
+package transfer
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// report is what became, or would become, of everything that was read in.
+type report struct {
+	mu     sync.Mutex
+	counts map[string]*tally // by what they are of
+	lines  []string          // conflicts and failures, for people
+	hidden int               // of those that there were too many of
+}
+
+// tally counts outcomes.
+type tally struct{ made, same, replaced, conflicts, left, failed int }
+
+// maxLines bounds what a person is told one by one.
+const maxLines = 200
+
+func (r *report) of(what string) *tally {
+	if r.counts == nil {
+		r.counts = map[string]*tally{}
+	}
+	t := r.counts[what]
+	if t == nil {
+		t = &tally{}
+		r.counts[what] = t
+	}
+	return t
+}
+
+// add counts an outcome; a text tells of it by itself.
+func (r *report) add(what string, count func(*tally), format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count(r.of(what))
+	if format == "" {
+		return
+	}
+	if len(r.lines) >= maxLines {
+		r.hidden++
+		return
+	}
+	r.lines = append(r.lines, fmt.Sprintf(format, args...))
+}
+
+func (r *report) fail(what, format string, args ...any) {
+	r.add(what, func(t *tally) { t.failed++ }, format, args...)
+}
+
+func (r *report) conflicts() (n int) {
+	for _, t := range r.counts {
+		n += t.conflicts
+	}
+	return n
+}
+
+// failed is an error when something could not be read in.
+func (r *report) failed() error {
+	n := 0
+	for _, t := range r.counts {
+		n += t.failed
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d things could not be read in: the list above says why; correct them, and read the export in again with --on-conflict=skip", n)
+}
+
+// print writes everything for a person.
+func (r *report) print(w io.Writer, dryRun bool) {
+	for _, line := range r.lines {
+		fmt.Fprintln(w, line)
+	}
+	if r.hidden > 0 {
+		fmt.Fprintf(w, "and %d more\n", r.hidden)
+	}
+	made, replaced := "made", "replaced"
+	if dryRun {
+		made, replaced = "to be made", "to be replaced"
+	}
+	for _, what := range slices.Sorted(maps.Keys(r.counts)) {
+		t := r.counts[what]
+		var parts []string
+		for _, part := range []struct {
+			n    int
+			word string
+		}{{t.made, made}, {t.same, "there already"}, {t.replaced, replaced}, {t.conflicts, "in conflict"}, {t.left, "left out"}, {t.failed, "failed"}} {
+			if part.n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
+			}
+		}
+		fmt.Fprintf(w, "%s: %s\n", what, strings.Join(parts, ", "))
+	}
+}
