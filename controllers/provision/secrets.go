@@ -145,29 +145,38 @@ func (p *Provisioner) GeneratePassword(ctx context.Context, u *v1alpha1.ChatUser
 	return err
 }
 
+// VerifierSecret is the Secret, of that name, with the SCRAM verifiers of a ChatUser as this program makes it.
+func VerifierSecret(name, user string, c auth.Credential) *corev1.Secret {
+	return issued(name, user, TypeVerifiers, ownLabels(user), verifierData(c))
+}
+
+// RoomPasswordSecret is the Secret, of that name, with the password of a ChatRoom as this program makes it.
+func RoomPasswordSecret(name, room, password string) *corev1.Secret {
+	return issued(name, room, TypeRoomPassword, map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy},
+		map[string][]byte{v1alpha1.PasswordKey: []byte(password)})
+}
+
+func issued(name, of string, kind corev1.SecretType, labels map[string]string, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: map[string]string{forAnnotation: of}},
+		Type:       kind,
+		Data:       data,
+	}
+}
+
 // issueVerifiers makes a Secret of its own for a password that came in, holding SCRAM
 // verifiers only.
 func (p *Provisioner) issueVerifiers(ctx context.Context, user string, c auth.Credential) (*corev1.Secret, error) {
-	return p.issue(ctx, user, TypeVerifiers, ownLabels(user), verifierData(c))
+	return p.issue(ctx, VerifierSecret(issuedName(user), user, c))
 }
 
 // issueRoomPassword makes a Secret of its own for the password of a ChatRoom.
 func (p *Provisioner) issueRoomPassword(ctx context.Context, room, password string) (*corev1.Secret, error) {
-	return p.issue(ctx, room, TypeRoomPassword, map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy},
-		map[string][]byte{v1alpha1.PasswordKey: []byte(password)})
+	return p.issue(ctx, RoomPasswordSecret(issuedName(room), room, password))
 }
 
-func (p *Provisioner) issue(ctx context.Context, of string, kind corev1.SecretType, labels map[string]string, data map[string][]byte) (*corev1.Secret, error) {
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace:   p.namespace,
-			Name:        issuedName(of),
-			Labels:      labels,
-			Annotations: map[string]string{forAnnotation: of},
-		},
-		Type: kind,
-		Data: data,
-	}
+func (p *Provisioner) issue(ctx context.Context, secret *corev1.Secret) (*corev1.Secret, error) {
+	secret.Namespace = p.namespace
 	if err := p.create(ctx, secret); err != nil {
 		return nil, err
 	}
@@ -193,11 +202,16 @@ func issuedPrefix(of string) string {
 	return of + "-"
 }
 
+// verifierData has the verifiers that there are: those of other servers may be of one kind only.
 func verifierData(c auth.Credential) map[string][]byte {
-	return map[string][]byte{
-		v1alpha1.ScramSHA256Key: []byte(c.SHA256.String(auth.SHA256)),
-		v1alpha1.ScramSHA1Key:   []byte(c.SHA1.String(auth.SHA1)),
+	data := make(map[string][]byte, 2)
+	if !c.SHA256.IsZero() {
+		data[v1alpha1.ScramSHA256Key] = []byte(c.SHA256.String(auth.SHA256))
 	}
+	if !c.SHA1.IsZero() {
+		data[v1alpha1.ScramSHA1Key] = []byte(c.SHA1.String(auth.SHA1))
+	}
+	return data
 }
 
 // discard takes back a Secret that lost its purpose.

@@ -13,7 +13,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
@@ -248,6 +247,3 @@ func (p *pieReader) include(start xml.StartElement, folder string, depth int) er
 	}
 	return p.file(name, depth+1)
 }
-
-// trimmed is text as people write it into XML.
-func trimmed(text string, err error) (string, error) { return strings.TrimSpace(text), err }

@@ -61,7 +61,11 @@ func putIndex(s sink, i index) error {
 }
 
 // folder is a sink that writes files, which nobody else may read: there are credentials in them.
-type folder struct{ root *os.Root }
+type folder struct {
+	root *os.Root
+	// owned says that the root is closed with the sink.
+	owned bool
+}
 
 // newFolder makes the folder at path, which must be new or empty.
 func newFolder(at string) (*folder, error) {
@@ -79,7 +83,7 @@ func newFolder(at string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folder{root}, nil
+	return &folder{root, true}, nil
 }
 
 func (f *folder) put(name string, content []byte) error {
@@ -94,7 +98,12 @@ func (f *folder) put(name string, content []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-func (f *folder) close() error { return f.root.Close() }
+func (f *folder) close() error {
+	if !f.owned {
+		return nil
+	}
+	return f.root.Close()
+}
 
 // tarball is a sink that writes one tar archive.
 type tarball struct {

@@ -271,12 +271,12 @@ func parseManifest(content []byte) (client.Object, error) {
 	if o.GetName() == "" {
 		return nil, errors.New("it has no metadata.name")
 	}
-	portableMeta(o)
 	return o, nil
 }
 
 // add puts a resource among the others; false: one of that kind and name is there.
 func (r *resources) add(o client.Object) bool {
+	portableMeta(o)
 	switch t := o.(type) {
 	case *v1alpha1.ChatUser:
 		return addTo(r.Users, t)

@@ -273,7 +273,7 @@ func (x *xmlReader) readPerson(start xml.StartElement, note func(string)) (*pers
 			c.pendingIn = true
 			c.request, err = x.payload()
 			return err
-		case name.Space == nsVCard && strings.EqualFold(name.Local, "vCard"):
+		case name.Space == nsVCard && name.Local == "vCard":
 			var err error
 			p.vcard, err = x.element(child, nsClient, nsOwn)
 			return err
