@@ -333,7 +333,10 @@ func (j *job) convert(ctx context.Context, from string, in io.Reader, beside *os
 			return p.document(in, ".", 0)
 		})
 	default:
-		err = errors.New("--from=" + from + " cannot be read")
+		var o *openfire
+		if o, err = newOpenfire(restAccess{url: j.url, secretFile: j.secretFile, caFile: j.ca, insecure: j.insecure}); err == nil {
+			err = c.convertOpenfireREST(ctx, o, j.properties)
+		}
 	}
 	if err != nil && j.source != "" {
 		err = fmt.Errorf("%s: %w", j.source, err)

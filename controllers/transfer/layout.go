@@ -146,7 +146,7 @@ const maxFileName = 160
 // fileName makes the name of a file of the name of a thing, which need not be one and may be longer than a file's may.
 func fileName(name string) string {
 	var b strings.Builder
-	plain := len(name) <= maxFileName && !strings.HasPrefix(name, ".")
+	plain := name != "" && len(name) <= maxFileName && !strings.HasPrefix(name, ".")
 	for i := 0; i < len(name) && b.Len() < maxFileName; i++ {
 		switch c := name[i]; {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '.' && i > 0:
