@@ -56,7 +56,7 @@ ASSETS := $(abspath $(BIN)/k8s)
 endif
 
 # Modules of this repository.
-MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus hack/charts hack/tools/release
+MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus hack/charts hack/tools/release hack/tools/containerd hack/tools/runc
 # Where the race detector pays: everything with goroutines of its own.
 RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
@@ -106,6 +106,24 @@ ifndef KUBEBUILDER_ASSETS
 controlplane: $(BIN)/run
 	@$(BIN)/run controlplane --go=$(GO) --module=hack/controlplane --bin=$(BIN)/k8s
 endif
+
+.PHONY: node
+node: controlplane $(BIN)/node/.containerd $(BIN)/node/.runc $(BIN)/run ## kubelet, kube-proxy, kube-scheduler, containerd and runc, into bin/node: what a node has besides
+	@$(BIN)/run controlplane --go=$(GO) --module=hack/controlplane --commands=node --bin=$(BIN)/node
+
+$(BIN)/node/.containerd: hack/tools/containerd/go.mod hack/tools/containerd/go.sum
+	@echo "Building containerd from hack/tools/containerd (once)"
+	@mkdir -p $(BIN)/node
+	@cd hack/tools/containerd && CGO_ENABLED=0 $(GO) build -trimpath -o ../../../$(BIN)/node/ \
+		-ldflags "-s -w -X github.com/containerd/containerd/v2/version.Version=$$($(GO) list -m -f '{{.Version}}' github.com/containerd/containerd/v2)" tool
+	@touch $@
+
+# The one C program of all: it enters the namespaces of a container before Go starts, and libseccomp makes its filters.
+$(BIN)/node/.runc: hack/tools/runc/go.mod hack/tools/runc/go.sum
+	@echo "Building runc from hack/tools/runc (once)"
+	@mkdir -p $(BIN)/node
+	@cd hack/tools/runc && CGO_ENABLED=1 $(GO) build -trimpath -tags seccomp -ldflags '-s -w' -o ../../../$(BIN)/node/ tool
+	@touch $@
 
 # Always asked for: the compiler knows best what changed, and answers at once when nothing did.
 .PHONY: $(BIN)/run

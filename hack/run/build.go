@@ -19,24 +19,26 @@ import (
 	"time"
 )
 
-// controlPlaneBinaries are what hack/controlplane builds.
-var controlPlaneBinaries = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kubectl"}
-
-// buildControlPlane is the command `controlplane`: it builds the control plane's binaries unless those there are already
-// of the same sources, and says meanwhile how far it is.
+// buildControlPlane is the command `controlplane`: it builds the binaries of one folder of hack/controlplane unless those there are
+// already of the same sources, and says meanwhile how far it is. The folder cmd is the control plane, node what a node has besides.
 func buildControlPlane(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("controlplane", flag.ContinueOnError)
 	module := flags.String("module", "hack/controlplane", "folder of the module to build")
+	commands := flags.String("commands", "cmd", "folder of the module with the commands to build")
 	bin := flags.String("bin", "bin/k8s", "folder that takes the binaries")
 	goTool := flags.String("go", "go", "the go command")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	want, err := stamp(ctx, *goTool, *module)
+	b := &builder{goTool: *goTool, module: *module, commands: *commands, out: out, progress: newProgress(out)}
+	want, err := b.stamp(ctx)
 	if err != nil {
 		return err
 	}
-	if upToDate(*bin, want) {
+	if b.binaries, err = b.names(); err != nil {
+		return err
+	}
+	if b.upToDate(*bin, want) {
 		return nil
 	}
 	// The stamp goes first and comes last: an interrupted build is never taken for a finished one.
@@ -47,9 +49,8 @@ func buildControlPlane(ctx context.Context, args []string, out io.Writer) error 
 	if err := os.MkdirAll(*bin, 0o755); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "The control plane (%s) is built from Go modules, once; later runs skip this.\n", strings.Join(controlPlaneBinaries, ", "))
-	fmt.Fprintln(out, "  From nothing that takes about 4 minutes on two cores.")
-	b := &builder{goTool: *goTool, module: *module, out: out, progress: newProgress(out)}
+	fmt.Fprintf(out, "Kubernetes (%s) is built from Go modules, once; later runs skip this.\n", strings.Join(b.binaries, ", "))
+	fmt.Fprintln(out, "  From nothing that takes a few minutes on two cores.")
 	if err := b.download(ctx); err != nil {
 		return err
 	}
@@ -59,12 +60,25 @@ func buildControlPlane(ctx context.Context, args []string, out io.Writer) error 
 	return os.WriteFile(stampFile, []byte(want), 0o644)
 }
 
-func upToDate(bin, want string) bool {
+// names are the commands in the folder.
+func (b *builder) names() ([]string, error) {
+	dirs, err := filepath.Glob(filepath.Join(b.module, b.commands, "*"))
+	if err != nil || len(dirs) == 0 {
+		return nil, errors.Join(err, fmt.Errorf("%s has no commands in %s", b.module, b.commands))
+	}
+	var names []string
+	for _, dir := range dirs {
+		names = append(names, filepath.Base(dir))
+	}
+	return names, nil
+}
+
+func (b *builder) upToDate(bin, want string) bool {
 	have, err := os.ReadFile(filepath.Join(bin, ".stamp"))
 	if err != nil || string(have) != want {
 		return false
 	}
-	for _, name := range controlPlaneBinaries {
+	for _, name := range b.binaries {
 		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
 			return false
 		}
@@ -73,27 +87,27 @@ func upToDate(bin, want string) bool {
 }
 
 // stamp identifies everything that decides what the build gives: the module's files and the compiler.
-func stamp(ctx context.Context, goTool, module string) (string, error) {
-	files, err := filepath.Glob(filepath.Join(module, "cmd", "*", "*.go"))
+func (b *builder) stamp(ctx context.Context) (string, error) {
+	files, err := filepath.Glob(filepath.Join(b.module, b.commands, "*", "*.go"))
 	if err != nil {
 		return "", err
 	}
-	files = append(files, filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum"))
+	files = append(files, filepath.Join(b.module, "go.mod"), filepath.Join(b.module, "go.sum"))
 	sort.Strings(files)
 	h := sha256.New()
 	for _, file := range files {
-		b, err := os.ReadFile(file)
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return "", err
 		}
-		name, err := filepath.Rel(module, file)
+		name, err := filepath.Rel(b.module, file)
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(h, "%s %d\n", filepath.ToSlash(name), len(b))
-		h.Write(b)
+		fmt.Fprintf(h, "%s %d\n", filepath.ToSlash(name), len(content))
+		h.Write(content)
 	}
-	version, err := exec.CommandContext(ctx, goTool, "version").Output()
+	version, err := exec.CommandContext(ctx, b.goTool, "version").Output()
 	if err != nil {
 		return "", fmt.Errorf("ask the Go compiler for its version: %w", err)
 	}
@@ -104,6 +118,8 @@ func stamp(ctx context.Context, goTool, module string) (string, error) {
 type builder struct {
 	goTool   string
 	module   string
+	commands string   // the folder of the module
+	binaries []string // the commands in it
 	out      io.Writer
 	progress *progress
 }
@@ -141,7 +157,7 @@ func (b *builder) build(ctx context.Context, bin string) error {
 	if err != nil {
 		return err
 	}
-	cmd := b.goCommand(ctx, "build", "-v", "-trimpath", "-ldflags", ldflags, "-o", target+string(filepath.Separator), "./cmd/...")
+	cmd := b.goCommand(ctx, "build", "-v", "-trimpath", "-ldflags", ldflags, "-o", target+string(filepath.Separator), "./"+b.commands+"/...")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -174,17 +190,17 @@ func (b *builder) build(ctx context.Context, bin string) error {
 			}
 		case <-tick.C:
 		}
-		b.progress.say(buildLine(done, total, time.Since(start)))
+		b.progress.say(buildLine(done, total, time.Since(start), b.binaries))
 	}
 	err = cmd.Wait()
 	b.progress.end()
 	if ctx.Err() != nil {
-		return errors.New("the build of the control plane was interrupted; the next start goes on where it stopped")
+		return errors.New("the build of Kubernetes was interrupted; the next start goes on where it stopped")
 	}
 	if err != nil {
-		return fmt.Errorf("build the control plane: %w\n%s", err, strings.Join(rest, "\n"))
+		return fmt.Errorf("build Kubernetes: %w\n%s", err, strings.Join(rest, "\n"))
 	}
-	fmt.Fprintf(b.out, "The control plane is built (%s).\n", time.Since(start).Round(time.Second))
+	fmt.Fprintf(b.out, "Kubernetes is built (%s).\n", time.Since(start).Round(time.Second))
 	return nil
 }
 
@@ -192,9 +208,9 @@ func (b *builder) build(ctx context.Context, bin string) error {
 var packageLine = regexp.MustCompile(`^[A-Za-z0-9_.\-/~]+$`)
 
 // buildLine says how far a build is. Packages differ in size, so the estimate is coarse, and there is none before a twentieth is done.
-func buildLine(done, total int, elapsed time.Duration) string {
+func buildLine(done, total int, elapsed time.Duration, binaries []string) string {
 	if done >= total {
-		return "Linking " + strings.Join(controlPlaneBinaries, ", ")
+		return "Linking " + strings.Join(binaries, ", ")
 	}
 	line := fmt.Sprintf("Compiling: %d of %d packages", done, total)
 	if done*20 < total {
@@ -208,9 +224,9 @@ func buildLine(done, total int, elapsed time.Duration) string {
 
 // stalePackages counts what the build cache does not hold.
 func (b *builder) stalePackages(ctx context.Context) (int, error) {
-	out, err := b.goCommand(ctx, "list", "-trimpath", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", "./cmd/...").Output()
+	out, err := b.goCommand(ctx, "list", "-trimpath", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", "./"+b.commands+"/...").Output()
 	if err != nil {
-		return 0, fmt.Errorf("list the packages of the control plane: %w", err)
+		return 0, fmt.Errorf("list the packages of Kubernetes: %w", err)
 	}
 	return len(bytes.Fields(out)), nil
 }

@@ -75,8 +75,9 @@ func TestStampChangesWithTheSources(t *testing.T) {
 	write("go.mod", "module m\n")
 	write("go.sum", "")
 	write("cmd/etcd/main.go", "package main\n")
+	b := &builder{goTool: "go", module: module, commands: "cmd", binaries: []string{"etcd"}}
 	of := func() string {
-		s, err := stamp(t.Context(), "go", module)
+		s, err := b.stamp(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,8 +94,12 @@ func TestStampChangesWithTheSources(t *testing.T) {
 	}
 	bin := t.TempDir()
 	write(filepath.Join("..", filepath.Base(bin), ".stamp"), second)
-	if upToDate(bin, second) {
+	if b.upToDate(bin, second) {
 		t.Error("up to date without a single binary")
+	}
+	write("node/kubelet/main.go", "package main\n")
+	if of() != second {
+		t.Error("the control plane would be built anew for what it has no part in")
 	}
 }
 
@@ -110,7 +115,7 @@ func TestBuildLineEstimatesOnceThereIsSomethingToGoBy(t *testing.T) {
 		{2000, 2000, 3 * time.Minute, "Linking"},
 		{0, 0, 0, "Linking"},
 	} {
-		got := buildLine(c.done, c.total, c.elapsed)
+		got := buildLine(c.done, c.total, c.elapsed, []string{"etcd"})
 		if !strings.Contains(got, c.want) || (c.want != "left" && strings.Contains(got, "left")) {
 			t.Errorf("%d of %d after %s: %q, want %q", c.done, c.total, c.elapsed, got, c.want)
 		}
