@@ -11,8 +11,18 @@ import (
 	"time"
 
 	"github.com/chat-operator/chat-operator/hack/internal/localkube"
+	"github.com/chat-operator/chat-operator/hack/internal/lock"
 	"github.com/chat-operator/chat-operator/hack/internal/supervise"
 )
+
+// lockDir makes sure that one run at a time works in a folder.
+func lockDir(dir string) (unlock func(), err error) {
+	unlock, err = lock.Dir(dir)
+	if held := (*lock.HeldError)(nil); errors.As(err, &held) {
+		return nil, fmt.Errorf("another run works in %s (process %s); stop it with Ctrl-C, or give this one a folder and ports of its own: make run RUN_DIR=FOLDER", held.Dir, held.PID)
+	}
+	return unlock, err
+}
 
 // startLimit bounds the way from nothing to ready.
 const startLimit = 2 * time.Minute

@@ -1,6 +1,7 @@
 // Package localkube runs a real Kubernetes control plane on loopback: etcd, an API server and, where its binary is at hand,
 // the controller manager with the few controllers that matter without nodes (namespaces, garbage collection, service accounts).
-// `make run` and the end-to-end suite stand on it. It downloads nothing and knows nothing of what runs in the cluster.
+// `make run` and the end-to-end suites stand on it; hack/internal/node adds what it takes to run Pods. It downloads nothing and knows
+// nothing of what runs in the cluster.
 package localkube
 
 import (
@@ -26,6 +27,9 @@ type Config struct {
 	Dir string
 	// Ports on 127.0.0.1.
 	APIPort, EtcdPort, EtcdPeerPort, ControllerManagerPort int
+	// NodeAddress makes it the control plane of a cluster with a node: the API server listens at this address, which Pods and the kubelet
+	// can reach, and every controller runs. Empty: no node, and nothing is reachable but on loopback.
+	NodeAddress string
 	// Throwaway trades the safety of the data in a power failure for speed: for tests.
 	Throwaway bool
 	// APIServerArgs are added to the API server's arguments.
@@ -46,7 +50,7 @@ func New(cfg Config, group *supervise.Group) (*Cluster, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the control plane's folder: %w", err)
 	}
-	p, err := newPKI(filepath.Join(cfg.Dir, "pki"))
+	p, err := newPKI(filepath.Join(cfg.Dir, "pki"), cfg.NodeAddress)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +62,17 @@ func New(cfg Config, group *supervise.Group) (*Cluster, error) {
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.cfg.Dir, "kubeconfig") }
 
 // URL is the API server's address.
-func (c *Cluster) URL() string { return "https://" + loopback(c.cfg.APIPort) }
+func (c *Cluster) URL() string {
+	return "https://" + net.JoinHostPort(c.address(), strconv.Itoa(c.cfg.APIPort))
+}
+
+// address is where the API server listens.
+func (c *Cluster) address() string {
+	if c.cfg.NodeAddress != "" {
+		return c.cfg.NodeAddress
+	}
+	return "127.0.0.1"
+}
 
 // CA is the file with the certificate that the API server's is signed with.
 func (c *Cluster) CA() string { return c.pki.path("ca.crt") }
@@ -130,17 +144,23 @@ func (c *Cluster) StartAPIServer(ctx context.Context) (err error) {
 		"--etcd-servers=https://" + loopback(c.cfg.EtcdPort),
 		"--etcd-cafile=" + c.pki.path("etcd-ca.crt"),
 		"--etcd-certfile=" + c.pki.path("etcd-client.crt"), "--etcd-keyfile=" + c.pki.path("etcd-client.key"),
-		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+		"--bind-address=" + c.address(), "--advertise-address=" + c.address(),
 		"--secure-port=" + strconv.Itoa(c.cfg.APIPort),
 		"--tls-cert-file=" + c.pki.path("apiserver.crt"), "--tls-private-key-file=" + c.pki.path("apiserver.key"),
 		"--client-ca-file=" + c.pki.path("ca.crt"),
-		"--authorization-mode=RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + c.pki.path("serviceaccounts.key"),
 		"--service-account-signing-key-file=" + c.pki.path("serviceaccounts.key"),
-		"--service-cluster-ip-range=10.0.0.0/24",
-		// A loopback address can be no Service endpoint, and no Pod is here to ask for one.
-		"--endpoint-reconciler-type=none",
+	}
+	if c.cfg.NodeAddress == "" {
+		args = append(args, "--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24",
+			// A loopback address can be no Service endpoint, and no Pod is here to ask for one.
+			"--endpoint-reconciler-type=none")
+	} else {
+		args = append(args, "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--service-cluster-ip-range="+serviceRange,
+			// For logs and exec: the node's name is in no DNS.
+			"--kubelet-preferred-address-types=InternalIP",
+			"--kubelet-client-certificate="+c.pki.path("kubelet-client.crt"), "--kubelet-client-key="+c.pki.path("kubelet-client.key"))
 	}
 	c.apiServer, err = c.group.Start(c.spec("kube-apiserver", append(args, c.cfg.APIServerArgs...)))
 	if err != nil {
@@ -160,6 +180,11 @@ func (c *Cluster) startControllerManager() (err error) {
 	if err := c.WriteKubeconfig(kubeconfig, "system:kube-controller-manager"); err != nil {
 		return err
 	}
+	controllers := "namespace-controller,garbage-collector-controller,clusterrole-aggregation-controller," +
+		"serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller"
+	if c.cfg.NodeAddress != "" {
+		controllers = "*"
+	}
 	c.controllerManager, err = c.group.Start(c.spec("kube-controller-manager", []string{
 		"--kubeconfig=" + kubeconfig, "--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
 		"--bind-address=127.0.0.1",
@@ -168,8 +193,7 @@ func (c *Cluster) startControllerManager() (err error) {
 		"--leader-elect=false",
 		// Nobody but local probes asks it anything.
 		"--authentication-skip-lookup",
-		"--controllers=namespace-controller,garbage-collector-controller,clusterrole-aggregation-controller," +
-			"serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller",
+		"--controllers=" + controllers,
 		"--service-account-private-key-file=" + c.pki.path("serviceaccounts.key"),
 		"--root-ca-file=" + c.pki.path("ca.crt"),
 		"--use-service-account-credentials",
@@ -220,5 +244,11 @@ func (c *Cluster) binary(name string) string { return filepath.Join(c.cfg.Binari
 func (c *Cluster) spec(name string, args []string) supervise.Spec {
 	return supervise.Spec{Name: name, Path: c.binary(name), Args: args, Log: filepath.Join(c.cfg.Dir, "logs", name+".log")}
 }
+
+// The Services of a cluster with a node; the API server's own has the first address (kubernetes.default).
+const (
+	serviceRange   = "10.96.0.0/16"
+	firstServiceIP = "10.96.0.1"
+)
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

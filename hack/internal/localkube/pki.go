@@ -29,7 +29,8 @@ const (
 	leafLife      = 365 * 24 * time.Hour
 )
 
-func newPKI(dir string) (*pki, error) {
+// newPKI makes what is missing in dir. Where there is a node address, the API server's certificate is good for it and for Pods.
+func newPKI(dir, nodeAddress string) (*pki, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of certificates: %w", err)
 	}
@@ -50,12 +51,18 @@ func newPKI(dir string) (*pki, error) {
 			return nil, err
 		}
 	}
+	apiServer := serving("kube-apiserver", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+	if nodeAddress != "" {
+		apiServer.IPAddresses = append(apiServer.IPAddresses, net.ParseIP(nodeAddress), net.ParseIP(firstServiceIP))
+	}
 	for _, leaf := range []struct {
 		name string
 		by   *authority
 		cert x509.Certificate
 	}{
-		{"apiserver", p.kube, serving("kube-apiserver", "kubernetes", "kubernetes.default", "kubernetes.default.svc")},
+		{"apiserver", p.kube, apiServer},
+		// The kubelet takes orders from this one alone.
+		{"kubelet-client", p.kube, client("kube-apiserver", []string{"system:masters"})},
 		{"etcd", p.etcd, serving("etcd")},
 		{"etcd-client", p.etcd, client("kube-apiserver", nil)},
 	} {
