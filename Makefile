@@ -35,6 +35,9 @@ ROUNDS ?= 50
 # `make bench`: flags of the benchmark, such as -rounds 1 -n 500 -only floor,self (docs/performance.md).
 BENCHFLAGS ?=
 
+# `make e2e FOCUS=pattern`: the scenarios whose names match.
+FOCUS ?=
+
 # The image of `make image` and `make docker-build`; `make image ARCH=arm64` for the other architecture.
 IMG ?= chat-operator:dev
 ARCH ?= amd64
@@ -54,6 +57,9 @@ ASSETS := $(abspath $(KUBEBUILDER_ASSETS))
 else
 ASSETS := $(abspath $(BIN)/k8s)
 endif
+
+# The cluster of `make e2e` and `make cluster-up`.
+CLUSTER_FLAGS = --binaries=$(ASSETS) --node-binaries=$(abspath $(BIN)/node) --image=$(abspath $(BIN)/image/chat-operator-$(ARCH).tar)
 
 # Modules of this repository.
 MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus hack/charts hack/tools/release hack/tools/containerd hack/tools/runc
@@ -85,6 +91,18 @@ run: $(BIN)/run $(if $(filter current,$(CLUSTER)),,controlplane) build ## Start 
 test: controlplane ## Unit tests and suites against a real API server (PACKAGES=./xmpp/... for some)
 	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE=$(RACE) RACE_PACKAGES="$(RACE_PACKAGES)" hack/test.sh $(PACKAGES)
 
+.PHONY: e2e
+e2e cluster-up: ARCH = $(shell $(GO) env GOARCH)
+ifeq ($(CLUSTER),current)
+e2e: controlplane helm-tool ## The chart in a real cluster of its own, as root (CLUSTER=current: in the cluster of KUBECONFIG, which has IMG; FOCUS=pattern)
+else
+e2e: node helm-tool image
+endif
+	@$(GO) test -c -tags cluster -o $(BIN)/cluster.test ./hack/cluster/suite
+	@cd hack/cluster/suite && IMG=$(IMG) PATH="$(ASSETS):$(abspath $(BIN)):$$PATH" \
+		$(if $(filter current,$(CLUSTER)),,$(abspath $(BIN))/cluster run --dir=$(abspath .run-e2e) $(CLUSTER_FLAGS) --) \
+		$(abspath $(BIN))/cluster.test -test.timeout=30m -ginkgo.timeout=29m $(if $(FOCUS),-ginkgo.focus='$(FOCUS)') $(if $(CI),-ginkgo.no-color)
+
 .PHONY: verify
 verify: tools lint-tools helm-tool ## Everything that must hold besides the tests: generated files, formatting, modules, linters
 	@GO=$(GO) MODULES="$(MODULES)" hack/verify.sh
@@ -108,8 +126,15 @@ controlplane: $(BIN)/run
 endif
 
 .PHONY: node
-node: controlplane $(BIN)/node/.containerd $(BIN)/node/.runc $(BIN)/run ## kubelet, kube-proxy, kube-scheduler, containerd and runc, into bin/node: what a node has besides
+node: $(BIN)/cluster controlplane $(BIN)/node/.containerd $(BIN)/node/.runc $(BIN)/run ## What a node has besides: kubelet, kube-proxy, kube-scheduler, containerd, runc, into bin/node
 	@$(BIN)/run controlplane --go=$(GO) --module=hack/controlplane --commands=node --bin=$(BIN)/node
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/node/pause ./hack/cluster/pause
+
+# Says what the machine lacks before anything large is built.
+.PHONY: $(BIN)/cluster
+$(BIN)/cluster:
+	@CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./hack/cluster
+	@$@ check
 
 $(BIN)/node/.containerd: hack/tools/containerd/go.mod hack/tools/containerd/go.sum
 	@echo "Building containerd from hack/tools/containerd (once)"
@@ -264,6 +289,20 @@ test-clients: $(BIN)/run controlplane build ## Stories with slixmpp, @xmpp/clien
 .PHONY: clean
 clean: ## Remove what was built (bin/ without the control plane) and the data of `make run`
 	@rm -rf $(RUN_DIR) $(BIN)/chat-operator $(BIN)/kubectl-chat $(BIN)/kubectl_complete-chat $(BIN)/run
+
+##@ A cluster to play with
+
+.PHONY: cluster-up
+cluster-up: node image ## A real cluster with one node and the image in it, on this machine, without Docker (needs root)
+	@$(BIN)/cluster up --dir=$(abspath .run-cluster) $(CLUSTER_FLAGS)
+
+.PHONY: cluster-shell
+cluster-shell: ## A shell inside it, where kubectl, helm and `make helm-install` work
+	@exec $(BIN)/cluster exec --dir=$(abspath .run-cluster) $(CLUSTER_FLAGS)
+
+.PHONY: cluster-down
+cluster-down: ## Remove it
+	@$(BIN)/cluster down --dir=$(abspath .run-cluster)
 
 ##@ Install
 

@@ -16,6 +16,8 @@ import (
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/roster"
 	"mellium.im/xmpp/stanza"
+
+	"github.com/chat-operator/chat-operator/hack/internal/chat"
 )
 
 // chatClient is one logged-in client.
@@ -79,42 +81,21 @@ func (s *server) tryLogin(username, password string, mechanism sasl.Mechanism) (
 	return s.connect(username, password, mechanism, false)
 }
 
-func (s *server) connect(username, password string, mechanism sasl.Mechanism, directTLS bool) (_ *chatClient, err error) {
+func (s *server) connect(username, password string, mechanism sasl.Mechanism, directTLS bool) (*chatClient, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	addr := s.xmpp
 	if directTLS {
 		addr = s.xmpps
 	}
-	var conn net.Conn
-	if conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", addr); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = conn.Close()
-		}
-	}()
-	config := &tls.Config{ServerName: s.domain, RootCAs: s.certs.roots, MinVersion: tls.VersionTLS13}
-	origin, err := jid.New(username, s.domain, "")
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	features := []xmpp.StreamFeature{xmpp.SASL("", password, mechanism), xmpp.BindResource()}
-	var session *xmpp.Session
-	if directTLS {
-		config.NextProtos = []string{"xmpp-client"} // XEP-0368 §4
-		secured := tls.Client(conn, config)
-		if err := secured.HandshakeContext(ctx); err != nil {
-			return nil, err
-		}
-		session, err = xmpp.NewSession(ctx, origin.Domain(), origin, secured, xmpp.Secure,
-			xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
-				return xmpp.StreamConfig{Features: features}
-			}))
-	} else {
-		session, err = xmpp.NewClientSession(ctx, origin, conn, append([]xmpp.StreamFeature{xmpp.StartTLS(config)}, features...)...)
-	}
+	session, err := chat.Open(ctx, conn, chat.Login{
+		Username: username, Domain: s.domain, Password: password, Mechanism: mechanism, DirectTLS: directTLS,
+		TLS: &tls.Config{ServerName: s.domain, RootCAs: s.certs.roots, MinVersion: tls.VersionTLS13},
+	})
 	if err != nil {
 		return nil, err
 	}
