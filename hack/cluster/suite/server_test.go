@@ -1,0 +1,165 @@
+//go:build cluster
+
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// server is one installation: a namespace with a release of the chart.
+type server struct {
+	namespace string
+	release   string
+	domain    string
+}
+
+// newNamespace makes a namespace that takes nothing but Pods of the standard "restricted", and removes it in the end.
+func newNamespace(name string) string {
+	GinkgoHelper()
+	namespace := prefix + "-" + name
+	_, err := kube.CoreV1().Namespaces().Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"},
+	}}, metav1.CreateOptions{})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { deleteNamespace(namespace) })
+	return namespace
+}
+
+// deleteNamespace deletes a namespace and waits until it is gone.
+func deleteNamespace(namespace string) {
+	GinkgoHelper()
+	err := kube.CoreV1().Namespaces().Delete(context.Background(), namespace, metav1.DeleteOptions{})
+	if !apierrors.IsNotFound(err) {
+		Expect(err).NotTo(HaveOccurred())
+	}
+	Eventually(func() bool {
+		_, err := kube.CoreV1().Namespaces().Get(context.Background(), namespace, metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	}, startLimit).Should(BeTrue(), "namespace %s should be gone", namespace)
+}
+
+// newServer makes a namespace and installs the chart in it.
+func newServer(name string, values ...string) *server {
+	GinkgoHelper()
+	s := &server{namespace: newNamespace(name), release: "chat", domain: name + ".chat.example"}
+	s.install(values...)
+	return s
+}
+
+// install installs the release, or upgrades it, with further values (as for --set) and waits until it serves.
+func (s *server) install(values ...string) {
+	GinkgoHelper()
+	s.installFrom(filepath.Join(root, "charts", "chat-operator"), values...)
+}
+
+func (s *server) installFrom(chart string, values ...string) {
+	GinkgoHelper()
+	DeferCleanup(s.explain)
+	colon := strings.LastIndex(image, ":")
+	args := []string{
+		"upgrade", "--install", s.release, chart, "--wait", "--timeout=" + startLimit.String(),
+		"--set=domain=" + s.domain, "--set=image.repository=" + image[:colon], "--set-string=image.tag=" + image[colon+1:],
+		// Gone with the suite, and nobody's disk is asked for more.
+		"--set=persistence.size=100Mi",
+	}
+	for _, v := range values {
+		args = append(args, "--set="+v)
+	}
+	helm(s.namespace, args...)
+}
+
+// explain shows, when the spec has failed, what there is to see.
+func (s *server) explain() {
+	if !CurrentSpecReport().Failed() {
+		return
+	}
+	for _, args := range [][]string{
+		{"get", "all,pvc,chat", "--output=wide"},
+		{"get", "events", "--sort-by=.lastTimestamp"},
+		{"logs", "--selector=app.kubernetes.io/instance=" + s.release, "--all-containers", "--tail=60", "--prefix"},
+	} {
+		out, err := tryKubectl(s.namespace, "", args...)
+		if err != nil {
+			out = err.Error()
+		}
+		AddReportEntry("kubectl "+strings.Join(args, " "), ReportEntryVisibilityFailureOrVerbose, out)
+	}
+}
+
+func (s *server) kubectl(args ...string) string { GinkgoHelper(); return kubectl(s.namespace, args...) }
+
+// applyUser declares a user with a password of its own, and waits until it is Ready.
+func (s *server) applyUser(name string) {
+	GinkgoHelper()
+	apply(s.namespace, fmt.Sprintf(`
+apiVersion: v1
+kind: Secret
+metadata:
+  name: %[1]s-password
+stringData:
+  password: %[2]q
+---
+apiVersion: chat-operator.io/v1alpha1
+kind: ChatUser
+metadata:
+  name: %[1]s
+spec:
+  credentials:
+    secretRef:
+      name: %[1]s-password
+`, name, passwordOf(name)))
+	s.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "chatuser/"+name)
+}
+
+func passwordOf(name string) string { return name + "'s word" }
+
+// pod is the Pod that serves.
+func (s *server) pod() *corev1.Pod {
+	GinkgoHelper()
+	pods, err := kube.CoreV1().Pods(s.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + s.release})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(pods.Items).To(HaveLen(1))
+	return &pods.Items[0]
+}
+
+// claims are the names of the claims in the namespace, and whether each has its volume.
+func (s *server) claims() map[string]corev1.PersistentVolumeClaimPhase {
+	GinkgoHelper()
+	list, err := kube.CoreV1().PersistentVolumeClaims(s.namespace).List(context.Background(), metav1.ListOptions{})
+	Expect(err).NotTo(HaveOccurred())
+	claims := map[string]corev1.PersistentVolumeClaimPhase{}
+	for _, c := range list.Items {
+		claims[c.Name] = c.Status.Phase
+	}
+	return claims
+}
+
+// ready waits until a Pod other than the one given serves.
+func (s *server) ready(other string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		pods, err := kube.CoreV1().Pods(s.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + s.release})
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(pods.Items).To(HaveLen(1))
+		g.Expect(string(pods.Items[0].UID)).NotTo(Equal(other))
+		g.Expect(pods.Items[0].Status.Conditions).To(ContainElement(And(HaveField("Type", corev1.PodReady), HaveField("Status", corev1.ConditionTrue))))
+	}, startLimit).Should(Succeed())
+}
+
+// values are what the release was given.
+func (s *server) values() map[string]any {
+	GinkgoHelper()
+	values := map[string]any{}
+	Expect(json.Unmarshal([]byte(helm(s.namespace, "get", "values", s.release, "--output=json")), &values)).To(Succeed())
+	return values
+}
