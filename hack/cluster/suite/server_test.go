@@ -51,10 +51,31 @@ func deleteNamespace(namespace string) {
 // newServer makes a namespace and installs the chart in it.
 func newServer(name string, values ...string) *server {
 	GinkgoHelper()
-	s := &server{namespace: newNamespace(name), release: "chat", domain: name + ".chat.example"}
+	s := prepareServer(name)
 	s.install(values...)
 	return s
 }
+
+// prepareServer makes a namespace for an installation.
+func prepareServer(name string) *server {
+	GinkgoHelper()
+	s := &server{namespace: newNamespace(name), release: "chat", domain: name + ".chat.example"}
+	servers[s] = true
+	DeferCleanup(func() { delete(servers, s) })
+	return s
+}
+
+// servers are the present installations.
+var servers = map[*server]bool{}
+
+// What there is to see when a spec has failed.
+var _ = JustAfterEach(func() {
+	if CurrentSpecReport().Failed() {
+		for s := range servers {
+			s.explain()
+		}
+	}
+})
 
 // install installs the release, or upgrades it, with further values (as for --set) and waits until it serves.
 func (s *server) install(values ...string) {
@@ -64,7 +85,6 @@ func (s *server) install(values ...string) {
 
 func (s *server) installFrom(chart string, values ...string) {
 	GinkgoHelper()
-	DeferCleanup(s.explain)
 	colon := strings.LastIndex(image, ":")
 	args := []string{
 		"upgrade", "--install", s.release, chart, "--wait", "--timeout=" + startLimit.String(),
@@ -78,11 +98,8 @@ func (s *server) installFrom(chart string, values ...string) {
 	helm(s.namespace, args...)
 }
 
-// explain shows, when the spec has failed, what there is to see.
+// explain shows what there is in the namespace.
 func (s *server) explain() {
-	if !CurrentSpecReport().Failed() {
-		return
-	}
 	for _, args := range [][]string{
 		{"get", "all,pvc,chat", "--output=wide"},
 		{"get", "events", "--sort-by=.lastTimestamp"},
