@@ -95,7 +95,7 @@ func down(ctx context.Context, args []string) error {
 		if err == nil {
 			// Nobody is there, or nobody any more. What a killed one has left is removed here.
 			defer unlock()
-			return errors.Join(node.RemoveCgroups(s.Dir), os.RemoveAll(s.Dir))
+			return errors.Join(node.RemoveTraces(s.Dir), os.RemoveAll(s.Dir))
 		}
 		held := (*lock.HeldError)(nil)
 		if !errors.As(err, &held) {

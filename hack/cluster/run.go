@@ -44,17 +44,15 @@ func run(ctx context.Context, restoreSignals func(), args []string) (code int, e
 	}
 	defer unlock()
 	// After a kill these are still there.
-	if err := errors.Join(node.RemoveCgroups(s.Dir), s.removeState()); err != nil {
+	if err := s.clean(); err != nil {
 		return 1, err
 	}
-	removeMountPoints, err := node.MakeMountPoints()
-	if err != nil {
-		return 1, err
+	if err := node.Prepare(s.Dir); err != nil {
+		return 1, errors.Join(err, s.clean())
 	}
-	defer removeMountPoints()
 	contained, err := node.Contain(append([]string{"init"}, s.args...)...)
 	if err != nil {
-		return 1, err
+		return 1, errors.Join(err, s.clean())
 	}
 	if err := os.WriteFile(s.initFile(), []byte(strconv.Itoa(contained.PID())), 0o600); err != nil {
 		return 1, err
@@ -68,14 +66,17 @@ func run(ctx context.Context, restoreSignals func(), args []string) (code int, e
 		code = 0 // to be ended is how this one ends
 	}
 	if code == 0 {
-		return 0, errors.Join(node.RemoveCgroups(s.Dir), s.removeState(), os.RemoveAll(s.Dir))
+		return 0, errors.Join(s.clean(), os.RemoveAll(s.Dir))
 	}
 	fmt.Fprintf(os.Stderr, "The logs of the cluster are kept in %s.\n", filepath.Join(s.Dir, "logs"))
-	return code, errors.Join(node.RemoveCgroups(s.Dir), s.removeState())
+	return code, s.clean()
 }
 
-// removeState removes what a cluster leaves in its folder, all but the logs and the lock.
-func (s *settings) removeState() error {
+// clean removes what a cluster that has ended leaves, all but the logs and the lock.
+func (s *settings) clean() error {
+	if err := node.RemoveTraces(s.Dir); err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil {
 		return err

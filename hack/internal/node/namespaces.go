@@ -108,14 +108,8 @@ func Init(args ...string) (int, error) {
 // namespaces each is an empty file system in memory.
 var mountPoints = []string{"/run", "/var/lib/kubelet", "/var/lib/cni", "/var/log/containers"}
 
-// MakeMountPoints makes those that are missing, and returns what removes them again.
-func MakeMountPoints() (remove func(), err error) {
-	var made []string
-	remove = func() {
-		for i := len(made) - 1; i >= 0; i-- {
-			_ = os.Remove(made[i]) // unless somebody has put something in
-		}
-	}
+// makeMountPoints makes those that are missing, and returns them, outer ones first. What it has made is to be removed also after an error.
+func makeMountPoints() (made []string, err error) {
 	for _, point := range mountPoints {
 		var missing []string
 		for dir := point; ; dir = filepath.Dir(dir) {
@@ -126,13 +120,12 @@ func MakeMountPoints() (remove func(), err error) {
 		}
 		for _, dir := range missing {
 			if err := os.Mkdir(dir, 0o755); err != nil {
-				remove()
-				return nil, err
+				return made, err
 			}
 			made = append(made, dir)
 		}
 	}
-	return remove, nil
+	return made, nil
 }
 
 // tunables are settings of the whole kernel that the kubelet changes when they differ from these. In the namespaces it finds them so.
