@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -96,6 +97,7 @@ func (s *server) installFrom(chart string, values ...string) {
 		args = append(args, "--set="+v)
 	}
 	helm(s.namespace, args...)
+	s.reachable()
 }
 
 // explain shows what there is in the namespace.
@@ -103,7 +105,7 @@ func (s *server) explain() {
 	for _, args := range [][]string{
 		{"get", "all,pvc,chat", "--output=wide"},
 		{"get", "events", "--sort-by=.lastTimestamp"},
-		{"logs", "--selector=app.kubernetes.io/instance=" + s.release, "--all-containers", "--tail=60", "--prefix"},
+		{"logs", "--selector=" + s.selector(), "--all-containers", "--tail=60", "--prefix"},
 	} {
 		out, err := tryKubectl(s.namespace, "", args...)
 		if err != nil {
@@ -140,10 +142,15 @@ spec:
 
 func passwordOf(name string) string { return name + "'s word" }
 
+// selector selects the server's Pods.
+func (s *server) selector() string {
+	return "app.kubernetes.io/name=chat-operator,app.kubernetes.io/instance=" + s.release
+}
+
 // pod is the Pod that serves.
 func (s *server) pod() *corev1.Pod {
 	GinkgoHelper()
-	pods, err := kube.CoreV1().Pods(s.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + s.release})
+	pods, err := kube.CoreV1().Pods(s.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: s.selector()})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(pods.Items).To(HaveLen(1))
 	return &pods.Items[0]
@@ -165,12 +172,29 @@ func (s *server) claims() map[string]corev1.PersistentVolumeClaimPhase {
 func (s *server) ready(other string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
-		pods, err := kube.CoreV1().Pods(s.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/instance=" + s.release})
+		pods, err := kube.CoreV1().Pods(s.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: s.selector()})
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(pods.Items).To(HaveLen(1))
 		g.Expect(string(pods.Items[0].UID)).NotTo(Equal(other))
 		g.Expect(pods.Items[0].Status.Conditions).To(ContainElement(And(HaveField("Type", corev1.PodReady), HaveField("Status", corev1.ConditionTrue))))
 	}, startLimit).Should(Succeed())
+	s.reachable()
+}
+
+// reachable waits until the Services lead to the Pod, which the nodes learn a moment after it is ready.
+func (s *server) reachable() {
+	GinkgoHelper()
+	for _, port := range []string{"xmpp", "xmpps", "rest", "rest-tls"} {
+		Eventually(func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			conn, err := s.dial(ctx, port)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		}, limit).Should(Succeed())
+	}
 }
 
 // values are what the release was given.

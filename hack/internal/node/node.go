@@ -43,7 +43,7 @@ type Node struct {
 }
 
 // Start starts everything and returns when Pods can run. It is to be called in namespaces that Contain made. What it starts ends with
-// the group, volumes are provided until ctx ends.
+// the group; until ctx ends, volumes are provided and names of Services answered.
 func Start(ctx context.Context, cfg Config, group *supervise.Group) (*Node, error) {
 	if err := errors.Join(mountOwn(), connect(ctx)); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func Start(ctx context.Context, cfg Config, group *supervise.Group) (*Node, erro
 			return nil, err
 		}
 	}
-	if err := n.provideVolumes(ctx); err != nil {
+	if err := errors.Join(n.serveNames(ctx), n.provideVolumes(ctx)); err != nil {
 		return nil, err
 	}
 	return n, n.waitReady(starting)
@@ -143,7 +143,7 @@ func (n *Node) startKubelet() error {
 		// The machine is not the cluster's alone: how full it is says nothing.
 		"evictionHard":                map[string]string{"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
 		"imageGCHighThresholdPercent": 100,
-		"resolvConf":                  "", "clusterDomain": "cluster.local",
+		"resolvConf":                  "", "clusterDomain": clusterDomain, "clusterDNS": []string{nodeAddress},
 		"podLogsDir": logs,
 	})
 	if err != nil {
