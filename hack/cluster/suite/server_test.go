@@ -24,7 +24,8 @@ type server struct {
 	domain    string
 }
 
-// newNamespace makes a namespace that takes nothing but Pods of the standard "restricted", and removes it in the end.
+// newNamespace makes a namespace that takes nothing but Pods of the standard "restricted". It goes with the spec or container that asked; the
+// end of the suite waits for that.
 func newNamespace(name string) string {
 	GinkgoHelper()
 	namespace := prefix + "-" + name
@@ -32,17 +33,28 @@ func newNamespace(name string) string {
 		Name: namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"},
 	}}, metav1.CreateOptions{})
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { deleteNamespace(namespace) })
+	namespaces = append(namespaces, namespace)
+	DeferCleanup(func() {
+		err := kube.CoreV1().Namespaces().Delete(context.Background(), namespace, metav1.DeleteOptions{})
+		if !apierrors.IsNotFound(err) {
+			Expect(err).NotTo(HaveOccurred())
+		}
+	})
 	return namespace
 }
+
+// namespaces are all that were made.
+var namespaces []string
 
 // deleteNamespace deletes a namespace and waits until it is gone.
 func deleteNamespace(namespace string) {
 	GinkgoHelper()
-	err := kube.CoreV1().Namespaces().Delete(context.Background(), namespace, metav1.DeleteOptions{})
-	if !apierrors.IsNotFound(err) {
-		Expect(err).NotTo(HaveOccurred())
-	}
+	Expect(kube.CoreV1().Namespaces().Delete(context.Background(), namespace, metav1.DeleteOptions{})).To(Succeed())
+	waitGone(namespace)
+}
+
+func waitGone(namespace string) {
+	GinkgoHelper()
 	Eventually(func() bool {
 		_, err := kube.CoreV1().Namespaces().Get(context.Background(), namespace, metav1.GetOptions{})
 		return apierrors.IsNotFound(err)

@@ -69,6 +69,11 @@ var _ = BeforeSuite(func() {
 		"The cluster has custom resources of chat-operator. The suite changes and removes them: it needs a cluster without.")
 	installCRDs()
 	DeferCleanup(removeCRDs)
+	DeferCleanup(func() {
+		for _, namespace := range namespaces {
+			waitGone(namespace)
+		}
+	})
 })
 
 // The release of what belongs to the cluster.
