@@ -36,7 +36,7 @@ func main() {
 		case "check":
 			code, err = 0, node.Check()
 		case "run":
-			code, err = run(ctx, stop, args)
+			code, err = run(ctx, args)
 		case "up":
 			code, err = 0, up(ctx, args)
 		case "exec":

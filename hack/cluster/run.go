@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -27,7 +28,7 @@ func (s *settings) initFile() string  { return filepath.Join(s.Dir, "init") }
 func (s *settings) readyFile() string { return filepath.Join(s.Dir, "ready") }
 
 // run is the command `run`: it holds the namespaces from outside. Without a command to run in the cluster it waits for a signal.
-func run(ctx context.Context, restoreSignals func(), args []string) (code int, err error) {
+func run(ctx context.Context, args []string) (code int, err error) {
 	s, err := parseSettings("run", args)
 	if err != nil {
 		return 2, err
@@ -58,8 +59,11 @@ func run(ctx context.Context, restoreSignals func(), args []string) (code int, e
 		return 1, err
 	}
 	context.AfterFunc(ctx, func() {
-		restoreSignals() // a second Ctrl-C ends this program at once, and the kernel the others with it
-		fmt.Fprintln(os.Stderr, "\nRemoving the cluster; Ctrl-C again kills.")
+		fmt.Fprintln(os.Stderr, "\nRemoving the cluster; Ctrl-C again does it at once.")
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		<-again
+		contained.Kill()
 	})
 	code = contained.Wait(ctx, commandGrace+10*time.Second)
 	if len(s.command) == 0 && ctx.Err() != nil {

@@ -185,7 +185,7 @@ func (c *Cluster) startControllerManager() (err error) {
 	if c.cfg.NodeAddress != "" {
 		controllers = "*"
 	}
-	c.controllerManager, err = c.group.Start(c.spec("kube-controller-manager", []string{
+	args := []string{
 		"--kubeconfig=" + kubeconfig, "--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
 		"--bind-address=127.0.0.1",
 		"--secure-port=" + strconv.Itoa(c.cfg.ControllerManagerPort),
@@ -197,7 +197,12 @@ func (c *Cluster) startControllerManager() (err error) {
 		"--service-account-private-key-file=" + c.pki.path("serviceaccounts.key"),
 		"--root-ca-file=" + c.pki.path("ca.crt"),
 		"--use-service-account-credentials",
-	}))
+	}
+	if c.cfg.NodeAddress != "" {
+		// Namespaces are deleted one kind at a time, and whoever waits for that has the API server alone.
+		args = append(args, "--kube-api-qps=500", "--kube-api-burst=1000")
+	}
+	c.controllerManager, err = c.group.Start(c.spec("kube-controller-manager", args))
 	return err
 }
 

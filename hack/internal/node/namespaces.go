@@ -64,11 +64,14 @@ func (c *Contained) Wait(ctx context.Context, grace time.Duration) int {
 	select {
 	case <-c.done:
 	case <-timer.C:
-		_ = c.cmd.Process.Kill()
+		c.Kill()
 		<-c.done
 	}
 	return c.cmd.ProcessState.ExitCode()
 }
+
+// Kill ends everything at once.
+func (c *Contained) Kill() { _ = c.cmd.Process.Kill() }
 
 // Init is the first process of the namespaces: it runs this program once more with args, adopts whom the others leave behind, and ends with
 // that program's exit status, which ends everybody else.
