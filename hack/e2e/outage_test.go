@@ -112,6 +112,7 @@ func (s *server) beginCreations(secret string) (names []string) {
 	} {
 		By("the API server going when " + cut.what)
 		name := fmt.Sprintf("caught%d", i)
+		s.proxy.hold() // or a watch could be quicker than the end
 		s.proxy.goAwayAt(func(r *http.Request) departure {
 			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, cut.resource) {
 				return cut.goes
@@ -130,6 +131,7 @@ func (s *server) beginCreations(secret string) (names []string) {
 		_, err = s.tryLogin(name, "a word", sasl.ScramSha256Plus)
 		Expect(err).To(HaveOccurred())
 
+		s.proxy.release()
 		s.proxy.comeBack()
 		Eventually(func() int {
 			a, err := s.tryCall(secret, "POST", "/groups", map[string]any{"name": name})
