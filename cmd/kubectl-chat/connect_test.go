@@ -8,7 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
 )
 
 func TestSecretOfTheProperty(t *testing.T) {
@@ -113,6 +117,31 @@ func TestPodThatIsNotThere(t *testing.T) {
 	w.fails([]string{"sessions"}, "Pod chat-operator-5f9c-x2x does not answer", "nothing listens on port 9099")
 	w.objects[pods] = strings.ReplaceAll(pod, "rest", "other")
 	w.fails([]string{"sessions"}, "no port named rest-tls or rest")
+}
+
+// The Pod that the manifests make is one that this program finds, with the ports that it knows.
+func TestManifest(t *testing.T) {
+	manifest, err := os.ReadFile("../../config/manager/statefulset.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set appsv1.StatefulSet
+	if err := yaml.Unmarshal(manifest, &set); err != nil {
+		t.Fatal(err)
+	}
+	selector, err := labels.Parse(podSelector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !selector.Matches(labels.Set(set.Spec.Template.Labels)) {
+		t.Errorf("%s does not match the labels %v", podSelector, set.Spec.Template.Labels)
+	}
+	ports := portsOf(&corev1.Pod{Spec: set.Spec.Template.Spec})
+	for name, port := range map[string]int32{portREST: 9090, portRESTTLS: 9091, portMetrics: 8080} {
+		if ports[name] != port {
+			t.Errorf("port %s is %d", name, ports[name])
+		}
+	}
 }
 
 func TestClusterWithoutChat(t *testing.T) {

@@ -246,6 +246,32 @@ var _ = Describe("kubectl chat", Ordered, ContinueOnFailure, func() {
 		Expect(shell(blocks[2])).To(ContainSubstring("tobias"))
 	})
 
+	It("needs the rights that its page gives, and no others", func() {
+		page, err := os.ReadFile(filepath.Join(root, "docs", "kubectl-chat.md"))
+		Expect(err).NotTo(HaveOccurred())
+		_, role, found := strings.Cut(string(page), "```yaml\n")
+		Expect(found).To(BeTrue())
+		role, _, _ = strings.Cut(role, "```")
+		s.apply(role)
+		s.kubectl("create", "serviceaccount", "on-call")
+		s.kubectl("create", "rolebinding", "on-call", "--role=chat-on-call", "--serviceaccount="+s.namespace+":on-call")
+		// What is aggregated into view.
+		s.kubectl("create", "rolebinding", "on-call-views", "--clusterrole=chat-operator-view", "--serviceaccount="+s.namespace+":on-call")
+		as := "--as=system:serviceaccount:" + s.namespace + ":on-call"
+		Eventually(func() error {
+			_, _, err := p.kubectl("", "chat", "--namespace="+s.namespace, "status", as)
+			return err
+		}, limit).Should(Succeed())
+		for _, list := range []string{"users", "rooms", "sessions"} {
+			p.of(s, list, as)
+		}
+		p.of(s, "kick", "tobias", as)
+		Expect(p.fails(s, "", "sessions", "--rest-url=", as)).To(ContainSubstring("no Pod of a chat server"), "it may look for Pods")
+		for _, verb := range []string{"get", "create"} {
+			Expect(s.kubectl("auth", "can-i", verb, "pods", "--subresource=portforward", as)).To(Equal("yes"))
+		}
+	})
+
 	It("completes what kubectl is asked to complete", func() {
 		out, _, err := p.kubectl("", "__complete", "chat", "--namespace="+s.namespace, "kick", "m")
 		Expect(err).NotTo(HaveOccurred())
