@@ -263,7 +263,7 @@ var _ = Describe("kubectl chat", Ordered, ContinueOnFailure, func() {
 			return err
 		}, limit).Should(Succeed())
 		for _, list := range []string{"users", "rooms", "sessions"} {
-			p.of(s, list, as)
+			p.of(s, list, "--output=json", as)
 		}
 		p.of(s, "kick", "tobias", as)
 		Expect(p.fails(s, "", "sessions", "--rest-url=", as)).To(ContainSubstring("no Pod of a chat server"), "it may look for Pods")
