@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -33,7 +34,7 @@ func withFiles(t *testing.T, files map[string]string) string {
 func TestMonitoring(t *testing.T) {
 	const all = "domain=chat.example,monitoring.serviceMonitor.enabled=true,monitoring.rules.enabled=true,monitoring.dashboard.enabled=true," +
 		"monitoring.serviceMonitor.labels.release=prometheus,monitoring.rules.labels.release=prometheus,monitoring.dashboard.annotations.folder=Chat"
-	const alerts = "groups:\n  - name: chat-operator\n    rules:\n      - alert: Gone\n        expr: up == 0\n        for: 5m\n        annotations:\n" +
+	const alerts = "groups:\n  - name: chat-operator\n    rules:\n      - alert: Gone\n        expr: up{namespace=~\".+\", job=\"x\"} == 0\n        for: 5m\n        annotations:\n" +
 		"          summary: '{{ $labels.namespace }} is gone'\n"
 	const dashboard = `{"title": "Chat", "panels": [{"legend": "{{ namespace }}"}]}`
 	dir := withFiles(t, map[string]string{"alerts.yaml": alerts, "dashboard.json": dashboard})
@@ -61,7 +62,7 @@ func TestMonitoring(t *testing.T) {
 		t.Errorf("%+v", monitor)
 	}
 	rules := get[*monitoringv1.PrometheusRule](t, list, "chat-operator")
-	if g := rules.Spec.Groups; len(g) != 1 || g[0].Rules[0].Annotations["summary"] != "{{ $labels.namespace }} is gone" || rules.Labels["release"] != "prometheus" {
+	if g := rules.Spec.Groups; len(g) != 1 || g[0].Rules[0].Expr.StrVal != `up{namespace="chat", job="x"} == 0` || g[0].Rules[0].Annotations["summary"] != "{{ $labels.namespace }} is gone" || rules.Labels["release"] != "prometheus" {
 		t.Errorf("%+v", rules.Spec)
 	}
 	config := get[*corev1.ConfigMap](t, list, "chat-operator-dashboard")
@@ -83,5 +84,21 @@ func TestMonitoring(t *testing.T) {
 	list = decode(t, out)
 	if count[*monitoringv1.ServiceMonitor](list)+count[*monitoringv1.PrometheusRule](list)+count[*corev1.ConfigMap](list) != 0 {
 		t.Error("monitoring that nobody asked for")
+	}
+}
+
+// Rules of several releases do not wake anybody twice: each speaks of the chat server of its own namespace.
+func TestRulesAreOfOneNamespace(t *testing.T) {
+	list := renderFile(t, chart+"/ci/everything-values.yaml")
+	rules, found := find[*monitoringv1.PrometheusRule](t, list, "chat-operator")
+	if !found {
+		t.Fatal("the chart has no rules")
+	}
+	for _, group := range rules.Spec.Groups {
+		for _, rule := range group.Rules {
+			if expr := rule.Expr.StrVal; strings.Count(expr, "{") != strings.Count(expr, `{namespace="chat"`) {
+				t.Errorf("%s: %s", rule.Alert, expr)
+			}
+		}
 	}
 }
