@@ -24,17 +24,24 @@ func main() {
 }
 
 func run(dir string) error {
-	program := exec.Command("go", "run", ".", "--help")
-	program.Env = append(os.Environ(), "POD_NAMESPACE=") // a default of the Pod that this may run in is none
-	help, err := program.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("ask the program for its flags: %w\n%s", err, help)
+	all := bytes.NewBufferString(generated + "# Flags\n\n`chat-operator --help` prints the same, and so do its commands.\n\n")
+	for _, command := range []string{"", "export", "import"} {
+		program := exec.Command("go", append([]string{"run", "."}, append(strings.Fields(command), "--help")...)...)
+		program.Env = append(os.Environ(), "POD_NAMESPACE=") // a default of the Pod that this may run in is none
+		help, err := program.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("ask the program for its flags: %w\n%s", err, help)
+		}
+		if command != "" {
+			fmt.Fprintf(all, "\n## chat-operator %s\n\n", command)
+		}
+		flags(all, string(help))
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	for name, content := range map[string][]byte{
-		"flags.md":      flags(string(help)),
+		"flags.md":      all.Bytes(),
 		"properties.md": properties(append(directory.Settings(), directory.Families()...)),
 		"metrics.md":    measured(metrics.Table()),
 	} {
@@ -46,8 +53,8 @@ func run(dir string) error {
 }
 
 // flags turns what package flag prints into a table.
-func flags(help string) []byte {
-	b := bytes.NewBufferString(generated + "# Flags\n\n`chat-operator --help` prints the same.\n\n| flag | default | what it does |\n| --- | --- | --- |\n")
+func flags(b *bytes.Buffer, help string) {
+	b.WriteString("| flag | default | what it does |\n| --- | --- | --- |\n")
 	name := ""
 	for line := range strings.Lines(help) {
 		line = strings.TrimRight(line, "\n")
@@ -67,7 +74,6 @@ func flags(help string) []byte {
 		fmt.Fprintf(b, "| `--%s` | %s | %s |\n", name, standard, cell(text))
 		name = ""
 	}
-	return b.Bytes()
 }
 
 // properties is the table of the settings.
