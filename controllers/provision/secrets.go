@@ -184,7 +184,9 @@ func (p *Provisioner) issue(ctx context.Context, secret *corev1.Secret) (*corev1
 }
 
 // issuedName is a fresh name for a Secret of its own.
-func issuedName(of string) string { return issuedPrefix(of) + strings.ToLower(rand.Text()[:issuedRandom]) }
+func issuedName(of string) string {
+	return issuedPrefix(of) + strings.ToLower(rand.Text()[:issuedRandom])
+}
 
 // issuedTo says whether issuedName makes such names for that user or room.
 func issuedTo(name, of string) bool {

@@ -237,7 +237,7 @@ func (p *pieReader) include(start xml.StartElement, folder string, depth int) er
 	case attribute(start, "", "parse") != "" && attribute(start, "", "parse") != "xml", attribute(start, "", "xpointer") != "":
 		return fmt.Errorf("it includes %q in a way that is not read (XEP-0227 §5)", href)
 	case p.root == nil:
-		return fmt.Errorf("it includes %q: name the folder that both are in", href)
+		return fmt.Errorf("it includes %q, which cannot be found from the standard input: name the file instead", href)
 	case depth >= maxIncludes:
 		return fmt.Errorf("files include each other more than %d levels deep", maxIncludes)
 	}

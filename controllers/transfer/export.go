@@ -261,10 +261,10 @@ func declaredContacts(u *v1alpha1.ChatUser, stored []contact) (list []contact) {
 
 // lines writes the tables that XEP-0227 has no place for.
 func (e *exporter) lines(ctx context.Context) error {
-	rooms := map[int64]string{}
+	rooms := map[string]int64{}
 	if err := e.snapshot.Rows(ctx, tableRoom, "", nil, func(row store.Row) error {
 		if name := row["name"].(string); !e.gone[directory.KindRoom.String()][name] {
-			rooms[row["owner"].(int64)] = name
+			rooms[name] = row["owner"].(int64)
 		}
 		return nil
 	}); err != nil {
@@ -275,15 +275,19 @@ func (e *exporter) lines(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		e.progress.begin(c.table, int(n))
+		e.progress.begin(label(c.table), int(n))
 		chunk := chunker{sink: e.out, table: c.table}
-		err = e.snapshot.Rows(ctx, c.table, "", nil, func(row store.Row) error {
-			e.progress.step()
-			if !e.wanted(&c, row, rooms) {
-				return nil
-			}
-			return chunk.add(row)
-		})
+		if c.room == "" {
+			err = e.snapshot.Rows(ctx, c.table, "", nil, func(row store.Row) error {
+				e.progress.step()
+				if !e.wanted(&c, row) {
+					return nil
+				}
+				return chunk.add(row)
+			})
+		} else {
+			err = e.linesOfRooms(ctx, &c, rooms, &chunk)
+		}
 		if err != nil {
 			return err
 		}
@@ -294,8 +298,24 @@ func (e *exporter) lines(ctx context.Context) error {
 	return nil
 }
 
+// linesOfRooms writes what belongs to rooms, by their names: the order of their numbers is another one elsewhere. What belongs to none is
+// of an archive that is being deleted.
+func (e *exporter) linesOfRooms(ctx context.Context, c *carrier, rooms map[string]int64, chunk *chunker) error {
+	for _, name := range slices.Sorted(maps.Keys(rooms)) {
+		if err := e.snapshot.Rows(ctx, c.table, c.room, rooms[name], func(row store.Row) error {
+			e.progress.step()
+			delete(row, c.room)
+			row[roomName] = name
+			return chunk.add(row)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // wanted makes a row what an export has of it; false: it is not in it.
-func (e *exporter) wanted(c *carrier, row store.Row, rooms map[int64]string) bool {
+func (e *exporter) wanted(c *carrier, row store.Row) bool {
 	if c.person != "" && e.gone[directory.KindUser.String()][row[c.person].(string)] {
 		return false
 	}
@@ -311,14 +331,6 @@ func (e *exporter) wanted(c *carrier, row store.Row, rooms map[int64]string) boo
 		if e.gone[directory.KindRoom.String()][row["name"].(string)] {
 			return false
 		}
-	}
-	if c.room != "" {
-		name, ok := rooms[row[c.room].(int64)]
-		if !ok {
-			return false // of an archive that is being deleted
-		}
-		delete(row, c.room)
-		row[roomName] = name
 	}
 	for _, column := range c.without {
 		delete(row, column)

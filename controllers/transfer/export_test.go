@@ -151,6 +151,13 @@ func remembered(t *testing.T, i *installation, s *store.Store) {
 		{Nick: &room.ReservedNick{User: jid.MustParse("juliet@chat.example"), Nick: "jul"}},
 		{VCard: []byte("<vCard xmlns='vcard-temp'/>")},
 	}))
+	// A room that comes first by its name and last by its number.
+	balcony, err := s.OpenRoom(ctx, "balcony", "nobody's")
+	must(err)
+	must(s.WriteRoom(ctx, balcony.Owner, []muc.Write{
+		{Message: &archive.Message{ID: 10, Time: when, Peer: "r", Account: "romeo@montague.example", XML: []byte("<message type='groupchat'><body>But soft</body></message>")}},
+		{Nick: &room.ReservedNick{User: jid.MustParse("romeo@montague.example"), Nick: "r"}},
+	}))
 	must(s.AppendAudit(ctx,
 		store.AuditEntry{Time: when, Username: "admin", Node: "node-1", Summary: "created new user juliet", Details: "name = Juliet\nemail = ", Via: "rest", Address: "192.0.2.1"},
 		store.AuditEntry{Time: when, Username: "admin", Node: "node-1", Summary: "created new MUC room orchard", Via: "rest"},

@@ -79,12 +79,19 @@ func prepareServer(namespace string) *server {
 	return s
 }
 
+// writeKubeconfig gives the path of a file that has the program ask the API server through the proxy.
+func (s *server) writeKubeconfig() string {
+	GinkgoHelper()
+	path := filepath.Join(work, s.namespace+".kubeconfig")
+	Expect(localkube.WriteKubeconfig(path, s.proxy.url, nil, nil, nil)).To(Succeed())
+	return path
+}
+
 // run starts the program with further flags, which win over the usual ones, and does not wait for it.
 func (s *server) run(flags ...string) *supervise.Process {
 	GinkgoHelper()
 	s.starts++
-	kubeconfig := filepath.Join(work, s.namespace+".kubeconfig")
-	Expect(localkube.WriteKubeconfig(kubeconfig, s.proxy.url, nil, nil, nil)).To(Succeed())
+	kubeconfig := s.writeKubeconfig()
 	p, err := group.Start(supervise.Spec{
 		Name: "chat-operator in " + s.namespace, Path: operator,
 		Log:   filepath.Join(work, fmt.Sprintf("%s-%d.log", s.namespace, s.starts)),
