@@ -134,19 +134,19 @@ func (m *Merge) compare(t *Table, there, row Row) Outcome {
 	return Same
 }
 
-func (tx *txn) merge(t *Table, m *Merge, row Row) (Outcome, error) {
-	text := t.selectByKey()
-	if err := tx.statement(text); err != nil {
+func (t *txn) merge(of *Table, m *Merge, row Row) (Outcome, error) {
+	text := of.selectByKey()
+	if err := t.statement(text); err != nil {
 		return 0, err
 	}
-	there, err := t.scan(tx.w.stmts[text].QueryRowContext(context.Background(), t.keyOf(row)...))
+	there, err := of.scan(t.w.stmts[text].QueryRowContext(context.Background(), of.keyOf(row)...))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return Added, tx.add(t, m, row)
+		return Added, t.add(of, m, row)
 	case err != nil:
 		return 0, err
 	}
-	outcome := m.compare(t, there, row)
+	outcome := m.compare(of, there, row)
 	if outcome != Replaced {
 		return outcome, nil
 	}
@@ -156,7 +156,7 @@ func (tx *txn) merge(t *Table, m *Merge, row Row) (Outcome, error) {
 		args = append(args, row[c.Name])
 		return fmt.Sprintf("%s = $%d", quoted(c.Name), len(args))
 	}
-	for _, c := range t.Columns {
+	for _, c := range of.Columns {
 		switch {
 		case c.Key:
 			where = append(where, bind(c))
@@ -164,17 +164,17 @@ func (tx *txn) merge(t *Table, m *Merge, row Row) (Outcome, error) {
 			set = append(set, bind(c))
 		}
 	}
-	return outcome, tx.exec("UPDATE "+quoted(t.Name)+" SET "+strings.Join(set, ", ")+" WHERE "+strings.Join(where, " AND "), args...)
+	return outcome, t.exec("UPDATE "+quoted(of.Name)+" SET "+strings.Join(set, ", ")+" WHERE "+strings.Join(where, " AND "), args...)
 }
 
-func (tx *txn) add(t *Table, m *Merge, row Row) error {
-	args := make([]any, 0, len(t.Columns))
-	marks := make([]string, 0, len(t.Columns))
-	for i, c := range t.Columns {
+func (t *txn) add(of *Table, m *Merge, row Row) error {
+	args := make([]any, 0, len(of.Columns))
+	marks := make([]string, 0, len(of.Columns))
+	for i, c := range of.Columns {
 		value := row[c.Name]
 		if c.Name == m.Numbered {
 			var number int64
-			if err := tx.one(`UPDATE counter SET value = value + 1 WHERE name = $1 RETURNING value`, []any{m.Counter}, &number); err != nil {
+			if err := t.one(`UPDATE counter SET value = value + 1 WHERE name = $1 RETURNING value`, []any{m.Counter}, &number); err != nil {
 				return err
 			}
 			value = number
@@ -182,7 +182,7 @@ func (tx *txn) add(t *Table, m *Merge, row Row) error {
 		args = append(args, value)
 		marks = append(marks, fmt.Sprintf("$%d", i+1))
 	}
-	return tx.exec("INSERT INTO "+quoted(t.Name)+" ("+strings.Join(t.names(nil), ", ")+") VALUES ("+strings.Join(marks, ", ")+")", args...)
+	return t.exec("INSERT INTO "+quoted(of.Name)+" ("+strings.Join(of.names(nil), ", ")+") VALUES ("+strings.Join(marks, ", ")+")", args...)
 }
 
 // RoomOwners gives the numbers of the rooms that are remembered, by their names.
@@ -230,18 +230,18 @@ func (s *Store) MergeAudit(ctx context.Context, rows []Row) ([]Outcome, error) {
 }
 
 // renumbered adds an entry whose number another one has, unless it is there under a number of its own.
-func (tx *txn) renumbered(t *Table, row Row) (Outcome, error) {
+func (t *txn) renumbered(of *Table, row Row) (Outcome, error) {
 	var where []string
 	var args []any
-	for _, c := range t.Columns {
+	for _, c := range of.Columns {
 		if !c.Key {
 			args = append(args, row[c.Name])
 			where = append(where, fmt.Sprintf("%s = $%d", quoted(c.Name), len(args)))
 		}
 	}
 	var n int64
-	if err := tx.one("SELECT COUNT(*) FROM "+quoted(t.Name)+" WHERE "+strings.Join(where, " AND "), args, &n); err != nil || n > 0 {
+	if err := t.one("SELECT COUNT(*) FROM "+quoted(of.Name)+" WHERE "+strings.Join(where, " AND "), args, &n); err != nil || n > 0 {
 		return Same, err
 	}
-	return Added, tx.add(t, &Merge{Numbered: "id", Counter: t.Name}, row)
+	return Added, t.add(of, &Merge{Numbered: "id", Counter: of.Name}, row)
 }
