@@ -99,9 +99,9 @@ else
 e2e: node helm-tool image
 endif
 	@$(GO) test -c -tags cluster -o $(BIN)/cluster.test ./hack/cluster/suite
-	@cd hack/cluster/suite && IMG=$(IMG) PATH="$(ASSETS):$(abspath $(BIN)):$$PATH" \
-		$(if $(filter current,$(CLUSTER)),,$(abspath $(BIN))/cluster run --dir=$(abspath .run-e2e) $(CLUSTER_FLAGS) --) \
-		$(abspath $(BIN))/cluster.test -test.timeout=30m -ginkgo.timeout=29m $(if $(FOCUS),-ginkgo.focus='$(FOCUS)') $(if $(CI),-ginkgo.no-color)
+	@[ -t 1 ] || export GINKGO_NO_COLOR=TRUE; export IMG='$(IMG)' PATH="$(ASSETS):$(abspath $(BIN)):$$PATH"; cd hack/cluster/suite && \
+		exec $(if $(filter current,$(CLUSTER)),,$(abspath $(BIN))/cluster run --dir=$(abspath .run-e2e) $(CLUSTER_FLAGS) --) \
+		$(abspath $(BIN))/cluster.test -test.timeout=25m -ginkgo.timeout=24m -ginkgo.v $(if $(FOCUS),-ginkgo.focus='$(FOCUS)')
 
 .PHONY: verify
 verify: tools lint-tools helm-tool ## Everything that must hold besides the tests: generated files, formatting, modules, linters

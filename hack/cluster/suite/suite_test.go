@@ -58,6 +58,7 @@ var _ = BeforeSuite(func() {
 	}
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil).ClientConfig()
 	Expect(err).NotTo(HaveOccurred(), "KUBECONFIG names no cluster")
+	config.QPS, config.Burst = 200, 400 // many clients look Services up
 	kube, err = kubernetes.NewForConfig(config)
 	Expect(err).NotTo(HaveOccurred())
 	version, err := kube.Discovery().ServerVersion()
