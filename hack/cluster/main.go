@@ -20,6 +20,7 @@ import (
 
 const usage = `usage:
   cluster check                    say what this machine lacks to be a node
+  cluster packages                 name the Debian packages that a node needs
   cluster run [flags] -- COMMAND   start a cluster, run a command in it, remove the cluster
   cluster up [flags]               start a cluster and leave it running
   cluster exec [flags] -- COMMAND  run a command in the cluster that up has started
@@ -35,6 +36,9 @@ func main() {
 		switch command {
 		case "check":
 			code, err = 0, node.Check()
+		case "packages":
+			fmt.Println(strings.Join(node.Packages(), "\n"))
+			code, err = 0, nil
 		case "run":
 			code, err = run(ctx, args)
 		case "up":

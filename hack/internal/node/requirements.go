@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -37,6 +36,14 @@ var requirements = []requirement{
 	{pkg: "gcc", program: "cc"},
 }
 
+// Packages are the Debian packages that a node needs.
+func Packages() (names []string) {
+	for _, r := range requirements {
+		names = append(names, r.pkg)
+	}
+	return names
+}
+
 // Check says what this machine lacks to be a node.
 func Check() error {
 	if os.Geteuid() != 0 {
@@ -44,7 +51,7 @@ func Check() error {
 	}
 	var missing []string
 	for _, r := range requirements {
-		if !r.met() && !slices.Contains(missing, r.pkg) {
+		if !r.met() {
 			missing = append(missing, r.pkg)
 		}
 	}
