@@ -84,7 +84,7 @@ var _ = Describe("kubectl chat", Ordered, ContinueOnFailure, func() {
 	const secretWord = "a word that nobody prints"
 	BeforeAll(func() {
 		p = newPlugin()
-		s = newServer("chat") // as the commands of docs/kubectl-chat.md call it
+		s = newServer("plugin")
 		p.env = []string{"KUBECTL_CHAT_REST_URL=http://" + s.rest}
 		s.applyUser("mira", secretWord)
 		Expect(s.call("POST", "/users", map[string]any{"username": "tobias", "password": secretWord, "name": "Tobias Brandt",
@@ -196,54 +196,6 @@ var _ = Describe("kubectl chat", Ordered, ContinueOnFailure, func() {
 		Expect(s.call("GET", "/users/ines", nil)).To(status(404))
 		Expect(p.fails(s, "", "purge", "ines", "--yes")).To(ContainSubstring(`no user "ines"`))
 		Expect(p.fails(s, "", "purge", "mira", "--yes")).To(And(ContainSubstring("kubectl-client-side-apply"), ContainSubstring("deleted there")))
-	})
-
-	It("does what its page says, command by command", func() {
-		page, err := os.ReadFile(filepath.Join(root, "docs", "kubectl-chat.md"))
-		Expect(err).NotTo(HaveOccurred())
-		var blocks []string
-		for _, part := range strings.Split(string(page), "```sh\n")[1:] {
-			block, _, _ := strings.Cut(part, "```")
-			blocks = append(blocks, block)
-		}
-		Expect(blocks).To(HaveLen(3), "how to build it; what there is; a server that is no Pod")
-		Expect(blocks[0]).To(HavePrefix("make plugin "))
-
-		Expect(s.call("POST", "/users", user("ines", secretWord)).Status).To(BeElementOf(201, 409))
-		checkout := filepath.Join(work, "plugin-checkout")
-		Expect(os.MkdirAll(filepath.Join(checkout, ".run"), 0o700)).To(Succeed())
-		env := fmt.Sprintf("export KUBECONFIG='%s'\nexport REST_URL='http://%s/plugins/restapi/v1'\n", cluster.Kubeconfig(), s.rest)
-		Expect(os.WriteFile(filepath.Join(checkout, ".run", "env"), []byte(env), 0o600)).To(Succeed())
-		shell := func(block string, env ...string) string {
-			GinkgoHelper()
-			cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", block)
-			cmd.Dir = checkout
-			cmd.Env = append([]string{"PATH=" + p.dir + ":" + binaries + ":" + os.Getenv("PATH"), "HOME=" + work}, env...)
-			out, err := cmd.CombinedOutput()
-			p.seen.Write(out)
-			Expect(err).NotTo(HaveOccurred(), "%s\n%s", block, out)
-			return string(out)
-		}
-		config := filepath.Join(work, "plugin-page.kubeconfig")
-		raw, err := os.ReadFile(cluster.Kubeconfig())
-		Expect(err).NotTo(HaveOccurred())
-		Expect(os.WriteFile(config, raw, 0o600)).To(Succeed())
-		_, errOut, err := p.kubectl("", "config", "--kubeconfig="+config, "set-context", "--current", "--namespace="+s.namespace)
-		Expect(err).NotTo(HaveOccurred(), errOut)
-		tobias, err := s.tryLogin("tobias", "another that nobody prints", sasl.ScramSha256Plus)
-		Expect(err).NotTo(HaveOccurred())
-		tobias.available()
-		tobias.enter("lobby@conference."+domain, "tobias")
-
-		out := shell(blocks[1], append(p.env, "KUBECONFIG="+config)...)
-		Eventually(tobias.ended, limit).Should(BeClosed())
-		var heard []string
-		for _, in := range tobias.drained() {
-			heard = append(heard, in.Body)
-		}
-		Expect(heard).To(ContainElements("The build is done.", "The server restarts at ten.", "Coffee is ready."))
-		Expect(out).To(And(ContainSubstring("tobias: password set"), ContainSubstring("tobias annotated"), ContainSubstring("ines: deleted, and its data purged")))
-		Expect(shell(blocks[2])).To(ContainSubstring("tobias"))
 	})
 
 	It("needs the rights that its page gives, and no others", func() {

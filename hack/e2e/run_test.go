@@ -104,8 +104,8 @@ var _ = Describe("make run", Ordered, func() {
 		out, err := exec.Command(filepath.Join(binaries, "kubectl"), "--kubeconfig="+env["KUBECONFIG"], "--namespace=chat", "get", "configmap", "kept").CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(out))
 
-		By("following the README's quick start to the letter")
-		followREADME(dir, env)
+		By("following the pages for those who begin, to the letter")
+		begin(dir, env)
 
 		By("refusing a second run in the same folder")
 		second := up()
@@ -147,47 +147,41 @@ func readEnv(path string) map[string]string {
 	return env
 }
 
-// followREADME runs the commands of the quick start in a folder that looks like the repository after `make run`, and does what
-// stands between them.
-func followREADME(dir string, env map[string]string) {
+// begin follows the pages that begin with `make run`, as somebody who has nothing but that, and does what stands between the commands.
+func begin(dir string, env map[string]string) {
 	GinkgoHelper()
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
-	Expect(err).NotTo(HaveOccurred())
-	_, section, found := strings.Cut(string(readme), "\n## Quick start\n")
-	Expect(found).To(BeTrue())
-	section, _, _ = strings.Cut(section, "\n## ")
-	var blocks []string
-	for _, part := range strings.Split(section, "```sh\n")[1:] {
-		block, _, _ := strings.Cut(part, "```")
-		blocks = append(blocks, block)
-	}
-	Expect(blocks).To(HaveLen(5), "make run; the environment; a user; REST; locking")
-	Expect(blocks[0]).To(Equal("make run\n"))
-
-	checkout := filepath.Join(work, "checkout")
-	Expect(os.MkdirAll(filepath.Join(checkout, "bin"), 0o700)).To(Succeed())
-	Expect(os.Symlink(dir, filepath.Join(checkout, ".run"))).To(Succeed())
-	Expect(os.Symlink(binaries, filepath.Join(checkout, "bin", "k8s"))).To(Succeed())
-	shell := func(block string) string {
-		GinkgoHelper()
-		cmd := exec.Command("bash", "-e", "-c", blocks[1]+block)
-		cmd.Dir = checkout
-		out, err := cmd.CombinedOutput()
-		Expect(err).NotTo(HaveOccurred(), "%s\n%s", block, out)
-		return string(out)
-	}
 	s := &server{domain: "localhost", xmpp: env["XMPP_ADDR"], certs: trust(filepath.Join(dir, "operator", "tls.crt"))}
+	r := newReader("checkout", dir, "127.0.0.1:5222", s.xmpp)
+	r.follow("README.md")
 
-	Expect(shell(blocks[2])).To(ContainSubstring("ines@localhost"))
-	Eventually(func() error {
-		_, err := s.tryLogin("ines", "a word for Ines", sasl.ScramSha256Plus)
-		return err
-	}, limit).Should(Succeed())
-	Expect(shell(blocks[3])).To(And(ContainSubstring("201 Created"), ContainSubstring("displayName: Jun Sato")))
-	_, err = s.tryLogin("jun", "a word for Jun", sasl.ScramSha256Plus)
-	Expect(err).NotTo(HaveOccurred())
-	ines, err := s.tryLogin("ines", "a word for Ines", sasl.ScramSha256Plus)
-	Expect(err).NotTo(HaveOccurred())
-	shell(blocks[4])
-	Eventually(ines.ended, limit).Should(BeClosed())
+	const word = "a word for Ines"
+	var ines *chatClient
+	r.follow(filepath.Join("docs", "getting-started.md"), moment{
+		block: "name: ines-password",
+		after: func(out string) {
+			Expect(out).To(ContainSubstring("ines@localhost"))
+			var err error
+			ines, err = s.tryLogin("ines", word, sasl.ScramSha256Plus)
+			Expect(err).NotTo(HaveOccurred())
+			ines.available()
+		},
+	}, moment{
+		block: "kind: ChatRoom",
+		after: func(string) {
+			ines.enter("tea@conference.localhost", "ines")
+		},
+	}, moment{
+		block: `"username": "jun"`,
+		after: func(out string) {
+			Expect(out).To(And(ContainSubstring("201 Created"), ContainSubstring("displayName: Jun Sato")))
+			_, err := s.tryLogin("jun", "a word for Jun", sasl.ScramSha256Plus)
+			Expect(err).NotTo(HaveOccurred())
+		},
+	}, moment{
+		block: "messages/users",
+		after: func(string) { ines.hear("Tea at four.") },
+	}, moment{
+		block: `"locked": true`,
+		after: func(string) { Eventually(ines.ended, limit).Should(BeClosed()) },
+	})
 }

@@ -108,10 +108,10 @@ func (s *server) run(flags ...string) *supervise.Process {
 	return p
 }
 
-// start starts the program and waits until its readiness probe answers.
-func (s *server) start() {
+// start starts the program, with further flags if need be, and waits until its readiness probe answers.
+func (s *server) start(flags ...string) {
 	GinkgoHelper()
-	s.process = s.run()
+	s.process = s.run(flags...)
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	Expect(s.process.WaitReady(ctx, func(ctx context.Context) error { return get(ctx, "http://"+s.health+"/readyz") })).To(Succeed())

@@ -128,6 +128,7 @@ func writeEnv(s *settings, rep *report) error {
 		{"XMPP_DOMAIN", s.domain},
 		{"REST_URL", rep.restURL},
 		{"REST_SECRET", rep.restSecret},
+		{"KUBECTL_CHAT_REST_URL", rep.restURL}, // where the plugin finds a server that is no Pod
 		{"OPERATOR_PID", fmt.Sprint(rep.operatorPID)},
 	} {
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], shellQuote(v[1]))

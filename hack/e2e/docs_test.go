@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/hack/internal/localkube"
+)
+
+// withMakeRun are the pages that begin with `make run`, and are followed with it (run_test.go).
+var withMakeRun = []string{"README.md", filepath.Join("docs", "getting-started.md")}
+
+var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
+	var (
+		s *server
+		r *reader
+		// kubeconfig is the reader's own, which pages may change.
+		kubeconfig string
+	)
+	BeforeAll(func() {
+		s = prepareServer("chat") // as the commands call it
+		ports, err := localkube.FreePorts(1)
+		Expect(err).NotTo(HaveOccurred())
+		s.metrics = fmt.Sprintf("127.0.0.1:%d", ports[0])
+		// Tokens are accepted where the cluster lets the operator ask about them (docs/rest.md).
+		s.kubectl("create", "clusterrolebinding", "docs-access", "--clusterrole=system:auth-delegator", "--serviceaccount=chat:chat-operator")
+		s.start()
+		DeferCleanup(func() { s.stop() })
+
+		run := filepath.Join(work, "docs-run")
+		Expect(os.Mkdir(run, 0o700)).To(Succeed())
+		kubeconfig = filepath.Join(run, "kubeconfig")
+		Expect(os.Symlink(s.dir, filepath.Join(run, "operator"))).To(Succeed())
+		var env strings.Builder
+		for name, value := range map[string]string{
+			"KUBECONFIG": kubeconfig, "XMPP_ADDR": s.xmpp, "XMPP_DOMAIN": s.domain, "OPERATOR_PID": strconv.Itoa(s.process.PID()),
+			"REST_URL": "http://" + s.rest + "/plugins/restapi/v1", "REST_SECRET": s.restSecret(), "KUBECTL_CHAT_REST_URL": "http://" + s.rest,
+		} {
+			fmt.Fprintf(&env, "export %s='%s'\n", name, value)
+		}
+		Expect(os.WriteFile(filepath.Join(run, "env"), []byte(env.String()), 0o600)).To(Succeed())
+		r = newReader("docs-checkout", run, "127.0.0.1:5222", s.xmpp, "127.0.0.1:5223", s.xmpps, "127.0.0.1:9090", s.rest, "127.0.0.1:9091", s.restTLS,
+			"127.0.0.1:8081", s.health, "127.0.0.1:8080", s.metrics)
+		r.prelude = ". .run/env\nexport PATH=\"$PWD/bin:$PWD/bin/k8s:$PATH\"\n"
+	})
+	// Each page begins with mira, an administrator whom a manifest declares, with tobias and ines, whom nobody declares, and with a room.
+	BeforeEach(func() {
+		raw, err := os.ReadFile(cluster.Kubeconfig())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(os.WriteFile(kubeconfig, raw, 0o600)).To(Succeed())
+		for _, kind := range []client.Object{&v1alpha1.ChatUser{}, &v1alpha1.ChatGroup{}, &v1alpha1.ChatRoom{}, &v1alpha1.SystemProperty{}} {
+			Expect(kube.DeleteAllOf(context.Background(), kind, client.InNamespace(s.namespace))).To(Succeed())
+		}
+		s.apply(`
+apiVersion: v1
+kind: Secret
+metadata: {name: mira-password}
+stringData: {password: her password}
+---
+apiVersion: chat-operator.io/v1alpha1
+kind: ChatUser
+metadata: {name: mira}
+spec: {displayName: Mira Okafor, admin: true, credentials: {secretRef: {name: mira-password}}}
+---
+apiVersion: chat-operator.io/v1alpha1
+kind: ChatRoom
+metadata: {name: lobby}
+spec: {displayName: The Lobby}
+`)
+		for _, name := range []string{"tobias", "ines"} {
+			Eventually(func() answer { return s.call("POST", "/users", user(name, "a word")) }, limit).Should(status(201))
+		}
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=20s", "--all", "chatusers,chatrooms")
+	})
+
+	moments := map[string]func() []moment{
+		"docs/kubectl-chat.md": func() []moment {
+			var tobias *chatClient
+			return []moment{{
+				block: "kubectl chat send tobias",
+				before: func() {
+					tobias = s.login("tobias", "a word")
+					tobias.enter("lobby@conference."+domain, "tobias")
+				},
+				after: func(out string) {
+					tobias.hear("The build is done.")
+					tobias.hear("The server restarts at ten.")
+					tobias.hear("Coffee is ready.")
+					Eventually(tobias.ended, limit).Should(BeClosed())
+					Expect(out).To(And(ContainSubstring("tobias: password set"), ContainSubstring("tobias annotated"), ContainSubstring("ines: deleted, and its data purged")))
+				},
+			}, {
+				block: `--rest-url "$REST_URL"`,
+				after: func(out string) { Expect(out).To(ContainSubstring("tobias")) },
+			}}
+		},
+	}
+	for _, page := range pages(filepath.Join("..", "..")) {
+		if slices.Contains(withMakeRun, page) || !followable(page) {
+			continue
+		}
+		It("does in "+page+" what it says", func() {
+			var at []moment
+			if of, ok := moments[page]; ok {
+				at = of()
+			}
+			r.follow(page, at...)
+		})
+	}
+})
