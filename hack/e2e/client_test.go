@@ -199,6 +199,9 @@ func (c *chatClient) next(what string, want func(incoming) bool) incoming {
 			}
 			seen = append(seen, fmt.Sprintf("%s %s from %s", in.XMLName.Local, in.Type, in.From))
 		case <-c.ended:
+			if len(c.incoming) > 0 {
+				continue // what came before the end
+			}
 			Fail(fmt.Sprintf("the stream ended (%v) before %s; seen: %q", c.err, what, seen))
 		case <-timeout:
 			Fail(fmt.Sprintf("no %s within %s; seen: %q", what, limit, seen))

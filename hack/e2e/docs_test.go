@@ -53,7 +53,7 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 			"127.0.0.1:8081", s.health, "127.0.0.1:8080", s.metrics)
 		r.prelude = ". .run/env\nexport PATH=\"$PWD/bin:$PWD/bin/k8s:$PATH\"\n"
 	})
-	// Each page begins with mira, an administrator whom a manifest declares, with tobias and ines, whom nobody declares, and with a room.
+	// Each page begins with mira, an administrator whom a manifest declares, with tobias and ines, whom nobody declares, a group and a room.
 	BeforeEach(func() {
 		raw, err := os.ReadFile(cluster.Kubeconfig())
 		Expect(err).NotTo(HaveOccurred())
@@ -71,6 +71,11 @@ apiVersion: chat-operator.io/v1alpha1
 kind: ChatUser
 metadata: {name: mira}
 spec: {displayName: Mira Okafor, admin: true, credentials: {secretRef: {name: mira-password}}}
+---
+apiVersion: chat-operator.io/v1alpha1
+kind: ChatGroup
+metadata: {name: night-shift}
+spec: {groupName: Night Shift, members: [mira, tobias]}
 ---
 apiVersion: chat-operator.io/v1alpha1
 kind: ChatRoom
