@@ -11,10 +11,14 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/hack/internal/localkube"
+	"github.com/chat-operator/chat-operator/hack/internal/markdown"
 )
 
 // withMakeRun are the pages that begin with `make run`, and are followed with it (run_test.go).
@@ -110,6 +114,18 @@ spec: {displayName: The Lobby}
 			}}
 		},
 	}
+	It("shows manifests that the API server takes", func() {
+		for _, page := range pages(root) {
+			p, err := markdown.Read(filepath.Join(root, page))
+			Expect(err).NotTo(HaveOccurred())
+			for _, block := range p.Blocks {
+				if block.Language == "yaml" {
+					s.takes(block.Text, fmt.Sprintf("%s:%d", page, block.Line))
+				}
+			}
+		}
+	})
+
 	for _, page := range pages(filepath.Join("..", "..")) {
 		if slices.Contains(withMakeRun, page) || !followable(page) {
 			continue
@@ -123,3 +139,20 @@ spec: {displayName: The Lobby}
 		})
 	}
 })
+
+// takes expects the API server to take a manifest as it stands. Kinds of others, such as those of GitOps tools, are not there.
+func (s *server) takes(manifest, from string) {
+	GinkgoHelper()
+	for _, document := range strings.Split(manifest, "\n---\n") {
+		u := &unstructured.Unstructured{}
+		Expect(yaml.Unmarshal([]byte(document), &u.Object)).To(Succeed(), from)
+		if u.GetKind() == "" {
+			continue // values of the chart, or a part of a manifest
+		}
+		u.SetNamespace(s.namespace)
+		err := kube.Patch(context.Background(), u, client.Apply, client.DryRunAll, client.ForceOwnership, client.FieldOwner("docs"), client.FieldValidation("Strict"))
+		if !meta.IsNoMatchError(err) {
+			Expect(err).NotTo(HaveOccurred(), from)
+		}
+	}
+}
