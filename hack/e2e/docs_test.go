@@ -24,6 +24,29 @@ import (
 // withMakeRun are the pages that begin with `make run`, and are followed with it (run_test.go).
 var withMakeRun = []string{"README.md", filepath.Join("docs", "getting-started.md")}
 
+// fixture is what is declared before a page is opened.
+const fixture = `
+apiVersion: v1
+kind: Secret
+metadata: {name: mira-password}
+stringData: {password: her password}
+---
+apiVersion: chat-operator.io/v1alpha1
+kind: ChatUser
+metadata: {name: mira}
+spec: {displayName: Mira Okafor, admin: true, credentials: {secretRef: {name: mira-password}}}
+---
+apiVersion: chat-operator.io/v1alpha1
+kind: ChatGroup
+metadata: {name: night-shift}
+spec: {groupName: Night Shift, members: [mira, tobias]}
+---
+apiVersion: chat-operator.io/v1alpha1
+kind: ChatRoom
+metadata: {name: lobby}
+spec: {displayName: The Lobby}
+`
+
 var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 	var (
 		s *server
@@ -57,7 +80,7 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 			"127.0.0.1:8081", s.health, "127.0.0.1:8080", s.metrics)
 		r.prelude = ". .run/env\nexport PATH=\"$PWD/bin:$PWD/bin/k8s:$PATH\"\n"
 	})
-	// Each page begins with mira, an administrator whom a manifest declares, with tobias and ines, whom nobody declares, a group and a room.
+	// Each page begins with the fixture, and with tobias and ines, whom nobody declares.
 	BeforeEach(func() {
 		raw, err := os.ReadFile(cluster.Kubeconfig())
 		Expect(err).NotTo(HaveOccurred())
@@ -65,31 +88,23 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 		for _, kind := range []client.Object{&v1alpha1.ChatUser{}, &v1alpha1.ChatGroup{}, &v1alpha1.ChatRoom{}, &v1alpha1.SystemProperty{}} {
 			Expect(kube.DeleteAllOf(context.Background(), kind, client.InNamespace(s.namespace))).To(Succeed())
 		}
-		s.apply(`
-apiVersion: v1
-kind: Secret
-metadata: {name: mira-password}
-stringData: {password: her password}
----
-apiVersion: chat-operator.io/v1alpha1
-kind: ChatUser
-metadata: {name: mira}
-spec: {displayName: Mira Okafor, admin: true, credentials: {secretRef: {name: mira-password}}}
----
-apiVersion: chat-operator.io/v1alpha1
-kind: ChatGroup
-metadata: {name: night-shift}
-spec: {groupName: Night Shift, members: [mira, tobias]}
----
-apiVersion: chat-operator.io/v1alpha1
-kind: ChatRoom
-metadata: {name: lobby}
-spec: {displayName: The Lobby}
-`)
+		for _, document := range strings.Split(fixture, "---\n") {
+			u := &unstructured.Unstructured{}
+			Expect(yaml.Unmarshal([]byte(document), &u.Object)).To(Succeed())
+			u.SetNamespace(s.namespace)
+			Expect(kube.Patch(context.Background(), u, client.Apply, client.ForceOwnership, client.FieldOwner("somebody"))).To(Succeed())
+		}
 		for _, name := range []string{"tobias", "ines"} {
 			Eventually(func() answer { return s.call("POST", "/users", user(name, "a word")) }, limit).Should(status(201))
 		}
-		s.kubectl("wait", "--for=condition=Ready", "--timeout=20s", "--all", "chatusers,chatrooms")
+		Eventually(func(g Gomega) {
+			var users v1alpha1.ChatUserList
+			g.Expect(kube.List(context.Background(), &users, client.InNamespace(s.namespace))).To(Succeed())
+			g.Expect(users.Items).To(HaveLen(3))
+			for _, u := range users.Items {
+				g.Expect(meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), u.Name)
+			}
+		}, limit, "50ms").Should(Succeed())
 	})
 
 	moments := map[string]func() []moment{
