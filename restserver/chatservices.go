@@ -88,8 +88,11 @@ func (c *call) makeChatService(name, description string, hidden bool) error {
 	if _, valid := (&directory.SystemProperty{Key: key}).RoomService(); !valid {
 		return badRequest("this can be no name of a chat service, which is one label of a host name: letters, digits and hyphens", name)
 	}
-	c.server.services.Lock()
-	defer c.server.services.Unlock()
+	release, err := c.server.services.take(c, name)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if _, there := c.server.findChatService(name); there {
 		return problem(http.StatusConflict, alreadyExists, "Could not create the chat service", name)
 	}
@@ -105,7 +108,7 @@ func (c *call) makeChatService(name, description string, hidden bool) error {
 			return explain(err, refusal{resource: name})
 		}
 	}
-	err := c.server.Proposer.PutProperty(c.ctx, c.actor(), key, description, false)
+	err = c.server.Proposer.PutProperty(c.ctx, c.actor(), key, description, false)
 	if took(err) {
 		details := []string{detail("description", description)}
 		if hidden {

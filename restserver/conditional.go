@@ -112,6 +112,11 @@ func (l locks) lock(c *call) (unlock func(), err error) {
 			break
 		}
 	}
+	return l.take(c, key)
+}
+
+// take waits until nobody else has what the key stands for.
+func (l locks) take(c *call, key string) (release func(), err error) {
 	mine := l.free[maphash.String(l.seed, key)%uint64(len(l.free))]
 	select {
 	case mine <- struct{}{}:

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
@@ -31,7 +30,7 @@ type Server struct {
 	throttle *throttle
 	failures *failureLog
 	warned   *warnings
-	services sync.Mutex // taken by who creates a chat service
+	services locks // taken by who creates a chat service, by its name
 	// documents are the OpenAPI documents, by how callers may authenticate.
 	documents map[openapi.Access]func() document
 	// conditional keeps changes of one thing apart that depend on how it is.
@@ -62,7 +61,7 @@ func New(cfg Config, deps Deps) http.Handler {
 	}
 	s.routes = newRouteTable(s.table())
 	s.documents = s.describe()
-	s.conditional = newLocks()
+	s.conditional, s.services = newLocks(), newLocks()
 	return s
 }
 
