@@ -7,11 +7,44 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-logr/logr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/controllers"
 )
+
+// An Event that is recorded again becomes a series of the first one, by a patch (package events of client-go).
+var _ = Describe("The operator's rights", func() {
+	It("let it say once more what an Event says already", func(ctx SpecContext) {
+		namespace := newNamespace(ctx, "rights")
+		user, err := env.OperatorUser(ctx, namespace)
+		Expect(err).NotTo(HaveOccurred())
+		manager, err := controllers.NewManager(user.Config, controllers.ManagerOptions{
+			Namespace: namespace, MetricsBindAddress: "0", Log: logr.Discard(),
+		})
+		Expect(err).NotTo(HaveOccurred())
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "chat-operator"}}
+		Expect(kube.Create(ctx, secret)).To(Succeed())
+		recorder := manager.GetEventRecorder("chat-operator.io/chat-operator")
+		list := &eventsv1.EventList{}
+		for _, series := range []bool{false, true} {
+			recorder.Eventf(secret, nil, corev1.EventTypeWarning, "PurgesHeld", "Purge", "a note")
+			Eventually(func(g Gomega) {
+				g.Expect(kube.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
+				g.Expect(list.Items).To(HaveLen(1))
+				g.Expect(list.Items[0].Series != nil).To(Equal(series))
+			}).Should(Succeed())
+		}
+	})
+})
 
 // The operators of this suite have the rights of config/rbac and no others, so a right that is missing fails a spec. This is the other half: a
 // right that none of them used is not to be granted. It takes the whole suite to say so.
@@ -23,6 +56,11 @@ var _ = AfterSuite(func() {
 	requests, err := env.Requests()
 	Expect(err).NotTo(HaveOccurred())
 	used := map[string]bool{}
+	// Watches begin with a list, which newer API servers stream and older ones, before Kubernetes 1.34, have to be asked for.
+	for _, resource := range []string{"chatusers", "chatgroups", "chatrooms", "systemproperties"} {
+		used[right(v1alpha1.GroupVersion.Group, resource, "list")] = true
+	}
+	used[right("", "secrets", "list")] = true
 	for _, r := range requests {
 		if !strings.HasPrefix(r.User, "system:serviceaccount:") || !strings.HasSuffix(r.User, ":chat-operator") || r.Code == 403 {
 			continue

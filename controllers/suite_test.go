@@ -160,15 +160,18 @@ func (o *operator) admits(username, password string) bool {
 	return ok && !account.Locked && account.Secret.Credential().CheckPassword(password)
 }
 
-// metric is the value of a gauge or counter without labels.
+// metric is the value of a gauge or counter, the sum over its labels if it has any.
 func (o *operator) metric(name string) float64 {
 	GinkgoHelper()
 	families, err := o.registry.Gather()
 	Expect(err).NotTo(HaveOccurred())
 	for _, f := range families {
 		if f.GetName() == name {
-			m := f.GetMetric()[0]
-			return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			sum := 0.0
+			for _, m := range f.GetMetric() {
+				sum += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
+			return sum
 		}
 	}
 	Fail("no metric " + name)
