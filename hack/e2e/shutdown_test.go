@@ -81,13 +81,20 @@ var _ = Describe("Asked to stop", Ordered, func() {
 		}
 
 		By("telling clients (RFC 6120 §4.9.3.20)")
-		for i := range many {
-			tobias.hear(fmt.Sprintf("at once %d", i))
-		}
 		for _, c := range []*chatClient{mira, tobias} {
 			Eventually(c.ended, limit).Should(BeClosed())
 			Expect(c.err).To(MatchError(ContainSubstring("system-shutdown")))
 		}
+		var heard, said []string
+		for _, in := range tobias.drained() {
+			if in.XMLName.Local == "message" {
+				heard = append(heard, in.Body)
+			}
+		}
+		for i := range many {
+			said = append(said, fmt.Sprintf("at once %d", i))
+		}
+		Expect(heard).To(Equal(said))
 		lingering.close()
 		Eventually(s.process.Done(), stopLimit).Should(BeClosed())
 		Expect(s.process.ExitCode()).To(BeZero())

@@ -38,23 +38,23 @@ func TestHealth(t *testing.T) {
 		waiting, broken map[string]string
 	}{
 		{
-			name: "ChatUser", good: `{displayName: Mira}`, rival: `{username: good}`,
+			name: "ChatUser", good: `{username: good_one, displayName: Mira}`, rival: `{username: good_one}`,
 			waiting: map[string]string{"SecretNotFound": `{credentials: {secretRef: {name: nowhere}}}`},
-			broken:  map[string]string{"InvalidName": `{username: "not a name"}`},
+			broken:  map[string]string{"InvalidName": `{username: "mi\u2028ra"}`},
 		},
 		{
-			name: "ChatGroup", good: `{members: [mira]}`, rival: `{groupName: good}`,
-			broken: map[string]string{"InvalidValue": `{members: ["@@"]}`},
+			name: "ChatGroup", good: `{groupName: good_one, members: [mira]}`, rival: `{groupName: good_one}`,
+			broken: map[string]string{"InvalidValue": `{members: ["bad\u2028"]}`},
 		},
 		{
-			name: "ChatRoom", good: `{displayName: Lobby}`, rival: `{roomName: good}`,
+			name: "ChatRoom", good: `{roomName: good_one, displayName: Lobby}`, rival: `{roomName: good_one}`,
 			waiting: map[string]string{"SecretNotFound": `{passwordSecretRef: {name: nowhere}}`, "ServiceNotFound": `{service: nowhere}`},
-			broken:  map[string]string{"InvalidValue": `{affiliations: [{jid: "@@", affiliation: Member}]}`},
+			broken:  map[string]string{"InvalidValue": `{affiliations: [{jid: "bad\u2028@chat.example", affiliation: Member}]}`},
 		},
 		{
-			name: "SystemProperty", good: `{value: hello}`, rival: `{key: good, value: other}`,
+			name: "SystemProperty", good: `{key: good_one, value: hello}`, rival: `{key: good_one, value: other}`,
 			waiting: map[string]string{"SecretNotFound": `{valueFrom: {secretKeyRef: {name: nowhere, key: value}}}`},
-			broken:  map[string]string{"InvalidValue": `{key: xmpp.auth.anonymous, value: perhaps}`},
+			broken:  map[string]string{"InvalidValue": `{value: perhaps}`},
 		},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
@@ -83,9 +83,13 @@ func TestHealth(t *testing.T) {
 				w.remove(t, kind.name, "waits")
 			}
 			for reason, spec := range kind.broken {
-				judge(t, "it is wrong: "+reason, w.says(t, w.declare(t, kind.name, "broken", spec), reason), stalled)
+				// Of a property, the name is what counts here: that of one with values of its own.
+				judge(t, "it is wrong: "+reason, w.says(t, w.declare(t, kind.name, "xmpp.auth.anonymous", spec), reason), stalled)
 			}
 
+			w.remove(t, kind.name, "good")
+			w.says(t, w.named(kind.name, "rival"), "Active")
+			w.remove(t, kind.name, "rival")
 			held := w.declare(t, kind.name, "held", kind.good)
 			w.says(t, held, "Active")
 			if err := w.client.Patch(t.Context(), held, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.com/hold"]}}`))); err != nil {
@@ -138,14 +142,18 @@ func (w *world) declare(t *testing.T, kind, name, spec string) *unstructured.Uns
 	return u
 }
 
-func (w *world) remove(t *testing.T, kind, name string) {
-	t.Helper()
+func (w *world) named(kind, name string) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{}
 	u.SetAPIVersion("chat-operator.io/v1alpha1")
 	u.SetKind(kind)
 	u.SetNamespace(w.namespace)
 	u.SetName(name)
-	if err := w.client.Delete(t.Context(), u); err != nil {
+	return u
+}
+
+func (w *world) remove(t *testing.T, kind, name string) {
+	t.Helper()
+	if err := w.client.Delete(t.Context(), w.named(kind, name)); err != nil {
 		t.Fatal(err)
 	}
 }

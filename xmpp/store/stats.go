@@ -40,8 +40,10 @@ type Stats struct {
 
 func newStats() *Stats { return &Stats{Reading: meter.Latencies(), Writing: meter.Latencies()} }
 
-// Reads and Writes are how many ended so.
-func (s *Stats) Reads(r Result) *meter.Counter  { return &s.reads[r] }
+// Reads is how many readings ended so.
+func (s *Stats) Reads(r Result) *meter.Counter { return &s.reads[r] }
+
+// Writes is how many writes ended so.
 func (s *Stats) Writes(r Result) *meter.Counter { return &s.writes[r] }
 
 // Stats is what this store has counted since it was opened.
