@@ -72,6 +72,10 @@ func (m *importer) eachBatch(ctx context.Context, do func(context.Context, *batc
 		m.progress.begin(label(c.table), 0)
 		err := m.bundle.rows(c.table, m.columns(c.table), func(row store.Row) error {
 			m.progress.step()
+			if err := checkRow(&c, row); err != nil {
+				m.report.fail(label(c.table), "Left out among the %s: %v", label(c.table), err)
+				return nil
+			}
 			if reason := m.leftOut(&c, row); reason != "" {
 				m.report.add(label(c.table), func(t *tally) { t.left++ }, "")
 				return nil
@@ -109,6 +113,10 @@ func (m *importer) eachPerson(ctx context.Context, do func(context.Context, *bat
 		m.progress.step()
 		if host != m.domain {
 			m.notes.add(fmt.Sprintf("what belongs to %s of the host %q was left out: this server has the domain %s", p.username, host, m.domain))
+			return nil
+		}
+		if err := checkUsername(p.username); err != nil {
+			m.report.fail("people", "Left out among the people: %v", err)
 			return nil
 		}
 		if _, blocked := m.blocked[name{directory.KindUser.String(), p.username}]; blocked {
@@ -195,13 +203,17 @@ func (m *importer) compareBatch(ctx context.Context, b *batch) error {
 			m.report.add(label(b.carrier.table), func(t *tally) { t.made++ }, "")
 		}
 	}
-	if b.carrier.table == tableAudit {
-		// It is a log: entries are added, whatever their numbers.
-		return nil
-	}
 	outcomes, err := m.snapshot.Compare(ctx, m.merge(b.carrier.table), known)
 	if err != nil {
 		return err
+	}
+	if b.carrier.table == tableAudit {
+		// It is a log: an entry gets another number where another one has its.
+		for i := range outcomes {
+			if outcomes[i] != store.Same {
+				outcomes[i] = store.Added
+			}
+		}
 	}
 	m.count(b.carrier.table, known, outcomes)
 	return nil

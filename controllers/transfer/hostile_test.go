@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
 // tarOf makes an archive of one entry.
@@ -218,13 +219,65 @@ func FuzzPeople(f *testing.F) {
 // FuzzLines reads whatever as rows of a table.
 func FuzzLines(f *testing.F) {
 	f.Add([]byte(`{"username":"a","id":1,"session":{"base64":"/wA="},"place":1,"received":1,"stanza":null}` + "\n"))
+	columns := []store.Column{
+		{Name: "username", Type: "TEXT"}, {Name: "id", Type: "BIGINT"}, {Name: "session", Type: "BYTEA"}, {Name: "place", Type: "BIGINT"},
+		{Name: "received", Type: "BIGINT"}, {Name: "stanza", Type: "BYTEA", Null: true},
+	}
 	f.Fuzz(func(_ *testing.T, lines []byte) {
 		_ = eachLine(bytes.NewReader(lines), func(_ int, line []byte) error {
-			_, err := parseLine(line, nil)
+			row, err := parseLine(line, columns)
+			if err == nil {
+				err = checkRow(&carrier{table: "inflight", person: "username"}, row)
+			}
 			return err
 		})
 		_, _ = readScramKeys(bytes.NewReader(lines))
 	})
+}
+
+// A line that lacks something, has too much or is of another kind is refused by its number.
+func TestLinesAreStrict(t *testing.T) {
+	columns := []store.Column{{Name: "name", Type: "TEXT"}, {Name: "value", Type: "BYTEA", Null: true}}
+	for line, want := range map[string]string{
+		`{"name":"a","value":null}`:         "",
+		`{"name":"a","value":"b"}`:          "",
+		`{"name":null,"value":"b"}`:         "has to have a value",
+		`{"name":"a"}`:                      "lacks the key",
+		`{"name":"a","value":"b","c":1}`:    "is not known",
+		`{"name":1,"value":"b"}`:            `key "name"`,
+		`{"name":"a","value":{"base64":1}}`: `key "value"`,
+		`[]`:                                "not a line",
+		`{`:                                 "not a line",
+	} {
+		_, err := parseLine([]byte(line), columns)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", line, err, want)
+		}
+	}
+	if err := eachLine(strings.NewReader("a\n"+strings.Repeat("x", maxLine+1)), func(int, []byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("a line without an end: %v", err)
+	}
+}
+
+// What somebody has changed in an export so that the server could not work with it is left out, by name.
+func TestImportOfChangedExports(t *testing.T) {
+	at := chatter(t).exportTo("export")
+	for name, line := range map[string]string{
+		"data/room_nickname-000009.jsonl": `{"room":"orchard","jid":"a b@c","nickname":"x"}`,
+		"data/last_activity-000009.jsonl": `{"username":"Not Prepared","since":1,"status":""}`,
+		"data/archive-000009.jsonl":       `{"room":"orchard","id":99,"received":1,"peer":"","account":"","recent":false,"stanza":"<message>"}`,
+		"data/identity-000009.jsonl":      `{"kind":"user","name":"x","resource":"x","deletion_policy":"Delete","state":"Nonsense","since":1}`,
+	} {
+		if err := os.WriteFile(filepath.Join(at, name), []byte(line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to := newInstallation(t)
+	report, err := to.importFrom(at)
+	if err == nil || !strings.Contains(err.Error(), "4 things could not be read in") {
+		t.Errorf("got %v", err)
+	}
+	contains(t, report, "who has a nickname in the room", `"Not Prepared"`, "Left out among the archived messages", `"Nonsense", which is not known`, "ChatUser: 3 made")
 }
 
 // discarded is a sink that keeps nothing.

@@ -179,6 +179,7 @@ func TestImportConflicts(t *testing.T) {
 		to := newInstallation(t)
 		to.declare(
 			&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "chat-operator"}, StringData: map[string]string{"installation-key": "another key of this installation", "rest-secret": "another sixteen!"}},
+			&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "orchard"}, StringData: map[string]string{"password": "another"}},
 			user("juliet", v1alpha1.ChatUserSpec{DisplayName: new("Another Juliet")}),
 		)
 		to.remember(func(s *store.Store) {
@@ -207,7 +208,7 @@ func TestImportConflicts(t *testing.T) {
 		before := to.export()
 		report, err := to.importFrom(at)
 		var conflict *ConflictError
-		if !errors.As(err, &conflict) || conflict.Count != 3 {
+		if !errors.As(err, &conflict) || conflict.Count != 4 {
 			t.Errorf("got %v\n%s", err, report)
 		}
 		for _, want := range []string{`ChatUser "juliet" is in conflict`, "jid romeo@montague.example", `The user "romeo" is in conflict`} {
@@ -219,9 +220,11 @@ func TestImportConflicts(t *testing.T) {
 	})
 	t.Run("skip", func(t *testing.T) {
 		to := there(t)
-		if report, err := to.importFrom("--on-conflict", "skip", at); err != nil {
+		report, err := to.importFrom("--on-conflict", "skip", at)
+		if err != nil {
 			t.Fatal(err, report)
 		}
+		contains(t, report, `ChatRoom "orchard" is left out, since the Secret "orchard" that it names is another one`, "archived messages: 1 made, 2 left out")
 		files := to.export()
 		if got := juliet(t, to); got != "Another Juliet" {
 			t.Errorf("juliet is %s", got)

@@ -62,6 +62,9 @@ func parseLine(line []byte, columns []store.Column) (store.Row, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the key %q: %w", c.Name, err)
 		}
+		if value == nil && !c.Null {
+			return nil, fmt.Errorf("the key %q has to have a value", c.Name)
+		}
 		row[c.Name] = value
 	}
 	for name := range values {
