@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -111,8 +112,8 @@ func TestRooms(t *testing.T) {
 		`{"metadata":{"name":"bench-xabcdefghijklmnopqrstuvwxyz","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{"roomName":"bench","service":"workshop","persistent":false},
 		"status":{"conditions":[{"type":"Ready","status":"False","reason":"ServiceNotFound","message":"no such service","lastTransitionTime":"2031-04-01T05:00:00Z"}]}}`)
 	w.answer("GET /chatservices", services)
-	w.answer("GET /chatrooms?servicename=conference&type=all", `{"chatRooms":[`+atrium+`,{"roomName":"tea","creationDate":1933131000000,"persistent":false,"membersOnly":false}]}`)
-	w.answer("GET /chatrooms?servicename=workshop&type=all", `404 {"resource":"workshop","message":"no such service","exception":"MUCServiceNotFoundException"}`)
+	w.answer("GET /chatrooms?limit=200&offset=0&servicename=conference&type=all", `{"chatRooms":[`+atrium+`,{"roomName":"tea","creationDate":1933131000000,"persistent":false,"membersOnly":false}]}`)
+	w.answer("GET /chatrooms?limit=200&offset=0&servicename=workshop&type=all", `404 {"resource":"workshop","message":"no such service","exception":"MUCServiceNotFoundException"}`)
 	w.answer("GET /chatrooms/atrium/occupants?servicename=conference", occupantsOfAtrium)
 	w.answer("GET /chatrooms/tea/occupants?servicename=conference", `{"occupants":[]}`)
 	w.answer("GET /chatrooms/bench/occupants?servicename=workshop", `404 {"resource":"bench","message":"no such service","exception":"MUCServiceNotFoundException"}`)
@@ -130,6 +131,27 @@ bench   workshop   <unknown>   false          false        False   10d          
 	w.fails([]string{"rooms", "tea@workshop"}, `there is no room "tea@workshop"`)
 }
 
+// Who may not change all rooms is shown a limited number at once (docs/rest.md): more are asked for in parts.
+func TestManyRooms(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	w.declareNothing()
+	w.answer("GET /chatservices", `{"chatService":[{"serviceName":"conference","hidden":false}]}`)
+	var first []string
+	for i := range roomsAtOnce {
+		name := fmt.Sprintf("r%03d", i)
+		first = append(first, `{"roomName":"`+name+`","persistent":true}`)
+		w.answer("GET /chatrooms/"+name+"/occupants?servicename=conference", `{"occupants":[]}`)
+	}
+	w.answer("GET /chatrooms/last/occupants?servicename=conference", `{"occupants":[]}`)
+	w.answer("GET /chatrooms?limit=200&offset=0&servicename=conference&type=all", `{"chatRooms":[`+strings.Join(first, ",")+`]}`)
+	w.answer("GET /chatrooms?limit=200&offset=200&servicename=conference&type=all", `{"chatRooms":[{"roomName":"last","persistent":true}]}`)
+	out, said, err := w.run("rooms", "--no-headers")
+	if lines := strings.Count(out, "\n"); err != nil || lines != roomsAtOnce+1 || !strings.Contains(out, "last") {
+		t.Errorf("%v %q: %d rooms", err, said, lines)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	w := newWorld(t)
 	w.objects[pods] = pod
@@ -141,7 +163,7 @@ func TestStatus(t *testing.T) {
 	w.answer("GET /sessions", sessionsOfTwo)
 	w.answer("GET /system/statistics/sessions", `{"localSessions":1,"clusterSessions":1}`)
 	w.answer("GET /chatservices", `{"chatService":[{"serviceName":"conference","hidden":false}]}`)
-	w.answer("GET /chatrooms?servicename=conference&type=all", `{"chatRooms":[`+atrium+`]}`)
+	w.answer("GET /chatrooms?limit=200&offset=0&servicename=conference&type=all", `{"chatRooms":[`+atrium+`]}`)
 	w.answer("GET /chatrooms/atrium/occupants?servicename=conference", occupantsOfAtrium)
 	out, _, err := w.run("status")
 	if err != nil {

@@ -65,6 +65,38 @@ func (k *kubernetes) rooms(ctx context.Context, selector string) ([]room, error)
 	return rooms, nil
 }
 
+// roomsAtOnce are so few that a caller whose right to change them has to be looked up room by room may see them.
+const roomsAtOnce = 200
+
+// roomsOf are the rooms of one service.
+func (s *chatServer) roomsOf(ctx context.Context, service string) (rooms []room, err error) {
+	for {
+		var answer struct {
+			Rooms []struct {
+				RoomName     string `json:"roomName"`
+				NaturalName  string `json:"naturalName"`
+				Persistent   bool   `json:"persistent"`
+				MembersOnly  bool   `json:"membersOnly"`
+				CreationDate moment `json:"creationDate"`
+			} `json:"chatRooms"`
+		}
+		err := s.get(ctx, path("chatrooms"), url.Values{
+			"servicename": {service}, "type": {"all"}, "limit": {strconv.Itoa(roomsAtOnce)}, "offset": {strconv.Itoa(len(rooms))},
+		}, &answer)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range answer.Rooms {
+			rooms = append(rooms, room{
+				Room: r.RoomName, Service: service, Name: r.NaturalName, MembersOnly: r.MembersOnly, Persistent: r.Persistent, CreatedAt: r.CreationDate.time(),
+			})
+		}
+		if len(answer.Rooms) < roomsAtOnce {
+			return rooms, nil
+		}
+	}
+}
+
 // liveRooms are the rooms of all services as the server has them, without who is in them.
 func (s *chatServer) liveRooms(ctx context.Context) ([]room, error) {
 	var services struct {
@@ -77,27 +109,14 @@ func (s *chatServer) liveRooms(ctx context.Context) ([]room, error) {
 	}
 	var rooms []room
 	for _, service := range services.List {
-		var answer struct {
-			Rooms []struct {
-				RoomName     string `json:"roomName"`
-				NaturalName  string `json:"naturalName"`
-				Persistent   bool   `json:"persistent"`
-				MembersOnly  bool   `json:"membersOnly"`
-				CreationDate moment `json:"creationDate"`
-			} `json:"chatRooms"`
-		}
-		err := s.get(ctx, path("chatrooms"), url.Values{"servicename": {service.Name}, "type": {"all"}}, &answer)
+		of, err := s.roomsOf(ctx, service.Name)
 		if isRefusal(err, http.StatusNotFound) {
 			continue // its property was deleted in the meantime
 		}
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range answer.Rooms {
-			rooms = append(rooms, room{
-				Room: r.RoomName, Service: service.Name, Name: r.NaturalName, MembersOnly: r.MembersOnly, Persistent: r.Persistent, CreatedAt: r.CreationDate.time(),
-			})
-		}
+		rooms = append(rooms, of...)
 	}
 	return rooms, nil
 }
