@@ -10,7 +10,7 @@ import (
 
 var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 	var s *server
-	BeforeAll(func() { s = newServer("story") })
+	BeforeAll(func() { s = newServer("story", "users[0].name=anna") })
 
 	It("has one Pod with a volume, of the standard restricted", func() {
 		Expect(s.pod().Status.Phase).To(Equal(corev1.PodRunning))
@@ -30,6 +30,14 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 		Expect(err).To(MatchError(ContainSubstring("not-authorized")))
 	})
 
+	It("lets a user in whom its values declare, with the password that was made for her", func() {
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "chatuser/anna")
+		secret := s.kubectl("get", "chatuser", "anna", "--output=jsonpath={.status.binding.name}")
+		password := s.kubectl("get", "secret", secret, "--output=go-template={{.data.password | base64decode}}")
+		_, err := s.tryLogin("anna", password)
+		Expect(err).NotTo(HaveOccurred())
+	})
+
 	It("answers REST through its Service, with TLS and without", func() {
 		for port, name := range map[string]string{"rest": "rosa", "rest-tls": "stella"} {
 			Expect(s.call(port, "POST", "/users", map[string]any{"username": name, "password": passwordOf(name)})).To(HaveField("Status", 201))
@@ -46,7 +54,7 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 	It("takes up a changed value with helm upgrade, and keeps what people have left", func() {
 		s.login("mira").addContact("ines@elsewhere.example", "Ines")
 		before := s.pod()
-		s.install("logLevel=debug")
+		s.install("users[0].name=anna", "logLevel=debug")
 		s.ready(string(before.UID))
 		Expect(s.pod().Spec.Containers[0].Args).To(ContainElement("--log-level=debug"))
 		Expect(s.login("mira").roster()).To(HaveKeyWithValue("ines@elsewhere.example", HaveField("Name", "Ines")))
@@ -54,7 +62,7 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 
 	It("changes nothing when it is installed again as it is", func() {
 		before := s.pod()
-		s.install("logLevel=debug")
+		s.install("users[0].name=anna", "logLevel=debug")
 		Expect(s.pod().UID).To(Equal(before.UID))
 	})
 })

@@ -248,6 +248,7 @@ func (s *sender) connection(ctx context.Context) (done bool, err error) {
 	}()
 	stopped := make(chan struct{})
 	defer close(stopped)
+	go c.ask(ended)
 	go func() {
 		defer close(ended)
 		for {
@@ -349,6 +350,9 @@ func (r *receiver) connection(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go c.ask(ended)
 	for {
 		e, err := c.next()
 		switch {

@@ -73,6 +73,15 @@ var _ = Describe("Removing an installation", func() {
 		s.login("mira")
 	})
 
+	It("is not held up by custom resources that are deleted first, with every user, while the server runs", func() {
+		s := inhabited("first")
+		DeferCleanup(installCRDs)
+		removeCRDs()
+		helm(s.namespace, "uninstall", s.release, "--wait")
+		gone(s)
+		deleteNamespace(s.namespace)
+	})
+
 	It("goes on to the end when users are deleted with nobody there to look after them", func() {
 		s := inhabited("orphaned")
 		helm(s.namespace, "uninstall", s.release, "--wait")

@@ -4,7 +4,6 @@ package suite
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -207,12 +206,4 @@ func (s *server) reachable() {
 			return conn.Close()
 		}, limit).Should(Succeed())
 	}
-}
-
-// values are what the release was given.
-func (s *server) values() map[string]any {
-	GinkgoHelper()
-	values := map[string]any{}
-	Expect(json.Unmarshal([]byte(helm(s.namespace, "get", "values", s.release, "--output=json")), &values)).To(Succeed())
-	return values
 }

@@ -38,7 +38,7 @@ func (e element) stanza() bool {
 
 // dialWire takes a client through the Service to where it binds a resource or resumes a session.
 func (s *server) dialWire(ctx context.Context, name string) (*wireClient, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
 	raw, err := s.dial(ctx, "xmpps")
 	if err != nil {
@@ -93,16 +93,36 @@ func (c *wireClient) open(domain string) error {
 func (c *wireClient) send(text string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.conn.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(silence)); err != nil {
 		return err
 	}
 	_, err := io.WriteString(c.conn, text)
 	return err
 }
 
+// silence is how long a client waits for an answer before it takes its connection for dead: one to a Pod whose network is gone says nothing.
+const silence = 10 * time.Second
+
+// ask asks for an acknowledgement again and again, so that there is something to be answered, until the connection is closed.
+func (c *wireClient) ask(ended <-chan struct{}) {
+	ticker := time.NewTicker(silence / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-ticker.C:
+			_ = c.send("<r xmlns='urn:xmpp:sm:3'/>") // a broken connection shows when it is read
+		}
+	}
+}
+
 // next reads one element. Its error is final.
 func (c *wireClient) next() (e element, err error) {
 	for {
+		if err := c.raw.SetReadDeadline(time.Now().Add(silence)); err != nil {
+			return e, err
+		}
 		t, err := c.in.Token()
 		if err != nil {
 			return e, err
@@ -122,9 +142,6 @@ func (c *wireClient) close() { _ = c.raw.Close() }
 // and how many stanzas of the one before the server has handled, -1 if it does not say.
 func (c *wireClient) begin(previous string, h uint32) (id string, resumed bool, handled int, err error) {
 	handled = -1
-	if err := c.raw.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return "", false, -1, err
-	}
 	if previous != "" {
 		if err := c.send(fmt.Sprintf("<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%d'/>", previous, h)); err != nil {
 			return "", false, -1, err
@@ -138,7 +155,7 @@ func (c *wireClient) begin(previous string, h uint32) (id string, resumed bool, 
 		}
 		switch e.XMLName.Local {
 		case "resumed":
-			return previous, true, handled, c.raw.SetReadDeadline(time.Time{})
+			return previous, true, handled, nil
 		case "failed":
 		default:
 			return "", false, -1, fmt.Errorf("resuming is answered with %s %s", e.XMLName.Local, e.Inner)
@@ -157,5 +174,5 @@ func (c *wireClient) begin(previous string, h uint32) (id string, resumed bool, 
 	if err != nil || e.XMLName.Local != "enabled" {
 		return "", false, handled, fmt.Errorf("enabling is answered with %s %s: %w", e.XMLName.Local, e.Inner, err)
 	}
-	return e.ID, false, handled, c.raw.SetReadDeadline(time.Time{})
+	return e.ID, false, handled, nil
 }

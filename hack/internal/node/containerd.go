@@ -107,7 +107,7 @@ func snapshotter(dir string) string {
 	if err != nil {
 		return "native"
 	}
-	defer os.RemoveAll(trial)
+	defer func() { _ = os.RemoveAll(trial) }()
 	for _, name := range []string{"lower", "upper", "work", "merged"} {
 		if os.Mkdir(filepath.Join(trial, name), 0o755) != nil {
 			return "native"
