@@ -70,7 +70,7 @@ var _ = Describe("A Pod killed under load", func() {
 		clients.Wait()
 		Expect(l.failures()).To(BeEmpty())
 		Expect(l.twice()).To(BeEmpty(), "messages that arrived more than once")
-		AddReportEntry("load", fmt.Sprintf("%d messages, all acknowledged and all there; %d connections, of which %d resumed a session", l.acknowledged(), l.connections(), l.resumed),
+		AddReportEntry("load", fmt.Sprintf("%d messages, all acknowledged and all there; %d connections, of which %d resumed a session and %d fell silent", l.acknowledged(), l.connections(), l.resumed, l.silent),
 			ReportEntryVisibilityAlways)
 	})
 })
@@ -106,6 +106,7 @@ type load struct {
 	failed   []error
 	begun    int // sessions
 	resumed  int // connections that went on with one
+	silent   int // connections that were given up because nothing came
 }
 
 func (l *load) acknowledged() int {
@@ -167,6 +168,15 @@ func (l *load) session(resumed bool) {
 		l.resumed++
 	} else {
 		l.begun++
+	}
+}
+
+// broke notes how a connection ended.
+func (l *load) broke(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.silent++
 	}
 }
 
@@ -255,6 +265,7 @@ func (s *sender) connection(ctx context.Context) (done bool, err error) {
 			e, err := c.next()
 			switch {
 			case err != nil:
+				s.broke(err)
 				return
 			case e.XMLName.Local == "r":
 				_ = c.send("<a xmlns='urn:xmpp:sm:3' h='0'/>")
@@ -357,6 +368,7 @@ func (r *receiver) connection(ctx context.Context) (done bool, err error) {
 		e, err := c.next()
 		switch {
 		case err != nil:
+			r.broke(err)
 			return false, nil
 		case e.XMLName.Local == "r":
 			_ = c.send(fmt.Sprintf("<a xmlns='urn:xmpp:sm:3' h='%d'/>", r.h))
