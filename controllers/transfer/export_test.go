@@ -263,3 +263,14 @@ func TestExportBesideARunningServer(t *testing.T) {
 		}
 	})
 }
+
+// However many answers it takes, everything is in the export.
+func TestReadPages(t *testing.T) {
+	i := chatter(t)
+	for _, size := range []int64{1, 2, 500} {
+		r, err := readPages(t.Context(), i.Client, i.namespace, size)
+		if err != nil || len(r.Users) != 3 || len(r.Groups) != 1 || len(r.Rooms) != 1 || len(r.Properties) != 1 || len(r.Secrets) != 5 {
+			t.Errorf("by %d: %d users, %d groups, %d rooms, %d properties, %d Secrets, %v", size, len(r.Users), len(r.Groups), len(r.Rooms), len(r.Properties), len(r.Secrets), err)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -49,39 +50,72 @@ func (r *resources) count() int {
 	return len(r.Users) + len(r.Groups) + len(r.Rooms) + len(r.Properties) + len(r.Secrets)
 }
 
-// readNamespace lists what there is in a namespace. All Secrets are in it: which belong to chat resources is told by belonging.
+// pageSize bounds the resources of one answer: an export runs beside a server, within the memory that is given to it.
+const pageSize = 500
+
+// readNamespace lists what there is in a namespace. All Secrets that may hold credentials are in it: which belong to chat resources is told by
+// belonging.
 func readNamespace(ctx context.Context, live client.Reader, namespace string) (*resources, error) {
+	return readPages(ctx, live, namespace, pageSize)
+}
+
+func readPages(ctx context.Context, live client.Reader, namespace string, size int64) (*resources, error) {
 	r := newResources()
-	var (
-		users      v1alpha1.ChatUserList
-		groups     v1alpha1.ChatGroupList
-		rooms      v1alpha1.ChatRoomList
-		properties v1alpha1.SystemPropertyList
-		secrets    corev1.SecretList
-	)
-	for what, list := range map[string]client.ObjectList{
-		"ChatUsers": &users, "ChatGroups": &groups, "ChatRooms": &rooms, "SystemProperties": &properties, "Secrets": &secrets,
+	// Helm's releases are large, and there are many.
+	secrets := client.MatchingFieldsSelector{Selector: fields.OneTermNotEqualSelector("type", "helm.sh/release.v1")}
+	for _, kind := range []struct {
+		name    string
+		list    client.ObjectList
+		options []client.ListOption
+	}{
+		{"ChatUsers", &v1alpha1.ChatUserList{}, nil}, {"ChatGroups", &v1alpha1.ChatGroupList{}, nil}, {"ChatRooms", &v1alpha1.ChatRoomList{}, nil},
+		{"SystemProperties", &v1alpha1.SystemPropertyList{}, nil}, {"Secrets", &corev1.SecretList{}, []client.ListOption{secrets}},
 	} {
-		if err := live.List(ctx, list, client.InNamespace(namespace)); err != nil {
-			return nil, fmt.Errorf("listing the %s of namespace %q: %w", what, namespace, err)
+		next := ""
+		for {
+			page := kind.list.DeepCopyObject().(client.ObjectList)
+			options := append([]client.ListOption{client.InNamespace(namespace), client.Limit(size), client.Continue(next)}, kind.options...)
+			if err := live.List(ctx, page, options...); err != nil {
+				return nil, fmt.Errorf("listing the %s of namespace %q: %w", kind.name, namespace, err)
+			}
+			r.keep(page)
+			if next = page.GetContinue(); next == "" {
+				break
+			}
 		}
 	}
-	for i := range users.Items {
-		r.Users[users.Items[i].Name] = &users.Items[i]
-	}
-	for i := range groups.Items {
-		r.Groups[groups.Items[i].Name] = &groups.Items[i]
-	}
-	for i := range rooms.Items {
-		r.Rooms[rooms.Items[i].Name] = &rooms.Items[i]
-	}
-	for i := range properties.Items {
-		r.Properties[properties.Items[i].Name] = &properties.Items[i]
-	}
-	for i := range secrets.Items {
-		r.Secrets[secrets.Items[i].Name] = &secrets.Items[i]
-	}
 	return r, nil
+}
+
+// keep takes the resources of a page over, without what the API server notes down of who wrote them.
+func (r *resources) keep(page client.ObjectList) {
+	switch list := page.(type) {
+	case *v1alpha1.ChatUserList:
+		for i := range list.Items {
+			list.Items[i].ManagedFields = nil
+			r.Users[list.Items[i].Name] = &list.Items[i]
+		}
+	case *v1alpha1.ChatGroupList:
+		for i := range list.Items {
+			list.Items[i].ManagedFields = nil
+			r.Groups[list.Items[i].Name] = &list.Items[i]
+		}
+	case *v1alpha1.ChatRoomList:
+		for i := range list.Items {
+			list.Items[i].ManagedFields = nil
+			r.Rooms[list.Items[i].Name] = &list.Items[i]
+		}
+	case *v1alpha1.SystemPropertyList:
+		for i := range list.Items {
+			list.Items[i].ManagedFields = nil
+			r.Properties[list.Items[i].Name] = &list.Items[i]
+		}
+	case *corev1.SecretList:
+		for i := range list.Items {
+			list.Items[i].ManagedFields = nil
+			r.Secrets[list.Items[i].Name] = &list.Items[i]
+		}
+	}
 }
 
 // belonging reduces the Secrets to those that the resources name, that were made for them, and the installation's own.
@@ -229,18 +263,18 @@ func manifest(o client.Object) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var fields map[string]any
-	if err := yaml.Unmarshal(content, &fields); err != nil {
+	var said map[string]any
+	if err := yaml.Unmarshal(content, &said); err != nil {
 		return nil, err
 	}
-	delete(fields, "status")
-	if meta, ok := fields["metadata"].(map[string]any); ok {
+	delete(said, "status")
+	if meta, ok := said["metadata"].(map[string]any); ok {
 		delete(meta, "creationTimestamp")
 	}
-	if _, ok := fields["spec"]; !ok && fields["kind"] != "Secret" {
-		fields["spec"] = map[string]any{}
+	if _, ok := said["spec"]; !ok && said["kind"] != "Secret" {
+		said["spec"] = map[string]any{}
 	}
-	return yaml.Marshal(fields)
+	return yaml.Marshal(said)
 }
 
 // parseManifest reads one resource of a kind that exports have. A field that is not known is an error: it may have been meant to do something.
