@@ -360,6 +360,21 @@ func TestFieldsExist(t *testing.T) {
 	})
 }
 
+// The oldest Kubernetes is decided in api/.
+func TestTheOldestKubernetesIsTheSame(t *testing.T) {
+	m := regexp.MustCompile(`const OldestKubernetes = "(.*)"`).FindStringSubmatch(read(t, "api/v1alpha1/groupversion.go"))
+	if m == nil {
+		t.Fatal("api/v1alpha1 does not say which one it is")
+	}
+	for name := range pages(t) {
+		for _, said := range regexp.MustCompile(`Kubernetes (1\.\d+) or newer`).FindAllStringSubmatch(read(t, name), -1) {
+			if said[1] != m[1] {
+				t.Errorf("%s says Kubernetes %s, and api/v1alpha1 %s", name, said[1], m[1])
+			}
+		}
+	}
+}
+
 // The kinds that pages write in manifests and commands.
 func TestKindsExist(t *testing.T) {
 	kinds := read(t, "PROJECT")
