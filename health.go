@@ -8,9 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/chat-operator/chat-operator/xmpp"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
@@ -28,7 +27,8 @@ const (
 type health struct {
 	directory *directory.Directory
 	chat      *xmpp.Server
-	heart     *heart
+	// heart has the parts whose standstill ends everything, disk the database: that it hangs is no fault of this process, whose sessions go on.
+	heart, disk *heart
 	// remarks are said to those who ask for more, though they keep nobody out.
 	remarks func() []string
 }
@@ -43,7 +43,7 @@ func (h *health) Ready(context.Context) error {
 	default:
 		return errors.New("the declared resources have not all been read yet")
 	}
-	return errors.Join(h.chat.Accepting(stream.StartTLS), h.chat.Accepting(stream.DirectTLS))
+	return errors.Join(h.disk.hangs(), h.chat.Accepting(stream.StartTLS), h.chat.Accepting(stream.DirectTLS))
 }
 
 // part is what has to answer now and then.
@@ -96,19 +96,71 @@ func (h *heart) hangs() error {
 	return nil
 }
 
-// probes answers /healthz and /readyz. With ?verbose, and when the answer is no, it says why.
-func (h *health) probes() http.Handler {
+// starting is how the process is while its parts are put together, which takes as long as a large database or an API server that is away makes
+// it take: alive, and not ready.
+type starting struct{}
+
+func (starting) Live(context.Context) error  { return nil }
+func (starting) Ready(context.Context) error { return errors.New("the process is starting") }
+
+// prober answers /healthz and /readyz. With ?verbose, and when the answer is no, it says why.
+type prober struct {
+	health atomic.Pointer[health] // nil while the process is starting
+	server *http.Server
+	done   chan struct{}
+}
+
+// serveProbes answers on a listener until stop is called.
+func serveProbes(ln net.Listener) *prober {
+	p := &prober{done: make(chan struct{})}
+	p.server = &http.Server{
+		Handler: p.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10,
+	}
+	go func() { // ends with the server
+		defer close(p.done)
+		_ = p.server.Serve(ln)
+	}()
+	return p
+}
+
+func (p *prober) stop() {
+	_ = p.server.Close()
+	<-p.done
+}
+
+func (p *prober) handler() http.Handler {
+	ask := func(do func(checked) error) func() error {
+		return func() error {
+			if h := p.health.Load(); h != nil {
+				return do(h)
+			}
+			return do(starting{})
+		}
+	}
+	remarks := func() []string {
+		if h := p.health.Load(); h != nil {
+			return h.remarks()
+		}
+		return nil
+	}
+	ctx := context.Background() // no answer waits for anything
 	mux := http.NewServeMux()
-	mux.Handle("/healthz", probe("healthz", "live", h.Live, func() []string { return nil }))
-	mux.Handle("/readyz", probe("readyz", "chat", h.Ready, h.remarks))
+	mux.Handle("/healthz", probe("healthz", "live", ask(func(c checked) error { return c.Live(ctx) }), func() []string { return nil }))
+	mux.Handle("/readyz", probe("readyz", "chat", ask(func(c checked) error { return c.Ready(ctx) }), remarks))
 	return mux
 }
 
-func probe(name, check string, ask func(context.Context) error, remarks func() []string) http.HandlerFunc {
+// checked is what probes ask.
+type checked interface {
+	Live(ctx context.Context) error
+	Ready(ctx context.Context) error
+}
+
+func probe(name, check string, ask func() error, remarks func() []string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		err := ask(r.Context())
+		err := ask()
 		verbose := r.URL.Query().Has("verbose")
 		var text strings.Builder
 		switch {
@@ -132,11 +184,4 @@ func probe(name, check string, ask func(context.Context) error, remarks func() [
 		}
 		_, _ = w.Write([]byte(text.String()))
 	}
-}
-
-// probeServer serves the probes. Among the manager's HTTP servers it answers before the caches are full, and until everything else has ended.
-func probeServer(ln net.Listener, h *health) *manager.Server {
-	return &manager.Server{Name: "health probe", Listener: ln, ShutdownTimeout: new(time.Second), Server: &http.Server{
-		Handler: h.probes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10,
-	}}
 }

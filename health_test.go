@@ -54,6 +54,18 @@ func TestHeart(t *testing.T) {
 	})
 }
 
+// TestStarting: while it starts, however long that takes, the process is alive and lets nobody in.
+func TestStarting(t *testing.T) {
+	p := &prober{}
+	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
+		w := httptest.NewRecorder()
+		p.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != want {
+			t.Errorf("%s: %d %q", path, w.Code, w.Body.String())
+		}
+	}
+}
+
 // TestProbe: what is asked for is answered in a word; why not, and what else there is to say, to those who ask.
 func TestProbe(t *testing.T) {
 	for _, c := range []struct {
@@ -69,7 +81,7 @@ func TestProbe(t *testing.T) {
 		{"", errors.New("not yet"), []string{"a remark"}, 503, "[-]chat failed: not yet\n[!]a remark\nreadyz check failed\n"},
 	} {
 		w := httptest.NewRecorder()
-		probe("readyz", "chat", func(context.Context) error { return c.err }, func() []string { return c.remarks })(w, httptest.NewRequest(http.MethodGet, "/readyz"+c.query, nil))
+		probe("readyz", "chat", func() error { return c.err }, func() []string { return c.remarks })(w, httptest.NewRequest(http.MethodGet, "/readyz"+c.query, nil))
 		if w.Code != c.status || w.Body.String() != c.text {
 			t.Errorf("%q, %v: %d %q", c.query, c.err, w.Code, w.Body.String())
 		}

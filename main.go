@@ -93,8 +93,10 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	prober := &prober{}
 	if probes != nil {
-		defer probes.Close()
+		prober = serveProbes(probes)
+		defer prober.stop()
 	}
 	profiles, err := listen(ctx, o.profiles, "Profiles", "--pprof-bind-address")
 	if err != nil {
@@ -164,9 +166,8 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	}
 	health := &health{
 		directory: declared, chat: chat,
-		heart: &heart{every: beatEvery, parts: []part{
-			{"the directory", func(context.Context) { declared.User("") }}, {"the chat server", chat.Beat}, {"the database", data.Beat},
-		}},
+		heart: &heart{every: beatEvery, parts: []part{{"the directory", func(context.Context) { declared.User("") }}, {"the chat server", chat.Beat}}},
+		disk:  &heart{every: beatEvery, parts: []part{{"the database", data.Beat}}},
 		remarks: func() (list []string) {
 			if older := schema.Older(); older != "" {
 				list = append(list, older)
@@ -179,12 +180,8 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if err := set.Err(); err != nil {
 		return err
 	}
-	if probes != nil {
-		if err := mgr.Add(probeServer(probes, health)); err != nil {
-			return err
-		}
-	}
-	runnables := []runnable{chat.Run, certificate.Start, schema.Start, health.heart.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
+	prober.health.Store(health)
+	runnables := []runnable{chat.Run, certificate.Start, schema.Start, health.heart.Start, health.disk.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
 	if profiles != nil {
 		runnables = append(runnables, serveProfiles(profiles, log))
 	}
