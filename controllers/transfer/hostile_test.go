@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/store"
@@ -110,13 +109,9 @@ func TestXMLIsBounded(t *testing.T) {
 			if err := os.WriteFile(file, []byte(c.document), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			begun := time.Now()
 			_, _, err := converted(t, "--domain", "chat.example", file)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
-			}
-			if took := time.Since(begun); took > 10*time.Second {
-				t.Errorf("it took %s", took)
 			}
 		})
 	}
