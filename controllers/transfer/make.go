@@ -67,6 +67,7 @@ func (m *importer) makeResources(ctx context.Context, units []unit) error {
 func (m *importer) makeUnit(ctx context.Context, u unit) error {
 	for _, s := range u.secrets {
 		if err := m.makeOne(ctx, s); err != nil {
+			m.without(u.main, s)
 			return err
 		}
 	}
@@ -80,6 +81,9 @@ func (m *importer) makeUnit(ctx context.Context, u unit) error {
 		return nil
 	}
 	for _, s := range u.secrets {
+		if s.owner != u.main.object {
+			continue
+		}
 		if err := m.own(ctx, u.main.object, s); err != nil {
 			return err
 		}
@@ -87,8 +91,23 @@ func (m *importer) makeUnit(ctx context.Context, u unit) error {
 	return nil
 }
 
-// makeOne does what a step says.
+// without counts a resource as failed that is not made, since a Secret that it names was not.
+func (m *importer) without(main, secret *step) {
+	if main == nil || main.action == leave {
+		return
+	}
+	what := kindOf(main.object)
+	m.report.fail(what, "%s %q failed, since the Secret %q that it names did", what, main.object.GetName(), secret.object.GetName())
+	m.report.take(what, main.action)
+}
+
+// makeOne does what a step says, once.
 func (m *importer) makeOne(ctx context.Context, s *step) error {
+	s.once.Do(func() { s.err = m.carryOut(ctx, s) })
+	return s.err
+}
+
+func (m *importer) carryOut(ctx context.Context, s *step) error {
 	if s.action == leave {
 		return nil
 	}
@@ -104,13 +123,7 @@ func (m *importer) makeOne(ctx context.Context, s *step) error {
 	}
 	if err != nil {
 		m.report.fail(what, "%s %q failed: %v", what, o.GetName(), err)
-		m.report.add(what, func(t *tally) {
-			if s.action == create {
-				t.made--
-			} else {
-				t.replaced--
-			}
-		}, "")
+		m.report.take(what, s.action)
 		return fmt.Errorf("%s %q: %w", what, o.GetName(), err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,6 +32,12 @@ type step struct {
 	action action
 	// uid and version are those of what is replaced.
 	uid, version string
+	// owner is the resource of the bundle that a Secret was made for; nil: none.
+	owner client.Object
+
+	// Several resources may name one Secret: whichever is made first has the step taken, and err is what came of it.
+	once sync.Once
+	err  error
 }
 
 // unit is a resource with the Secrets that it names: those are made right before it, since Secrets that nothing names do not last.
@@ -93,6 +100,9 @@ func (m *importer) planResources() []unit {
 				continue
 			}
 			claimed[name] = true
+			if secret.owner == nil || name == provision.GeneratedSecretName(o.GetName()) {
+				secret.owner = o
+			}
 			if secret.action == leave && m.differs(secret) && s.action == create {
 				// Its credentials would be those of somebody else.
 				m.report.add(kindOf(o), func(t *tally) { t.left++; t.made-- }, "%s %q is left out, since the Secret %q that it names is another one", kindOf(o), o.GetName(), name)

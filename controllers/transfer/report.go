@@ -54,6 +54,17 @@ func (r *report) fail(what, format string, args ...any) {
 	r.add(what, func(t *tally) { t.failed++ }, format, args...)
 }
 
+// take takes back that something was to be made or replaced.
+func (r *report) take(what string, a action) {
+	r.add(what, func(t *tally) {
+		if a == create {
+			t.made--
+		} else {
+			t.replaced--
+		}
+	}, "")
+}
+
 func (r *report) conflicts() (n int) {
 	for _, t := range r.counts {
 		n += t.conflicts

@@ -1,0 +1,69 @@
+package transfer
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+)
+
+// with names the Secret that a user logs in by.
+func with(secret string) v1alpha1.ChatUserSpec {
+	return v1alpha1.ChatUserSpec{Credentials: &v1alpha1.UserCredentials{SecretRef: v1alpha1.LocalSecretReference{Name: secret}}}
+}
+
+// putManifest adds a manifest to an export, or puts it in the place of one.
+func putManifest(t *testing.T, at, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(at, "manifests", name), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A Secret that several users name is made once, and all of them are.
+func TestImportOfASharedSecret(t *testing.T) {
+	from := newInstallation(t)
+	from.declare(
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "shared"}, StringData: map[string]string{"password": "one for all"}},
+		user("athos", with("shared")), user("porthos", with("shared")), user("aramis", with("shared")),
+	)
+	from.remember(func(*store.Store) {})
+	at := from.exportTo("export")
+	to := newInstallation(t)
+	for _, want := range []string{"to be made", "made"} {
+		args := []string{at}
+		if want == "to be made" {
+			args = []string{"--dry-run", at}
+		}
+		report, err := to.importFrom(args...)
+		if err != nil {
+			t.Error(err)
+		}
+		contains(t, report, "ChatUser: 3 "+want, "Secret: 1 "+want)
+	}
+	if n := to.declaredCount(); n != 3 {
+		t.Errorf("%d users were made", n)
+	}
+}
+
+// Who names a Secret that the API server does not take is not made either, and is not counted as if.
+func TestImportOfAnInvalidSecret(t *testing.T) {
+	at := chatter(t).exportTo("export")
+	putManifest(t, at, "bad-secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: bad}\ntype: kubernetes.io/tls\ndata: {password: eA==}\n")
+	for _, name := range []string{"bad", "worse"} {
+		putManifest(t, at, name+".yaml", "apiVersion: chat-operator.io/v1alpha1\nkind: ChatUser\nmetadata: {name: "+name+"}\nspec: {credentials: {secretRef: {name: bad}}}\n")
+	}
+	to := newInstallation(t)
+	report, err := to.importFrom(at)
+	if err == nil || !strings.Contains(err.Error(), "3 things could not be read in") {
+		t.Errorf("got %v", err)
+	}
+	contains(t, report, `Secret "bad" failed`, `ChatUser "bad" failed, since the Secret "bad" that it names did`, `ChatUser "worse" failed, since`,
+		"ChatUser: 3 made, 2 failed", "Secret: 4 made, 1 failed")
+}
