@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
@@ -19,9 +18,8 @@ func checkRow(c *carrier, row store.Row) error {
 	}
 	switch c.table {
 	case tableIdentity:
-		kinds := []string{directory.KindUser.String(), directory.KindRoom.String()}
 		states := []string{string(store.Active), string(store.Pending)}
-		if kind, state := row["kind"].(string), row["state"].(string); !slices.Contains(kinds, kind) || !slices.Contains(states, state) {
+		if kind, state := row["kind"].(string), row["state"].(string); !keepsData(kind) || !slices.Contains(states, state) {
 			return fmt.Errorf("the name %q is a %q and %q, which is not known", row["name"], kind, state)
 		}
 	case tableRoom:

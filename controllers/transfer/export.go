@@ -321,6 +321,9 @@ func (e *exporter) wanted(c *carrier, row store.Row) bool {
 	}
 	switch c.table {
 	case tableIdentity:
+		if !keepsData(row["kind"].(string)) {
+			return false
+		}
 		switch row["state"] {
 		case string(store.PurgeNow):
 			return false

@@ -118,6 +118,7 @@ func remembered(t *testing.T, i *installation, s *store.Store) {
 		{Kind: directory.KindUser.String(), Name: "mercutio", UID: "gone", Resource: "mercutio", DeletionPolicy: "Retain", State: store.Pending, Since: when},
 		{Kind: directory.KindUser.String(), Name: "tybalt", UID: "dead", Resource: "tybalt", DeletionPolicy: "Delete", State: store.PurgeNow, Since: when},
 		{Kind: directory.KindRoom.String(), Name: "orchard", UID: string(declared.UID), Resource: "orchard", DeletionPolicy: "Delete", State: store.Active, Since: when},
+		{Kind: "user references", Name: "valentine", UID: "left", Resource: "valentine", State: store.Leaving, Since: when},
 	}))
 	must(s.PutItem(ctx, "juliet", account.Item{
 		JID: jid.MustParse("romeo@montague.example"), Name: "Romeo & co", Subscription: account.SubscriptionBoth, Groups: []string{"Friends", "Lovers"},
@@ -230,7 +231,7 @@ func TestExport(t *testing.T) {
 	has("data/inflight-000001.jsonl", `"session":{"base64":"/wCA"}`, `"session":""`, `"stanza":null`)
 	has("data/audit_log-000001.jsonl", `"summary":"created new user juliet"`)
 	has("data/identity-000001.jsonl", `"name":"mercutio"`)
-	hasNot("data/identity-000001.jsonl", "tybalt", "uid")
+	hasNot("data/identity-000001.jsonl", "tybalt", "valentine", "uid")
 	for name, content := range files {
 		if strings.Contains(content, "else") && strings.HasPrefix(name, "manifests/secrets") {
 			t.Errorf("%s is somebody else's", name)

@@ -166,7 +166,7 @@ func (m *importer) open(ctx context.Context) error {
 		return err
 	}
 	return snapshot.Rows(ctx, tableIdentity, "", nil, func(row store.Row) error {
-		if row["state"] != string(store.Active) {
+		if row["state"] != string(store.Active) && keepsData(row["kind"].(string)) {
 			m.waiting[name{row["kind"].(string), row["name"].(string)}] = row
 		}
 		return nil

@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -294,10 +295,13 @@ func (m *importer) blockWaiting(ctx context.Context) error {
 func (m *importer) purgeWaiting(ctx context.Context) error {
 	for _, identity := range m.purged {
 		var err error
-		if identity.kind == directory.KindUser.String() {
+		switch identity.kind {
+		case directory.KindUser.String():
 			err = m.store.PurgeAccount(ctx, identity.name)
-		} else {
+		case directory.KindRoom.String():
 			err = m.store.PurgeRoom(ctx, identity.name, "")
+		default:
+			err = errors.New("nothing is kept of names of that kind")
 		}
 		if err != nil {
 			return fmt.Errorf("purging what is kept of the %s %q: %w", identity.kind, identity.name, err)

@@ -3,6 +3,7 @@ package transfer
 import (
 	"slices"
 
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
@@ -75,6 +76,11 @@ func lineTables() (list []carrier) {
 		}
 	}
 	return list
+}
+
+// keepsData says whether the store keeps something of names of a kind. Rows of other kinds are notes of work that has to be finished where they are.
+func keepsData(kind string) bool {
+	return kind == directory.KindUser.String() || kind == directory.KindRoom.String()
 }
 
 // kept are the columns of a table that an export has.

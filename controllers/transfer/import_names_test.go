@@ -1,0 +1,45 @@
+package transfer
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chat-operator/chat-operator/xmpp/account"
+	"github.com/chat-operator/chat-operator/xmpp/archive"
+	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/muc"
+	"github.com/chat-operator/chat-operator/xmpp/store"
+)
+
+// Notes of deletions that are under way are no names with data: an import takes none, and purges nothing because of one.
+func TestImportBesideDeletionsUnderWay(t *testing.T) {
+	at := chatter(t).exportTo("export")
+	line := `{"kind":"group references","name":"terrace","resource":"terrace","deletion_policy":"Delete","state":"Pending","since":1}` + "\n"
+	if err := os.WriteFile(filepath.Join(at, "data/identity-000009.jsonl"), []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := newInstallation(t)
+	to.remember(func(s *store.Store) {
+		if err := s.PutIdentity(t.Context(), store.Identity{Kind: "group references", Name: "terrace", UID: "g", Resource: "terrace", State: store.Leaving, Since: when}); err != nil {
+			t.Fatal(err)
+		}
+		terrace, err := s.OpenRoom(t.Context(), "terrace", "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.WriteRoom(t.Context(), terrace.Owner, []muc.Write{
+			{Message: &archive.Message{ID: 5, Time: when, Peer: "x", XML: []byte("<message type='groupchat'><body>stays</body></message>")}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	report, err := to.importFrom("--on-conflict", "replace", at)
+	if err == nil || !strings.Contains(report, `"group references"`) || strings.Contains(report, "purged") {
+		t.Errorf("got %v\n%s", err, report)
+	}
+	if got := to.export()["data/archive-000001.jsonl"]; !strings.Contains(got, "stays") {
+		t.Errorf("a room was purged: %s", got)
+	}
+}
