@@ -287,7 +287,7 @@ func (m *importer) writeData(ctx context.Context) error {
 func withoutData(counts map[string]*tally) map[string]*tally {
 	kept := map[string]*tally{}
 	for what, t := range counts {
-		if slices.Contains([]string{"Secret", "ChatUser", "ChatGroup", "ChatRoom", "SystemProperty", "deleted names"}, what) {
+		if slices.Contains([]string{"Secret", "ChatUser", "ChatGroup", "ChatRoom", "SystemProperty", deletedNames}, what) {
 			kept[what] = t
 		}
 	}

@@ -43,3 +43,28 @@ func TestImportBesideDeletionsUnderWay(t *testing.T) {
 		t.Errorf("a room was purged: %s", got)
 	}
 }
+
+// What is kept of a deleted name is only purged for somebody who has come.
+func TestReplaceKeepsWhatNobodyReplaces(t *testing.T) {
+	at := chatter(t).exportTo("export")
+	putManifest(t, at, "secrets/romeo.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: romeo}\ntype: kubernetes.io/tls\ndata: {password: eA==}\n")
+	to := newInstallation(t)
+	to.remember(func(s *store.Store) {
+		if err := s.PutIdentity(t.Context(), store.Identity{
+			Kind: "user", Name: "romeo", UID: "old", Resource: "romeo", State: store.Pending, DeletionPolicy: "Delete", Since: when,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.PutItem(t.Context(), "romeo", account.Item{JID: jid.MustParse("rosaline@chat.example")}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	report, err := to.importFrom("--on-conflict", "replace", at)
+	if err == nil {
+		t.Error("a Secret without what its type needs was taken")
+	}
+	contains(t, report, `What is kept of the user "romeo" stays`, "deleted names: 1 left out")
+	if got := to.export()["personal/chat.example/romeo.xml"]; !strings.Contains(got, "rosaline") {
+		t.Errorf("what was kept is gone: %s", got)
+	}
+}

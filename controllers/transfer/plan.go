@@ -281,10 +281,10 @@ func (m *importer) blockWaiting(ctx context.Context) error {
 		}
 		if m.rule == onConflictReplace {
 			m.purged = append(m.purged, identity)
-			m.report.add("deleted names", func(t *tally) { t.replaced++ }, "The %s %q was deleted here: what is kept of it is purged", identity.kind, identity.name)
+			m.report.add(deletedNames, func(t *tally) { t.replaced++ }, "The %s %q was deleted here: what is kept of it is purged", identity.kind, identity.name)
 			continue
 		}
-		m.report.add("deleted names", func(t *tally) { t.conflicts++ },
+		m.report.add(deletedNames, func(t *tally) { t.conflicts++ },
 			"The %s %q is in conflict: it was deleted here, and what is kept of it waits to be purged", identity.kind, identity.name)
 		m.blocked[identity] = "what is kept of another one waits to be purged"
 	}
@@ -294,6 +294,10 @@ func (m *importer) blockWaiting(ctx context.Context) error {
 // purgeWaiting removes what is kept of deleted names whose place is taken.
 func (m *importer) purgeWaiting(ctx context.Context) error {
 	for _, identity := range m.purged {
+		if why, ok := m.blocked[identity]; ok {
+			m.report.add(deletedNames, func(t *tally) { t.replaced--; t.left++ }, "What is kept of the %s %q stays: of the export's, %s", identity.kind, identity.name, why)
+			continue
+		}
 		var err error
 		switch identity.kind {
 		case directory.KindUser.String():

@@ -20,6 +20,9 @@ type report struct {
 // tally counts outcomes.
 type tally struct{ made, same, replaced, conflicts, left, failed int }
 
+// deletedNames are what is told of names that were deleted here and keep their data for a while.
+const deletedNames = "deleted names"
+
 // maxLines bounds what a person is told one by one.
 const maxLines = 200
 
