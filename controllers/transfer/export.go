@@ -61,7 +61,7 @@ func (e *exporter) run(ctx context.Context) (err error) {
 	}
 	e.declared.belonging(e.secretName)
 	if !e.secrets {
-		clear(e.declared.Secrets)
+		e.declared.withoutSecrets(e.notes.add)
 	}
 	credentials := e.credentials()
 	e.declared.portable(e.notes.add)

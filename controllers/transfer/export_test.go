@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -240,9 +241,27 @@ func TestExport(t *testing.T) {
 }
 
 func TestExportWithoutSecrets(t *testing.T) {
-	files := chatter(t).export("--without-secrets")
+	i := chatter(t)
+	applied := `{"kind":"SystemProperty","metadata":{"name":"plugin.restapi.secret"},"spec":{"value":"applied in clear"}}`
+	i.declare(&v1alpha1.SystemProperty{
+		ObjectMeta: metav1.ObjectMeta{Name: "plugin.restapi.secret", Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: applied}},
+		Spec:       v1alpha1.SystemPropertySpec{Value: new("written in clear")},
+	})
+	if with := i.export(); !strings.Contains(with["manifests/systemproperties/plugin.restapi.secret.yaml"], "written in clear") {
+		t.Error("an export with secrets lacks one")
+	}
+	at := filepath.Join(t.TempDir(), "export")
+	var messages strings.Builder
+	if err := i.command("export", Streams{Err: &messages}, "-o", at, "--without-secrets"); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, messages.String(), "SystemProperty plugin.restapi.secret is left out")
+	files := readFolder(t, at)
+	if _, ok := files["manifests/systemproperties/site.motto.yaml"]; !ok {
+		t.Error("a property that is not secret is missing")
+	}
 	for name, content := range files {
-		for _, secret := range []string{"R0m30", "UjBtMzA", "wherefore", "QSXCR", "sixteen"} {
+		for _, secret := range []string{"R0m30", "UjBtMzA", "wherefore", "QSXCR", "sixteen", "in clear"} {
 			if strings.Contains(content, secret) {
 				t.Errorf("%s has a secret", name)
 			}

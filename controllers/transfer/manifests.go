@@ -18,6 +18,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
 // kinds are the folders of manifests, in the order in which they are read in: what others name comes first where it can.
@@ -141,6 +142,23 @@ func (r *resources) belonging(installation string) {
 	maps.DeleteFunc(r.Secrets, func(name string, s *corev1.Secret) bool {
 		return !named[name] && s.Labels[v1alpha1.RESTSecretLabel] != "true"
 	})
+}
+
+// withoutSecrets takes away all credentials: Secrets, and values that are secret and stand in a resource nevertheless.
+func (r *resources) withoutSecrets(note func(string)) {
+	clear(r.Secrets)
+	for name, p := range r.Properties {
+		if setting, ok := directory.SettingOf(p.EffectiveKey()); !ok || !setting.Secret {
+			continue
+		}
+		// What was applied once may have had a value in it, too.
+		delete(p.Annotations, corev1.LastAppliedConfigAnnotation)
+		if p.Spec.Value != nil {
+			// One without a value is no SystemProperty.
+			delete(r.Properties, name)
+			note(fmt.Sprintf("SystemProperty %s is left out, since its value is secret and stands in it: a Secret that valueFrom names is the place for it", name))
+		}
+	}
 }
 
 // portable takes away what only means something in the cluster that a resource comes from. It reports what cannot be said in a manifest.
