@@ -67,3 +67,20 @@ func TestImportOfAnInvalidSecret(t *testing.T) {
 	contains(t, report, `Secret "bad" failed`, `ChatUser "bad" failed, since the Secret "bad" that it names did`, `ChatUser "worse" failed, since`,
 		"ChatUser: 3 made, 2 failed", "Secret: 4 made, 1 failed")
 }
+
+// A Secret may be written as people write it, with stringData.
+func TestReplaceBySecretsInClear(t *testing.T) {
+	from := chatter(t)
+	at := from.exportTo("export")
+	putManifest(t, at, "secrets/romeo.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: romeo}\nstringData: {password: Montague}\n")
+	if report, err := from.importFrom("--on-conflict", "replace", at); err != nil || !strings.Contains(report, "Secret: 3 there already, 1 replaced") {
+		t.Errorf("got %v\n%s", err, report)
+	}
+	var secret corev1.Secret
+	if err := from.Get(t.Context(), keyIn(from.namespace, "romeo"), &secret); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(secret.Data["password"]); got != "Montague" || len(secret.Data) != 1 {
+		t.Errorf("the Secret has %q", secret.Data)
+	}
+}

@@ -323,6 +323,16 @@ func parseManifest(content []byte) (client.Object, error) {
 	if o.GetName() == "" {
 		return nil, errors.New("it has no metadata.name")
 	}
+	if secret, ok := o.(*corev1.Secret); ok {
+		// As the API server does: what is compared and replaced is data.
+		for key, value := range secret.StringData {
+			if secret.Data == nil {
+				secret.Data = map[string][]byte{}
+			}
+			secret.Data[key] = []byte(value)
+		}
+		secret.StringData = nil
+	}
 	return o, nil
 }
 
