@@ -83,18 +83,21 @@ func (c *conversion) admins(values map[string]string) map[string]bool {
 	return list
 }
 
-// fellows are the addresses that people have as contacts because they are in one shared group, by their own.
-type fellows map[string]map[string]bool
+// fellows say which people have each other as contacts because they are in one shared group.
+type fellows map[string][]map[string]bool // the groups of each address, as sets of addresses
 
 func (f fellows) add(group []string) {
+	set := make(map[string]bool, len(group))
 	for _, one := range group {
-		if f[one] == nil {
-			f[one] = map[string]bool{}
-		}
-		for _, other := range group {
-			f[one][other] = true
+		if !set[one] {
+			set[one] = true
+			f[one] = append(f[one], set)
 		}
 	}
+}
+
+func (f fellows) are(one, other string) bool {
+	return slices.ContainsFunc(f[one], func(group map[string]bool) bool { return group[other] })
 }
 
 func (c *conversion) restUsers(ctx context.Context, o *openfire, admins map[string]bool, shared fellows) error {
@@ -125,7 +128,7 @@ func (c *conversion) restUsers(ctx context.Context, o *openfire, admins map[stri
 				continue
 			}
 			// Openfire lists contacts of shared groups among the others, and without groups; here they come from the ChatGroup again.
-			if address, err := c.address(item.JID); err == nil && len(item.Groups) == 0 && shared[u.username+"@"+c.domain][address] {
+			if address, err := c.address(item.JID); err == nil && len(item.Groups) == 0 && shared.are(u.username+"@"+c.domain, address) {
 				continue
 			}
 			slices.Sort(item.Groups)

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -167,5 +168,30 @@ func TestConvertOpenfireRESTFailures(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// A shared group of many is no more than a list of them.
+func TestFellows(t *testing.T) {
+	f := fellows{}
+	everybody := make([]string, 0, 20_001)
+	for i := range 20_000 {
+		everybody = append(everybody, strconv.Itoa(i)+"@chat.example")
+	}
+	f.add(append(everybody, everybody[0]))
+	f.add([]string{"0@chat.example", "romeo@montague.example"})
+	for _, c := range []struct {
+		one, other string
+		want       bool
+	}{
+		{"0@chat.example", "19999@chat.example", true}, {"19999@chat.example", "0@chat.example", true}, {"0@chat.example", "romeo@montague.example", true},
+		{"1@chat.example", "romeo@montague.example", false}, {"nobody@chat.example", "0@chat.example", false},
+	} {
+		if got := f.are(c.one, c.other); got != c.want {
+			t.Errorf("%s and %s: %t", c.one, c.other, got)
+		}
+	}
+	if n := len(f["0@chat.example"]); n != 2 {
+		t.Errorf("who is in two groups has %d", n)
 	}
 }
