@@ -164,7 +164,7 @@ func (r *resources) withoutSecrets(note func(string)) {
 // portable takes away what only means something in the cluster that a resource comes from. It reports what cannot be said in a manifest.
 func (r *resources) portable(note func(string)) {
 	for _, u := range r.Users {
-		for _, name := range []string{v1alpha1.RenamedFromAnnotation, v1alpha1.RenamedToAnnotation, v1alpha1.AwaitsAnnotation} {
+		for _, name := range []string{v1alpha1.RenamedFromAnnotation, v1alpha1.RenamedByAnnotation, v1alpha1.RenamedToAnnotation, v1alpha1.AwaitsAnnotation} {
 			if _, ok := u.Annotations[name]; ok {
 				note(fmt.Sprintf("ChatUser %s is being renamed: both its names are in the export; make another one once that is done", u.Name))
 				delete(u.Annotations, name)
