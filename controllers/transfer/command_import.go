@@ -63,6 +63,7 @@ type importOptions struct {
 	without, scramKeys   string
 	url, secretFile, ca  string
 	insecure, properties bool
+	allowHTTP            bool
 }
 
 func parseImport(args []string, out io.Writer) (*importOptions, error) {
@@ -83,6 +84,7 @@ func parseImport(args []string, out io.Writer) (*importOptions, error) {
 	f.StringVar(&o.secretFile, "secret-file", "", "file with the shared secret of Openfire's REST API, or with USER:PASSWORD of an administrator")
 	f.StringVar(&o.ca, "ca-file", "", "certificates (PEM) that Openfire's is checked by; empty: those of the system")
 	f.BoolVar(&o.insecure, "insecure-skip-tls-verify", false, "do not check Openfire's certificate")
+	f.BoolVar(&o.allowHTTP, "allow-http", false, "let --url be an http address of another machine: the secret, contacts and passwords of rooms go over the network in clear")
 	f.BoolVar(&o.properties, "all-properties", false, "take all system properties of Openfire that are not secret, not only those that this server acts on")
 	if err := o.parse(args, 1); err != nil {
 		return nil, err
@@ -334,7 +336,7 @@ func (j *job) convert(ctx context.Context, from string, in io.Reader, beside *os
 		})
 	default:
 		var o *openfire
-		if o, err = newOpenfire(restAccess{url: j.url, secretFile: j.secretFile, caFile: j.ca, insecure: j.insecure}); err == nil {
+		if o, err = newOpenfire(restAccess{url: j.url, secretFile: j.secretFile, caFile: j.ca, insecure: j.insecure, allowHTTP: j.allowHTTP}); err == nil {
 			err = c.convertOpenfireREST(ctx, o, j.properties)
 		}
 	}

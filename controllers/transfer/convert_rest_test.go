@@ -158,6 +158,8 @@ func TestConvertOpenfireRESTFailures(t *testing.T) {
 	}{
 		"wrong secret": {[]string{"--url", address, "--secret-file", wrong}, "does not accept"},
 		"no address":   {[]string{"--url", "openfire", "--secret-file", secret}, "is no address"},
+		"in clear":     {[]string{"--url", "http://openfire.invalid:9090", "--secret-file", secret}, "without encryption"},
+		"if it must":   {[]string{"--url", "http://openfire.invalid:9090", "--allow-http", "--secret-file", secret}, "cannot be asked"},
 		"not there":    {[]string{"--url", address + "/plugins/other", "--secret-file", secret}, "not there"},
 		"not a server": {[]string{"--url", "http://127.0.0.1:1", "--secret-file", secret}, "cannot be asked"},
 		"another page": {[]string{"--url", page, "--secret-file", pageSecret}, "is not what Openfire's REST API answers"},

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -34,13 +35,17 @@ const (
 // restAccess is how to reach an Openfire.
 type restAccess struct {
 	url, secretFile, caFile string
-	insecure                bool
+	insecure, allowHTTP     bool
 }
 
 func newOpenfire(a restAccess) (*openfire, error) {
 	base, err := url.Parse(a.url)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, &UsageError{fmt.Errorf("--url %q is no address such as https://openfire.example:9091", a.url)}
+	}
+	if base.Scheme == "http" && !a.allowHTTP && !isLoopback(base.Hostname()) {
+		return nil, &UsageError{fmt.Errorf("--url %s would send the secret, and bring everything, over the network without encryption: "+
+			"use https and port 9091, or give --allow-http where nobody can listen", base.Redacted())}
 	}
 	if !strings.Contains(base.Path, "/plugins/") {
 		base = base.JoinPath(restRoot)
@@ -77,6 +82,15 @@ func newOpenfire(a restAccess) (*openfire, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return o, nil
+}
+
+// isLoopback says whether a host is this machine.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
 }
 
 // errNotThere says that Openfire has nothing of that name, or its plugin no such call.
