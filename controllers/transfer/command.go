@@ -154,7 +154,10 @@ func newSink(output string, stdout io.Writer, now time.Time) (_ sink, finish fun
 		return newTarball(stdout, true, now), func(err error) error { return err }, nil
 	case !compressed && !strings.HasSuffix(output, ".tar"):
 		f, err := newFolder(output)
-		return f, func(err error) error { return err }, err
+		if err != nil {
+			return nil, nil, err
+		}
+		return f, f.finish, nil
 	}
 	if _, err := os.Lstat(output); err == nil {
 		return nil, nil, fmt.Errorf("the file %s is there already, and is not overwritten: name a new one", output)

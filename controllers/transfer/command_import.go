@@ -316,10 +316,13 @@ func (j *job) convert(ctx context.Context, from string, in io.Reader, beside *os
 		return nil, err
 	}
 	var root *os.Root
+	finish := func(err error) error { return err }
 	if j.outputDir != "" {
-		if c.out, err = newFolder(j.outputDir); err != nil {
+		out, err := newFolder(j.outputDir)
+		if err != nil {
 			return nil, err
 		}
+		c.out, finish = out, out.finish
 	} else {
 		if root, err = j.folder(); err != nil {
 			return nil, err
@@ -340,7 +343,7 @@ func (j *job) convert(ctx context.Context, from string, in io.Reader, beside *os
 			err = c.convertOpenfireREST(ctx, o, j.properties)
 		}
 	}
-	if err != nil && j.source != "" {
+	if err = finish(err); err != nil && j.source != "" {
 		err = fmt.Errorf("%s: %w", j.source, err)
 	}
 	j.generated, j.locked = c.generated, c.locked

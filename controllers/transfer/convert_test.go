@@ -28,6 +28,9 @@ func converted(t *testing.T, args ...string) (files map[string]string, said stri
 	}
 	err = Commands(connect)["import"](context.Background(), append([]string{"--output-dir", at}, args...), Streams{In: strings.NewReader(""), Out: &out, Err: &messages})
 	if err != nil {
+		if _, there := os.Lstat(at); there == nil {
+			t.Error("what failed has left something")
+		}
 		return nil, out.String(), err
 	}
 	return readFolder(t, at), out.String(), nil

@@ -2,6 +2,9 @@ package transfer
 
 import (
 	"context"
+	"errors"
+	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -293,4 +296,38 @@ func TestReadPages(t *testing.T) {
 			t.Errorf("by %d: %d users, %d groups, %d rooms, %d properties, %d Secrets, %v", size, len(r.Users), len(r.Groups), len(r.Rooms), len(r.Properties), len(r.Secrets), err)
 		}
 	}
+}
+
+// What an export that failed has written is taken away: there may be credentials in it.
+func TestFailedExportsLeaveNothing(t *testing.T) {
+	i := chatter(t)
+	empty := t.TempDir()
+	for _, at := range []string{filepath.Join(t.TempDir(), "new"), empty} {
+		sink, finish, err := newSink(at, nil, when)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := exporter{
+			live: i.Client, namespace: i.namespace, secretName: "chat-operator", database: filepath.Join(i.dataDir, "chat.db"), domain: domain, secrets: true,
+			progress: newProgress(io.Discard, true), notes: &notes{}, out: &failing{sink},
+		}
+		if err := finish(e.run(t.Context())); !errors.Is(err, errFull) || strings.Contains(err.Error(), "credentials") {
+			t.Errorf("got %v", err)
+		}
+		if entries, err := os.ReadDir(at); len(entries) != 0 || (at == empty) != (err == nil) {
+			t.Errorf("%s has %v, %v", at, entries, err)
+		}
+	}
+}
+
+var errFull = errors.New("the disk is full")
+
+// failing is a sink that has no place for data.
+type failing struct{ sink }
+
+func (f *failing) put(name string, content []byte) error {
+	if strings.HasPrefix(name, dataDir) {
+		return errFull
+	}
+	return f.sink.put(name, content)
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -63,12 +64,14 @@ func putIndex(s sink, i index) error {
 // folder is a sink that writes files, which nobody else may read: there are credentials in them.
 type folder struct {
 	root *os.Root
-	// owned says that the root is closed with the sink.
-	owned bool
+	// owned says that the root is closed with the sink, and made that its folder is of it.
+	owned, made bool
 }
 
 // newFolder makes the folder at path, which must be new or empty.
 func newFolder(at string) (*folder, error) {
+	_, err := os.Lstat(at)
+	made := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(at, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder %s cannot be made: %w", at, err)
 	}
@@ -83,7 +86,7 @@ func newFolder(at string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folder{root, true}, nil
+	return &folder{root, true, made}, nil
 }
 
 func (f *folder) put(name string, content []byte) error {
@@ -103,6 +106,26 @@ func (f *folder) close() error {
 		return nil
 	}
 	return f.root.Close()
+}
+
+// finish takes away what was written when that failed: half an export is none, and there may be credentials in it.
+func (f *folder) finish(err error) error {
+	if err == nil {
+		return nil
+	}
+	at := f.root.Name()
+	entries, failed := os.ReadDir(at)
+	for _, entry := range entries {
+		failed = errors.Join(failed, os.RemoveAll(filepath.Join(at, entry.Name())))
+	}
+	failed = errors.Join(failed, f.root.Close())
+	if f.made {
+		failed = errors.Join(failed, os.Remove(at))
+	}
+	if failed != nil {
+		failed = fmt.Errorf("what was written into %s is still there, and may have credentials in it: %w", at, failed)
+	}
+	return errors.Join(err, failed)
 }
 
 // tarball is a sink that writes one tar archive.
