@@ -373,7 +373,11 @@ func (c *conversion) affiliations(resource *v1alpha1.ChatRoom, r *restRoom) {
 	} {
 		for _, one := range list.people {
 			address, err := c.address(one)
-			if err != nil || people[address] {
+			if err != nil {
+				c.notes.add(fmt.Sprintf("The %s %q of the room %q is left out: %v", strings.ToLower(string(list.affiliation)), one, r.Name, err))
+				continue
+			}
+			if people[address] {
 				continue
 			}
 			people[address] = true
