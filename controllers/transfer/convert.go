@@ -227,6 +227,8 @@ func (c *conversion) declare(resource *v1alpha1.ChatUser, p *person) {
 const (
 	idEpoch = 1577836800_000000
 	idShift = 12
+	// idLatest is the last time that has a number, in 2091, less room for those that follow each other.
+	idLatest = 1<<(63-idShift) - 1<<30
 )
 
 // messages gives offline messages the numbers and times that the server keeps them by.
@@ -237,7 +239,7 @@ func (c *conversion) messages(p *person) {
 		if m.received == 0 {
 			m.received = c.delayed(m.stanza).UnixMicro()
 		}
-		last = max(m.received-idEpoch, last+1)
+		last = max(min(m.received-idEpoch, idLatest), last+1)
 		if m.id == 0 {
 			m.id = last << idShift
 		}

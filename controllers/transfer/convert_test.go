@@ -181,3 +181,19 @@ func TestImportOpenfireXML(t *testing.T) {
 	})
 	contains(t, said, "ChatUser: 4 made", "contacts: 3 made")
 }
+
+// A message that says it is of a time far from now has a number nevertheless, and those after it larger ones.
+func TestNumbersOfMessages(t *testing.T) {
+	delayed := func(stamp string) message {
+		return message{stanza: []byte(`<message xmlns="jabber:client"><delay xmlns="urn:xmpp:delay" stamp="` + stamp + `"/></message>`)}
+	}
+	p := &person{messages: []message{delayed("1999-12-31T23:59:59Z"), delayed("2031-04-05T06:07:08Z"), delayed("9999-12-31T23:59:59Z"), delayed("9999-12-31T23:59:59Z")}}
+	(&conversion{now: when}).messages(p)
+	last := int64(0)
+	for i, m := range p.messages {
+		if m.id <= last {
+			t.Errorf("message %d has the number %d, after %d", i, m.id, last)
+		}
+		last = m.id
+	}
+}

@@ -59,6 +59,8 @@ func TestUnpackRefuses(t *testing.T) {
 		"absolute":        {tarOf(t, tar.Header{Typeflag: tar.TypeReg, Name: "/etc/outside"}, "x"), "leads out"},
 		"backslashes":     {tarOf(t, tar.Header{Typeflag: tar.TypeReg, Name: `..\outside`}, "x"), "leads out"},
 		"link":            {tarOf(t, tar.Header{Typeflag: tar.TypeSymlink, Name: "data", Linkname: "/etc"}, ""), "neither a file nor a folder"},
+		"deep":            {tarOf(t, tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("a/", 100) + "a"}, "x"), "levels deep"},
+		"long":            {tarOf(t, tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("a", 2000), Format: tar.FormatPAX}, "x"), "longer than"},
 		"too much":        {huge, "more than 1000 bytes"},
 		"too much packed": {gzipped(huge), "more than 1000 bytes"},
 		"cut off":         {gzipped(tarOf(t, tar.Header{Typeflag: tar.TypeReg, Name: "a"}, "x"))[:60], "unexpected EOF"},

@@ -186,10 +186,12 @@ func fileName(name string) string {
 	return b.String() + "~" + hex.EncodeToString(sum[:12])
 }
 
-// maxFiles and maxFile bound what an archive may be unpacked to; the limit of all bytes is the caller's.
+// maxFiles, maxFile, maxLevels and maxPath bound what an archive may be unpacked to; the limit of all bytes is the caller's.
 const (
-	maxFiles = 5_000_000
-	maxFile  = 512 << 20
+	maxFiles  = 5_000_000
+	maxFile   = 512 << 20
+	maxLevels = 16
+	maxPath   = 1024
 )
 
 // Unpacking.
@@ -234,7 +236,7 @@ func unpack(r io.Reader, root *os.Root, maxBytes int64) error {
 			return errTooMany
 		}
 		if err := unpackOne(t, header, root, &left, maxBytes); err != nil {
-			return fmt.Errorf("%q in the archive: %w", header.Name, err)
+			return fmt.Errorf("%.100q in the archive: %w", header.Name, err)
 		}
 	}
 }
@@ -250,6 +252,9 @@ func unpackOne(t *tar.Reader, header *tar.Header, root *os.Root, left *int64, ma
 	}
 	if !filepath.IsLocal(filepath.FromSlash(name)) || strings.Contains(name, `\`) {
 		return errNotInside
+	}
+	if len(name) > maxPath || strings.Count(name, "/") >= maxLevels {
+		return fmt.Errorf("its name is longer than %d bytes, or more than %d levels deep", maxPath, maxLevels)
 	}
 	if header.Size > maxFile {
 		return fmt.Errorf("it is larger than %d bytes", int64(maxFile))
