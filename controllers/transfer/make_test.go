@@ -84,3 +84,24 @@ func TestReplaceBySecretsInClear(t *testing.T) {
 		t.Errorf("the Secret has %q", secret.Data)
 	}
 }
+
+// A Secret that nothing in the export names is not the export's to make or to replace, but for shared secrets of the REST API.
+func TestImportOfSecretsThatNothingNames(t *testing.T) {
+	at := chatter(t).exportTo("export")
+	putManifest(t, at, "tls.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: chat-tls}\ndata: {tls.key: eA==}\n")
+	putManifest(t, at, "rest.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: app, labels: {"+v1alpha1.RESTSecretLabel+": \"true\"}}\ndata: {rest-secret: eA==}\n")
+	to := newInstallation(t)
+	to.declare(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "chat-tls"}, StringData: map[string]string{"tls.key": "the key of the server"}})
+	report, err := to.importFrom("--on-conflict", "replace", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, report, `Secret "chat-tls" is left out, since nothing in the export names it`, "Secret: 5 made, 1 left out")
+	var secret corev1.Secret
+	if err := to.Get(t.Context(), keyIn(to.namespace, "chat-tls"), &secret); err != nil || string(secret.Data["tls.key"]) != "the key of the server" {
+		t.Errorf("the Secret is %v, %v", secret, err)
+	}
+	if err := to.Get(t.Context(), keyIn(to.namespace, "app"), &secret); err != nil {
+		t.Error(err)
+	}
+}

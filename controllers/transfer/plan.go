@@ -83,7 +83,12 @@ func (m *importer) planResources() []unit {
 	}
 	holders := m.holders()
 	secrets := map[string]*step{}
+	named := m.bundle.declared.named()
 	for _, s := range sorted(m.bundle.declared.Secrets) {
+		if !named[s.Name] && s.Name != m.secretName && s.Labels[v1alpha1.RESTSecretLabel] != "true" {
+			m.report.add("Secret", func(t *tally) { t.left++ }, "Secret %q is left out, since nothing in the export names it", s.Name)
+			continue
+		}
 		secrets[s.Name] = m.planOne(s, existing(m.there.Secrets, s.Name), "")
 	}
 	units := make([]unit, 0, m.bundle.declared.count())
@@ -126,6 +131,18 @@ func (m *importer) planResources() []unit {
 		}
 	}
 	return units
+}
+
+// named are the Secrets that resources name, or that are made for them.
+func (r *resources) named() map[string]bool {
+	list := map[string]bool{}
+	_ = r.each(func(_ string, o client.Object) error {
+		for _, name := range secretsOf(o) {
+			list[name] = true
+		}
+		return nil
+	})
+	return list
 }
 
 // holders are the resources in the namespace that have a chat name, by name.
