@@ -270,7 +270,7 @@ func (m *importer) writeData(ctx context.Context) error {
 	if m.rooms, err = m.store.RoomOwners(ctx); err != nil {
 		return err
 	}
-	m.report.counts = withoutData(m.report.counts)
+	m.report.forgetData()
 	rooms := false
 	return m.eachBatch(ctx, func(ctx context.Context, b *batch) error {
 		if b.carrier.room != "" && !rooms {
@@ -281,17 +281,6 @@ func (m *importer) writeData(ctx context.Context) error {
 		}
 		return m.writeBatch(ctx, b, uids)
 	})
-}
-
-// withoutData keeps the counts of resources: those of rows were of the plan.
-func withoutData(counts map[string]*tally) map[string]*tally {
-	kept := map[string]*tally{}
-	for what, t := range counts {
-		if slices.Contains([]string{"Secret", "ChatUser", "ChatGroup", "ChatRoom", "SystemProperty", deletedNames}, what) {
-			kept[what] = t
-		}
-	}
-	return kept
 }
 
 func (m *importer) writeBatch(ctx context.Context, b *batch, uids map[name]string) error {

@@ -225,6 +225,9 @@ func TestImportConflicts(t *testing.T) {
 			t.Fatal(err, report)
 		}
 		contains(t, report, `ChatRoom "orchard" is left out, since the Secret "orchard" that it names is another one`, "archived messages: 1 made, 2 left out")
+		if n := strings.Count(report, "jid romeo@montague.example"); n != 1 {
+			t.Errorf("a conflict is told %d times:\n%s", n, report)
+		}
 		files := to.export()
 		if got := juliet(t, to); got != "Another Juliet" {
 			t.Errorf("juliet is %s", got)

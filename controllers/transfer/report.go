@@ -13,9 +13,11 @@ import (
 type report struct {
 	mu     sync.Mutex
 	counts map[string]*tally // by what they are of
-	lines  []string          // conflicts and failures, for people
-	hidden int               // of those that there were too many of
+	lines  []line            // conflicts and failures, for people
+	hidden map[string]int    // of those that there were too many of, by what they are of
 }
+
+type line struct{ what, text string }
 
 // tally counts outcomes.
 type tally struct{ made, same, replaced, conflicts, left, failed int }
@@ -47,10 +49,13 @@ func (r *report) add(what string, count func(*tally), format string, args ...any
 		return
 	}
 	if len(r.lines) >= maxLines {
-		r.hidden++
+		if r.hidden == nil {
+			r.hidden = map[string]int{}
+		}
+		r.hidden[what]++
 		return
 	}
-	r.lines = append(r.lines, fmt.Sprintf(format, args...))
+	r.lines = append(r.lines, line{what, fmt.Sprintf(format, args...)})
 }
 
 func (r *report) fail(what, format string, args ...any) {
@@ -66,6 +71,18 @@ func (r *report) take(what string, a action) {
 			t.replaced--
 		}
 	}, "")
+}
+
+// forgetData keeps what is told of resources: of rows it was of the plan, and is told again as they are written.
+func (r *report) forgetData() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ofData := func(what string) bool {
+		return !slices.Contains([]string{"Secret", "ChatUser", "ChatGroup", "ChatRoom", "SystemProperty", deletedNames}, what)
+	}
+	maps.DeleteFunc(r.counts, func(what string, _ *tally) bool { return ofData(what) })
+	maps.DeleteFunc(r.hidden, func(what string, _ int) bool { return ofData(what) })
+	r.lines = slices.DeleteFunc(r.lines, func(l line) bool { return ofData(l.what) })
 }
 
 func (r *report) conflicts() (n int) {
@@ -90,10 +107,14 @@ func (r *report) failed() error {
 // print writes everything for a person.
 func (r *report) print(w io.Writer, dryRun bool) {
 	for _, line := range r.lines {
-		fmt.Fprintln(w, line)
+		fmt.Fprintln(w, line.text)
 	}
-	if r.hidden > 0 {
-		fmt.Fprintf(w, "and %d more\n", r.hidden)
+	hidden := 0
+	for _, n := range r.hidden {
+		hidden += n
+	}
+	if hidden > 0 {
+		fmt.Fprintf(w, "and %d more\n", hidden)
 	}
 	made, replaced := "made", "replaced"
 	if dryRun {
