@@ -8,8 +8,10 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/controllers"
 	"github.com/chat-operator/chat-operator/controllers/provision"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
@@ -106,10 +108,40 @@ var _ = Describe("What names a deleted user or group", func() {
 		Expect(naming(false)).To(HaveLen(5))
 
 		Expect(dying(ctx, 2).DeleteGroup(ctx, restActor, "Ops")).To(Succeed())
-		Expect(op.provision.CreateGroup(ctx, restActor, "Ops", directory.GroupUpdate{})).To(Succeed())
+		ops := "Ops"
+		create(ctx, &v1alpha1.ChatGroup{ObjectMeta: metav1.ObjectMeta{Namespace: op.namespace, Name: "by-hand"}, Spec: v1alpha1.ChatGroupSpec{GroupName: &ops}})
+		Eventually(func() bool { _, there := op.directory.Group("Ops"); return there }).Should(BeTrue())
 		Expect(op.provision.FinishDeletions(ctx, restActor)).To(Succeed())
 		Expect(rows(ctx)).To(BeZero())
 		Expect(naming(true)).To(HaveLen(3))
+	})
+
+	It("is changed before another gets the name through this program", func(ctx SpecContext) {
+		Expect(dying(ctx, 2).DeleteGroup(ctx, restActor, "Ops")).To(Succeed())
+		Expect(op.provision.CreateGroup(ctx, restActor, "Ops", directory.GroupUpdate{})).To(Succeed())
+		Expect(naming(true)).To(BeEmpty())
+
+		Expect(dying(ctx, 3).DeleteUser(ctx, restActor, "mira")).To(Succeed())
+		Expect(naming(false)).To(HaveLen(4)) // tobias, and three rooms
+		Expect(op.provision.CreateUser(ctx, restActor, newUser("mira", "another pencil"))).To(Succeed())
+		Expect(naming(false)).To(BeEmpty())
+		Expect(rows(ctx)).To(BeZero())
+	})
+
+	It("is changed though the resource lingers for a while", func(ctx SpecContext) {
+		var u v1alpha1.ChatUser
+		Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: "mira"}, &u)).To(Succeed())
+		u.Finalizers = []string{"chat.example/later"}
+		Expect(kube.Update(ctx, &u)).To(Succeed())
+		Expect(dying(ctx, 3).DeleteUser(ctx, restActor, "mira")).To(Succeed())
+		Expect(rows(ctx)).To(Equal(1))
+		Expect(op.provision.FinishDeletions(ctx, restActor)).To(Succeed())
+		Expect(naming(false)).To(BeEmpty())
+		Expect(rows(ctx)).To(BeZero())
+
+		Expect(kube.Get(ctx, client.ObjectKeyFromObject(&u), &u)).To(Succeed())
+		u.Finalizers = nil
+		Expect(kube.Update(ctx, &u)).To(Succeed())
 	})
 
 	It("is changed at once, and nothing is left to do", func(ctx SpecContext) {

@@ -72,6 +72,7 @@ func (p *Provisioner) editRoster(ctx context.Context, by directory.Actor, userna
 	if err != nil {
 		return err
 	}
+	unlock := p.LockName(directory.KindUser, username)
 	changed, err := change(ctx, p, wish[*v1alpha1.ChatUser]{
 		by: by, kind: kindUser, name: name,
 		obj:    func() *v1alpha1.ChatUser { return &v1alpha1.ChatUser{} },
@@ -83,6 +84,7 @@ func (p *Provisioner) editRoster(ctx context.Context, by directory.Actor, userna
 			return edit(u)
 		},
 	})
+	unlock()
 	if err != nil {
 		return err
 	}

@@ -44,10 +44,16 @@ func (p *Provisioner) declareGroup(ctx context.Context, name string, u directory
 	if _, err := editGroup(group, u, p.directory.Domain()); err != nil {
 		return err
 	}
-	if err := p.create(ctx, group); err != nil {
+	unlock, err := p.lockNew(ctx, directory.KindGroup, name)
+	if err != nil {
+		return err
+	}
+	err = p.create(ctx, group)
+	unlock()
+	if err != nil {
 		return explain(err, kindGroup, name)
 	}
-	err := await(ctx, func(ctx context.Context) error {
+	err = await(ctx, func(ctx context.Context) error {
 		return p.directory.WaitActive(ctx, directory.KindGroup, name, string(group.UID), group.Generation)
 	})
 	if errors.Is(err, directory.ErrExists) {

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -10,9 +11,11 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
-// nameLocks makes what creates a name, deletes it or purges its data take turns,
+// nameLocks makes what creates a name, changes it, deletes it or purges its data take turns,
 // name by name. They are held for a few requests; only a rename holds one until its
-// old account is gone here.
+// old account is gone here, and a creation of users theirs until they are in force.
+//
+// Who needs several takes that of a rename first, then one of references, then those of names in their order.
 type nameLocks struct {
 	mu   sync.Mutex
 	held map[string]*nameLock
@@ -49,6 +52,22 @@ func (l *nameLocks) lock(name string) (unlock func()) {
 // Hold it briefly.
 func (p *Provisioner) LockName(kind directory.Kind, identity string) (unlock func()) {
 	return p.names.lock(kind.String() + "/" + identity)
+}
+
+// lockNames is LockName for several.
+func (p *Provisioner) lockNames(kind directory.Kind, identities []string) (unlock func()) {
+	identities = slices.Clone(identities)
+	slices.Sort(identities)
+	identities = slices.Compact(identities)
+	unlocks := make([]func(), len(identities))
+	for i, identity := range identities {
+		unlocks[i] = p.LockName(kind, identity)
+	}
+	return func() {
+		for _, unlock := range unlocks {
+			unlock()
+		}
+	}
 }
 
 // Rates of proposals that chat clients make: enough for people, too little for a

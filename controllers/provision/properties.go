@@ -31,14 +31,26 @@ func (p *Provisioner) PutProperty(ctx context.Context, by directory.Actor, key, 
 	if err := directory.ValidateSetting(key, value); err != nil {
 		return err
 	}
-	name, held, err := p.propertyResource(ctx, key)
+	now, err := p.writeProperty(ctx, by, key, value, mustExist)
 	if err != nil {
 		return err
 	}
-	if !held && mustExist {
-		return fmt.Errorf("property %q: %w", key, directory.ErrNotFound)
+	return await(ctx, func(ctx context.Context) error {
+		return p.directory.WaitProperty(ctx, key, string(now.UID), now.Generation)
+	})
+}
+
+// writeProperty creates or changes a property. Those who do so through this process take turns: as many as like can do so at once, and none has to give up.
+func (p *Provisioner) writeProperty(ctx context.Context, by directory.Actor, key, value string, mustExist bool) (now *v1alpha1.SystemProperty, err error) {
+	unlock := p.LockName(directory.KindProperty, key)
+	defer unlock()
+	name, held, err := p.propertyResource(ctx, key)
+	if err != nil {
+		return nil, err
 	}
-	var now *v1alpha1.SystemProperty
+	if !held && mustExist {
+		return nil, fmt.Errorf("property %q: %w", key, directory.ErrNotFound)
+	}
 	if !held {
 		now = &v1alpha1.SystemProperty{
 			ObjectMeta: metav1.ObjectMeta{
@@ -70,15 +82,9 @@ func (p *Provisioner) PutProperty(ctx context.Context, by directory.Actor, key, 
 				return paths, nil
 			},
 		})
-		if err != nil {
-			return err
-		}
-	} else if err != nil {
-		return explain(err, kindProperty, key)
+		return now, err
 	}
-	return await(ctx, func(ctx context.Context) error {
-		return p.directory.WaitProperty(ctx, key, string(now.UID), now.Generation)
-	})
+	return now, explain(err, kindProperty, key)
 }
 
 // DeleteProperty deletes a system property and returns when it is gone here.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -79,6 +80,36 @@ func (p *Provisioner) afterDeletion(ctx context.Context, by directory.Actor, kin
 	p.unfinished()
 }
 
+// lockNew locks names that are about to be given to somebody, when nothing is left of the deletion of who had them: else whatever still names the old one would
+// mean the new one, the owner of a room for instance.
+func (p *Provisioner) lockNew(ctx context.Context, kind directory.Kind, identities ...string) (unlock func(), err error) {
+	if p.identities == nil || !named(kind) {
+		return p.lockNames(kind, identities), nil
+	}
+	for range maxTries {
+		unlock := p.lockNames(kind, identities)
+		rows, err := p.identities.ListIdentities(ctx, referencesOf(kind))
+		if err != nil {
+			unlock()
+			return nil, fmt.Errorf("looking for an unfinished deletion of an earlier %s: %w", kind, err)
+		}
+		rows = slices.DeleteFunc(rows, func(row store.Identity) bool { return !slices.Contains(identities, row.Name) })
+		if len(rows) == 0 {
+			return unlock, nil
+		}
+		unlock()
+		for i := range rows {
+			if err := p.finishDeletion(ctx, directory.Actor{Via: "server"}, kind, rows[i].Name); err != nil {
+				// Of the cause only the text: that the old one is still there does not mean that the new one is made.
+				return nil, &directory.UnavailableError{
+					RetryAfter: retryAfter, Err: errors.New("finishing the deletion of an earlier " + kind.String() + " of that name: " + err.Error()),
+				}
+			}
+		}
+	}
+	return nil, &directory.UnavailableError{RetryAfter: retryAfter, Err: fmt.Errorf("an earlier %s of that name is being deleted", kind)}
+}
+
 // FinishDeletions takes out what was deleted through this program and is still named somewhere.
 func (p *Provisioner) FinishDeletions(ctx context.Context, by directory.Actor) error {
 	if p.identities == nil {
@@ -109,7 +140,7 @@ func (p *Provisioner) finishDeletion(ctx context.Context, by directory.Actor, ki
 		obj = &v1alpha1.ChatGroup{}
 	}
 	switch err := p.get(ctx, row.Resource, obj); {
-	case err == nil && string(obj.GetUID()) == row.UID:
+	case err == nil && string(obj.GetUID()) == row.UID && obj.GetDeletionTimestamp() == nil:
 		return p.strikeOut(ctx, kind, identity) // it has not been deleted
 	case err != nil && !apierrors.IsNotFound(err):
 		return explain(err, kind.String(), identity)
@@ -117,8 +148,9 @@ func (p *Provisioner) finishDeletion(ctx context.Context, by directory.Actor, ki
 	if err := await(ctx, func(ctx context.Context) error { return p.directory.WaitGone(ctx, kind, identity, row.UID) }); err != nil {
 		return err
 	}
-	if _, again := p.directory.Holder(kind, identity); again {
-		// What names it means the new one by now, or may.
+	if holder, again := p.directory.Holder(kind, identity); again {
+		// Whoever makes one through this program has the deletion finished first. Who declared this one outside means it where it is named by now, or may.
+		p.log.Info("Left something deleted where it is named: it was declared anew meanwhile", "kind", kind.String(), "name", identity, "resource", holder.Name)
 		return p.strikeOut(ctx, kind, identity)
 	}
 	if err := p.takeOut(ctx, by, kind, identity); err != nil {

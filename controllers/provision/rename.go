@@ -139,7 +139,10 @@ func (a awaited) is(old *v1alpha1.ChatUser) bool {
 func (p *Provisioner) successor(
 	ctx context.Context, by directory.Actor, old *v1alpha1.ChatUser, from, to string, update directory.UserUpdate,
 ) (*v1alpha1.ChatUser, error) {
-	unlock := p.LockName(directory.KindUser, to)
+	unlock, err := p.lockNew(ctx, directory.KindUser, to)
+	if err != nil {
+		return nil, err
+	}
 	defer unlock()
 	name := v1alpha1.EncodeName(to)
 	if err := p.purgeLeftovers(ctx, directory.KindUser, to, name, &v1alpha1.ChatUser{}); err != nil {

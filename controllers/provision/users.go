@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,17 @@ func (p *Provisioner) CreateUsers(ctx context.Context, by directory.Actor, users
 		}
 		seen[prepared[i].Username] = struct{}{}
 	}
+	// Of several who make the same names at once, one has all of them until it is done, or has taken back what it made: each having some, none would get all.
+	unlock, err := p.lockNew(ctx, directory.KindUser, slices.Collect(maps.Keys(seen))...)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for username := range seen {
+		if err := p.free(username); err != nil {
+			return err
+		}
+	}
 
 	written := make([]made, len(users))
 	errs := make([]error, len(users))
@@ -83,7 +95,7 @@ func (p *Provisioner) CreateUsers(ctx context.Context, by directory.Actor, users
 		return err
 	}
 
-	err := await(ctx, func(ctx context.Context) error {
+	err = await(ctx, func(ctx context.Context) error {
 		for _, m := range written {
 			if err := p.directory.WaitUser(ctx, m.username, string(m.user.UID), m.user.Generation, m.secret.Name); err != nil {
 				return err
@@ -112,21 +124,24 @@ func (p *Provisioner) acceptable(u directory.NewUser) (directory.NewUser, error)
 	if len(u.Properties) > maxProperties {
 		return u, &directory.LimitError{Field: "properties", Limit: maxProperties}
 	}
+	return u, p.free(username)
+}
+
+// free fails when somebody has a username.
+func (p *Provisioner) free(username string) error {
 	if _, held := p.directory.Holder(directory.KindUser, username); held {
-		return u, fmt.Errorf("user %q: %w", username, directory.ErrExists)
+		return fmt.Errorf("user %q: %w", username, directory.ErrExists)
 	}
-	return u, nil
+	return nil
 }
 
 // declare writes the Secret and the ChatUser of one user. Only when the ChatUser
-// is there, too, does it return what it made.
+// is there, too, does it return what it made. It is called with the name locked.
 func (p *Provisioner) declare(ctx context.Context, u directory.NewUser) (made, error) {
 	credential, err := auth.Derive(u.Password, nil, 0)
 	if err != nil {
 		return made{}, &directory.InvalidError{Field: "password", Message: err.Error()}
 	}
-	unlock := p.LockName(directory.KindUser, u.Username)
-	defer unlock()
 	name := v1alpha1.EncodeName(u.Username)
 	if err := p.purgeLeftovers(ctx, directory.KindUser, u.Username, name, &v1alpha1.ChatUser{}); err != nil {
 		return made{}, err
@@ -201,29 +216,51 @@ func (p *Provisioner) UpdateUser(ctx context.Context, by directory.Actor, userna
 	if err != nil {
 		return err
 	}
+	changed, version, err := p.writeUser(ctx, by, username, name, update)
+	if err != nil {
+		return err
+	}
+	return await(ctx, func(ctx context.Context) error {
+		secretName := ""
+		if version != "" {
+			secretName = directoryKey(changed)
+			if err := p.directory.WaitSecret(ctx, secretName, version); err != nil {
+				return err
+			}
+		}
+		return p.directory.WaitUser(ctx, username, string(changed.UID), changed.Generation, secretName)
+	})
+}
+
+// writeUser writes a change; version is that of the Secret if the password is changed. Those who change one user through this process take turns: as many as
+// like can do so at once, and none has to give up.
+func (p *Provisioner) writeUser(
+	ctx context.Context, by directory.Actor, username, name string, update directory.UserUpdate,
+) (changed *v1alpha1.ChatUser, version string, err error) {
+	unlock := p.LockName(directory.KindUser, username)
+	defer unlock()
 	var user v1alpha1.ChatUser
 	if err := p.get(ctx, name, &user); err != nil {
-		return explain(err, kindUser, username)
+		return nil, "", explain(err, kindUser, username)
 	}
 	if err := declares(&user, username); err != nil {
-		return err
+		return nil, "", err
 	}
 	// Everything is permitted before anything is written.
 	if paths, err := editUser(user.DeepCopy(), update); err != nil {
-		return err
+		return nil, "", err
 	} else if len(paths) > 0 {
 		if err := p.permit(by, &user, user.Spec.InBandPolicy, paths); err != nil {
-			return err
+			return nil, "", err
 		}
 	}
-	var version string
 	var issued *corev1.Secret
 	if update.Password != nil {
 		if version, issued, err = p.setPassword(ctx, by, &user, *update.Password); err != nil {
-			return err
+			return nil, "", err
 		}
 	}
-	changed, err := change(ctx, p, wish[*v1alpha1.ChatUser]{
+	changed, err = change(ctx, p, wish[*v1alpha1.ChatUser]{
 		by: by, kind: kindUser, name: name,
 		obj:    func() *v1alpha1.ChatUser { return &v1alpha1.ChatUser{} },
 		policy: func(u *v1alpha1.ChatUser) *v1alpha1.InBandPolicy { return u.Spec.InBandPolicy },
@@ -243,21 +280,12 @@ func (p *Provisioner) UpdateUser(ctx context.Context, by directory.Actor, userna
 		if issued != nil && !Unreachable(err) {
 			p.discard(ctx, issued)
 		}
-		return err
+		return nil, "", err
 	}
 	if issued != nil {
 		version = issued.ResourceVersion
 	}
-	return await(ctx, func(ctx context.Context) error {
-		secretName := ""
-		if version != "" {
-			secretName = directoryKey(changed)
-			if err := p.directory.WaitSecret(ctx, secretName, version); err != nil {
-				return err
-			}
-		}
-		return p.directory.WaitUser(ctx, username, string(changed.UID), changed.Generation, secretName)
-	})
+	return changed, version, nil
 }
 
 // setPassword writes verifiers of a password into the user's Secret, if this program made
