@@ -135,7 +135,11 @@ func updateGroup(c *call) (answer, error) {
 	update.Description, update.SharedRoster = new(text(&e.Description)), sharing(g, e.Shared)
 	err = c.server.Proposer.UpdateGroup(c.ctx, c.actor(), name, update)
 	if took(err) {
-		c.record("edited group "+name, groupDetails(update)...)
+		details := groupDetails(update)
+		if *update.Description == "" && g.Description != "" {
+			details = append([]string{detail("description", "")}, details...)
+		}
+		c.record("edited group "+name, details...)
 	}
 	if err != nil {
 		return answer{}, explain(err, refusal{resource: name, notFound: noGroup(name)})

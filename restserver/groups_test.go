@@ -116,7 +116,7 @@ func TestUpdateGroup(t *testing.T) {
 	w.wantError(400, illegal, "Cannot parse a admin value as a JID: @x", "Ops", "PUT", "/groups/Ops", `{"name":"Ops","admins":["@x"]}`)
 	const edited = "edited group Ops"
 	w.wantAudit("created new group Ops", edited, edited, edited, edited, edited, edited)
-	if want := "members added = mira@chat.example\nmembers removed = tobias@chat.example\nadmins removed = mira@chat.example"; w.audit.entries[3].Details != want {
+	if want := "description = \nmembers added = mira@chat.example\nmembers removed = tobias@chat.example\nadmins removed = mira@chat.example"; w.audit.entries[3].Details != want {
 		t.Errorf("audit details %q", w.audit.entries[3].Details)
 	}
 

@@ -142,7 +142,7 @@ func (c *call) declareUsers(users []directory.NewUser, several bool, resource st
 		deeds := make([]deed, len(users))
 		for i := range users {
 			u := &users[i]
-			deeds[i] = deed{"created new user " + u.Username, userDetails(&u.DisplayName, &u.Email, &u.Properties, false)}
+			deeds[i] = deed{"created new user " + u.Username, userDetails(given(u.DisplayName), given(u.Email), &u.Properties, false)}
 		}
 		c.recordAll(deeds)
 	}
@@ -248,7 +248,7 @@ func updateUser(c *call) (answer, error) {
 		}
 		change.Password = e.Password
 	}
-	details := userDetails(change.DisplayName, change.Email, change.Properties, change.Password != nil)
+	details := append(userDetails(change.DisplayName, change.Email, change.Properties, change.Password != nil), removedProperties(u, properties)...)
 	if err := c.changeUser(u.Username, change, "edited user ", details...); err != nil {
 		return answer{}, err
 	}
@@ -280,12 +280,15 @@ func renameUser(c *call, u *directory.User, to string, e entity.User) (answer, e
 	if err != nil {
 		return answer{}, err
 	}
+	var removed []string
 	if len(properties) > 0 {
 		change.Properties = &properties
+		removed = removedProperties(u, properties)
 	}
 	left, err := c.server.Proposer.RenameUser(c.ctx, c.actor(), u.Username, to, change)
 	if took(err) {
-		details := append(userDetails(change.DisplayName, change.Email, change.Properties, false), detail("renamed from", u.Username))
+		details := append(userDetails(change.DisplayName, change.Email, change.Properties, false), removed...)
+		details = append(details, detail("renamed from", u.Username))
 		for _, where := range left {
 			details = append(details, detail("left", where))
 		}
@@ -344,14 +347,14 @@ func deleteUser(c *call) (answer, error) {
 	return done()
 }
 
-// userDetails tells what an entry about a user may tell. Values of properties may be secrets, so
+// userDetails tells what an entry about a user may tell: what is cleared has an empty value. Values of properties may be secrets, so
 // only their keys are told.
 func userDetails(name, email *string, properties *[]directory.Property, password bool) []string {
 	var lines []string
-	if name != nil && *name != "" {
+	if name != nil {
 		lines = append(lines, detail("name", *name))
 	}
-	if email != nil && *email != "" {
+	if email != nil {
 		lines = append(lines, detail("email", *email))
 	}
 	if properties != nil && len(*properties) > 0 {
@@ -365,4 +368,26 @@ func userDetails(name, email *string, properties *[]directory.Property, password
 		lines = append(lines, detail("password", "changed"))
 	}
 	return lines
+}
+
+// given is a text of a new account; nil: it has none.
+func given(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// removedProperties tells which properties a user has no more.
+func removedProperties(u *directory.User, wanted []directory.Property) []string {
+	var keys []string
+	for _, p := range u.Properties {
+		if !slices.ContainsFunc(wanted, func(w directory.Property) bool { return w.Key == p.Key }) {
+			keys = append(keys, p.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return []string{detail("properties removed", strings.Join(keys, ", "))}
 }

@@ -222,6 +222,12 @@ func TestUpdateUser(t *testing.T) {
 	w.wantError(404, "UserNotFoundException", "Could not get user", "nobody7", "PUT", "/users/nobody7", `{"name":"x"}`)
 	const edited = "edited user mira"
 	w.wantAudit("created new user mira", edited, edited, edited, edited, edited)
+	// What is cleared is told as well.
+	for i, want := range map[int]string{2: "name = M.\nproperties removed = b", 3: "name = ", 4: "email = "} {
+		if got := w.audit.entries[i].Details; got != want {
+			t.Errorf("details of entry %d: %q, want %q", i, got, want)
+		}
+	}
 	if text := w.audit.text(); strings.Contains(text, "two") || !strings.Contains(text, "password = changed") {
 		t.Errorf("audit log: %s", text)
 	}
