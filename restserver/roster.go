@@ -102,7 +102,11 @@ func (c *call) contact(username string, contact jid.JID) (account.Item, bool, er
 
 // readContact reads the roster item of the body.
 func (c *call) readContact() (entity.RosterItem, error) {
-	if c.body == nil {
+	name, inPath := c.params["jid"]
+	switch {
+	case c.body == nil && inPath:
+		return entity.RosterItem{}, badRequest(couldNotUpdate+", because the body has no roster item", name)
+	case c.body == nil:
 		return entity.RosterItem{}, badRequest("JID is null", "JID")
 	}
 	e, err := c.body.RosterItem()
@@ -110,7 +114,7 @@ func (c *call) readContact() (entity.RosterItem, error) {
 		return e, err
 	}
 	if e.Subscription < subscriptionRemove || e.Subscription > int(directory.SubscriptionBoth) {
-		return e, badRequest("subscriptionType has to be -1 (remove), 0 (none), 1 (to), 2 (from) or 3 (both)", e.JID)
+		return e, badRequest("subscriptionType has to be -1 (remove), 0 (none), 1 (to), 2 (from) or 3 (both)", cmp.Or(name, e.JID))
 	}
 	return e, nil
 }

@@ -132,6 +132,8 @@ func TestRosterRefusals(t *testing.T) {
 		w.wantError(400, illegal, "JID is null", "JID", "POST", "/users/mira/roster", body)
 	}
 	w.wantError(400, illegal, "JID is null", "JID", "POST", "/users/mira/roster", "")
+	w.wantError(400, illegal, "Could not update the roster, because the body has no roster item", "a@b", "PUT", "/users/mira/roster/a@b", "", header("Content-Type", formatJSON))
+	w.wantError(400, illegal, "subscriptionType has to be -1 (remove), 0 (none), 1 (to), 2 (from) or 3 (both)", "a@b", "PUT", "/users/mira/roster/a@b", `{"subscriptionType":9}`)
 	for _, body := range []string{`{"jid":"a@b","subscriptionType":4}`, `{"jid":"a@b","subscriptionType":-2}`, `{"jid":"a@b","subscriptionType":"both"}`,
 		`{"jid":"a@b@c@d"}`, `{"jid":"@chat.example"}`, `{"jid":"a b"}`, `{"jid":"a@"}`, `{"jid":"a@b..c"}`, `{"jid":"/x"}`} {
 		if got := w.send("POST", "/users/mira/roster", body); got.Code != 400 || !entityLike(got.Body.String(), illegal) {
