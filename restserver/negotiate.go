@@ -2,6 +2,7 @@ package restserver
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -12,8 +13,12 @@ import (
 	"github.com/chat-operator/chat-operator/restserver/entity"
 )
 
-// maxBody is the largest request body.
-const maxBody = 1 << 20
+const (
+	// maxBody is the largest request body.
+	maxBody = 1 << 20
+	// maxListBody is that of a call that takes a list of what others take one of.
+	maxListBody = 8 << 20
+)
 
 // preference is how much a request likes one of the formats.
 type preference struct {
@@ -183,11 +188,12 @@ func (c *call) hasBody() bool { return c.request.ContentLength > 0 }
 
 // readBody reads and parses the request's body.
 func (c *call) readBody(w http.ResponseWriter, op *operation) error {
-	data, err := io.ReadAll(http.MaxBytesReader(w, c.request.Body, maxBody))
+	most := cmp.Or(op.most, maxBody)
+	data, err := io.ReadAll(http.MaxBytesReader(w, c.request.Body, int64(most)))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return problem(http.StatusRequestEntityTooLarge, "PayloadTooLargeException",
-				"the body is larger than "+strconv.Itoa(maxBody)+" bytes", c.request.URL.Path)
+				"the body is larger than "+strconv.Itoa(most)+" bytes", c.request.URL.Path)
 		}
 		return badRequest("the body could not be read to its end", c.request.URL.Path)
 	}

@@ -154,12 +154,17 @@ func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestBodySize(t *testing.T) {
 	w := newWorld(t)
 	const most = 1 << 20
+	const ofLists = 8 << 20
 	fill := func(n int) string {
 		const head, tail = `{"username":"mira","password":"x","comment":"`, `"}`
 		return head + strings.Repeat("a", n-len(head)-len(tail)) + tail
 	}
-	w.wantError(413, "PayloadTooLargeException", "the body is larger than 1048576 bytes", restserver.Base+"/users", "POST", "/users", fill(most+1))
-	w.want(201, "", "POST", "/users", fill(most))
+	w.want(201, "", "POST", "/users", fill(most+1))
+	w.wantError(413, "PayloadTooLargeException", "the body is larger than 1048576 bytes", restserver.Base+"/users/mira", "PUT", "/users/mira", fill(most+1))
+	w.want(200, "", "PUT", "/users/mira", fill(most))
+	for _, path := range []string{"/users", "/chatrooms/bulk"} {
+		w.wantError(413, "PayloadTooLargeException", "the body is larger than 8388608 bytes", restserver.Base+path, "POST", path, fill(ofLists+1))
+	}
 	got := w.send("POST", "/users", "", header("Content-Type", formatJSON), func(r *http.Request) { r.Body = io.NopCloser(failing{}) })
 	if got.Code != 400 || !entityLike(got.Body.String(), "IllegalArgumentException") {
 		t.Errorf("a body that breaks off: %d %s", got.Code, got.Body)

@@ -35,7 +35,9 @@ type operation struct {
 	optional bool
 	// xmlOnly says that the entity is XML whatever the request likes better, and is read by the handler.
 	xmlOnly bool
-	doc     doc
+	// most is how many bytes the body may have; 0: as most do.
+	most int
+	doc  doc
 }
 
 // doc is what the OpenAPI document says of an operation. Programs are generated from it: ids and schemas keep their names.

@@ -31,7 +31,7 @@ func (s *Server) table() []*route {
 					{name: "propertyValue", kind: "string", description: "Only those whose property has exactly this value."},
 				},
 			}},
-			{method: post, handle: createUsers, takes: true, doc: doc{
+			{method: post, handle: createUsers, takes: true, most: maxListBody, doc: doc{
 				id: "createUser", tag: "Users", summary: "Creates an account, or all of a list {users: [...]} or none", takes: "UserEntity",
 				errors: []string{"400 PasswordIsNull", "409 UserAlreadyExistsException"}, without: creates,
 			}},

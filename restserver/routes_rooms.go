@@ -58,7 +58,7 @@ func roomRoutes() []*route {
 		}},
 		// A room may be called that as well.
 		{path: "chatrooms/bulk", also: room, operations: []operation{
-			{method: post, handle: createRooms, takes: true, answers: true, doc: doc{
+			{method: post, handle: createRooms, takes: true, answers: true, most: maxListBody, doc: doc{
 				id: "createMUCRooms", tag: "Chat room", summary: "Creates several chat rooms; those that are there stay as they are", query: query(invitations),
 				takes: "MUCRoomEntities", answers: "RoomCreationResultEntities", errors: []string{illegal}, status: http.StatusOK,
 			}},
