@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -17,6 +20,35 @@ import (
 	"github.com/chat-operator/chat-operator/controllers"
 	"github.com/chat-operator/chat-operator/restserver"
 )
+
+// Whoever comes with a token where the operator may not ask about it is told so; nobody else is.
+func TestTokensNotAccepted(t *testing.T) {
+	refusal := apierrors.NewForbidden(schema.GroupResource{Group: "authentication.k8s.io", Resource: "tokenreviews"}, "", errors.New("no"))
+	live := fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error { return refusal },
+	}).Build()
+	clock := clocktesting.NewFakePassiveClock(time.Now())
+	a := tokens{controllers.NewReviewer(live, "chat", clock, logr.Discard())}
+	const jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJib3QifQ.c2lnbmF0dXJl"
+	if why := a.Explain("Bearer " + jwt); why != "" {
+		t.Errorf("before the API server has refused: %q", why)
+	}
+	if _, ok, err := a.Authenticate(t.Context(), "Bearer "+jwt); ok || err != nil {
+		t.Errorf("%v %v", ok, err)
+	}
+	if why := a.Explain("Bearer " + jwt); !strings.HasPrefix(why, "Kubernetes tokens are not accepted here") || !strings.Contains(why, "management.kubernetesTokens") {
+		t.Errorf("%q", why)
+	}
+	for _, other := range []string{"", jwt, "Basic " + jwt, "Bearer s3cr3t", "Bearer a.b.c", "Bearer eyJhbGciOiJSUzI1NiJ9..c2ln"} {
+		if why := a.Explain(other); why != "" {
+			t.Errorf("%q: %q", other, why)
+		}
+	}
+	clock.SetTime(clock.Now().Add(2 * time.Minute))
+	if why := a.Explain("Bearer " + jwt); why != "" {
+		t.Errorf("when the API server may have changed its mind: %q", why)
+	}
+}
 
 // A token becomes a caller with the rights of its user, under the names that resources have.
 func TestTokens(t *testing.T) {

@@ -129,6 +129,9 @@ func (r *Reviewer) mayNotAsk() bool {
 	return r.clock.Now().Before(r.forbidden)
 }
 
+// Refused says whether no token is accepted at the moment, because the API server refuses to say whose it is.
+func (r *Reviewer) Refused() bool { return r.mayNotAsk() }
+
 // trouble judges an error. Who may not ask knows nobody, which is no trouble for long: an installation may want no tokens.
 func (r *Reviewer) trouble(err error) error {
 	if !apierrors.IsForbidden(err) {

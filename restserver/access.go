@@ -27,6 +27,13 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, authorization string) (who Principal, ok bool, err error)
 }
 
+// Explainer is an Authenticator that can say why it accepts nobody at the moment.
+type Explainer interface {
+	// Explain is asked once nobody has accepted an Authorization header. Its answer, a sentence without an end, is empty unless the
+	// header is of the kind that it would otherwise accept; it goes to callers that nobody knows.
+	Explain(authorization string) string
+}
+
 // actor is the caller as the proposer and the audit log see it.
 func (c *call) actor() directory.Actor {
 	return directory.Actor{Via: viaREST, Name: c.who.Name, Address: c.addressText()}
@@ -100,7 +107,15 @@ func (s *Server) authenticate(c *call, authorization string, ways []Authenticato
 	}
 	s.throttle.fail(c.from, time.Now())
 	c.recordFailedAuthentication(s.admins.claimed(authorization))
-	return unauthorised(path)
+	f := unauthorised(path)
+	for _, a := range ways {
+		if e, ok := a.(Explainer); ok {
+			if why := e.Explain(authorization); why != "" {
+				f.message += "; " + why
+			}
+		}
+	}
+	return f
 }
 
 // authenticators lists what plugin.restapi.httpAuth allows now, the cheapest first.

@@ -198,7 +198,17 @@ func TestSharedSecretProperty(t *testing.T) {
 }
 
 // tokens accepts one bearer token, as a reviewer of tokens would.
-type tokens struct{ err error }
+type tokens struct {
+	err error
+	why string // what it says of tokens that it doesn't accept
+}
+
+func (a tokens) Explain(authorization string) string {
+	if !strings.HasPrefix(authorization, "Bearer ") {
+		return ""
+	}
+	return a.why
+}
 
 func (a tokens) Authenticate(_ context.Context, authorization string) (restserver.Principal, bool, error) {
 	return restserver.Principal{Name: "system:serviceaccount:ops:bot"}, authorization == "Bearer tok", a.err
@@ -216,6 +226,9 @@ func TestFurtherAuthenticators(t *testing.T) {
 	reviewer.err = errors.New("dial tcp 10.9.8.7:6443")
 	w.wantError(503, "ServiceUnavailableException", "credentials cannot be checked at the moment: try again later", users, "GET", "/users", "", authorization("Bearer tok"))
 	reviewer.err = nil
+	reviewer.why = "tokens are not accepted here"
+	w.want(401, errorXML(notAuthorised, unauthorised+"; tokens are not accepted here", users), "GET", "/users", "", authorization("Bearer other"))
+	w.want(401, errorXML(notAuthorised, unauthorised, users), "GET", "/users", "", authorization("other"))
 	w.set(propertyAuth, "secret")
 	w.want(401, errorXML(notAuthorised, unauthorised, users), "GET", "/users", "", authorization("Bearer tok"))
 }

@@ -73,10 +73,12 @@ func (r *run) install(ctx context.Context) error {
 	return r.waitGranted(ctx)
 }
 
-// grant applies config/rbac in the operator's namespace, whichever it is, which takes a kustomization of its own.
+// grant applies config/rbac in the operator's namespace, whichever it is, which takes a kustomization of its own. REST accepts Kubernetes tokens
+// here: the cluster is this run's own, so a right in all of it takes nothing from anybody.
 func (r *run) grant(ctx context.Context) error {
 	dir := filepath.Join(r.settings.dir, "rights")
-	if err := overlay.Write(dir, filepath.Join(r.settings.config, "rbac"), r.settings.namespace); err != nil {
+	rights := filepath.Join(r.settings.config, "rbac")
+	if err := overlay.Write(dir, rights, r.settings.namespace, filepath.Join(rights, "kubernetes_tokens.yaml")); err != nil {
 		return err
 	}
 	_, err := r.kubectl.run(ctx, "apply", "--server-side", "--force-conflicts", "--kustomize="+dir)
