@@ -92,7 +92,7 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 			u := &unstructured.Unstructured{}
 			Expect(yaml.Unmarshal([]byte(document), &u.Object)).To(Succeed())
 			u.SetNamespace(s.namespace)
-			Expect(kube.Patch(context.Background(), u, client.Apply, client.ForceOwnership, client.FieldOwner("somebody"))).To(Succeed())
+			Expect(kube.Apply(context.Background(), client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner("somebody"))).To(Succeed())
 		}
 		for _, name := range []string{"tobias", "ines"} {
 			Eventually(func() answer { return s.call("POST", "/users", user(name, "a word")) }, limit).Should(status(201))
@@ -165,7 +165,8 @@ func (s *server) takes(manifest, from string) {
 			continue // values of the chart, or a part of a manifest
 		}
 		u.SetNamespace(s.namespace)
-		err := kube.Patch(context.Background(), u, client.Apply, client.DryRunAll, client.ForceOwnership, client.FieldOwner("docs"), client.FieldValidation("Strict"))
+		// An apply refuses fields that are not in the schema.
+		err := kube.Apply(context.Background(), client.ApplyConfigurationFromUnstructured(u), client.DryRunAll, client.ForceOwnership, client.FieldOwner("docs"))
 		if !meta.IsNoMatchError(err) {
 			Expect(err).NotTo(HaveOccurred(), from)
 		}
