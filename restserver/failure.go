@@ -1,9 +1,12 @@
 package restserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
@@ -61,6 +64,8 @@ type refusal struct {
 	resource string
 	notFound *failure
 	exists   *failure
+	// room says that it is about one: what a room shows as its name has another word.
+	room bool
 	// doing starts the sentence of a change that isn't in force yet: "created", "changed".
 	doing string
 }
@@ -77,10 +82,10 @@ func explain(err error, r refusal) *failure {
 		return problem(http.StatusConflict, managedByOther, e.Error(), r.resource)
 	}
 	if e, ok := errors.AsType[*directory.InvalidError](err); ok {
-		return badRequest(e.Error(), r.resource)
+		return badRequest(r.inWords(e.Error()), r.resource)
 	}
 	if e, ok := errors.AsType[*directory.LimitError](err); ok {
-		return badRequest(e.Error(), r.resource)
+		return badRequest(r.inWords(e.Error()), r.resource)
 	}
 	if e, ok := errors.AsType[*entity.InputError](err); ok {
 		return badRequest(e.Error(), r.resource)
@@ -128,4 +133,25 @@ func explain(err error, r refusal) *failure {
 	f := problem(http.StatusInternalServerError, "InternalServerErrorException", "the server failed: its log says why", r.resource)
 	f.cause = err
 	return f
+}
+
+// specField is a field of a resource, as declarations have it.
+var specField = regexp.MustCompile(`\bspec\.([A-Za-z]+)`)
+
+// restFields are the words of requests for what declarations call otherwise. In lists of people these have four fields, declarations one.
+var restFields = map[string]string{
+	"displayName": "name", "groupName": "name", "maxOccupants": "maxUsers",
+	"affiliations":      "owners, admins, members and outcasts",
+	"groupAffiliations": "ownerGroups, adminGroups, memberGroups and outcastGroups",
+}
+
+// inWords names fields as the caller has sent them.
+func (r refusal) inWords(text string) string {
+	return specField.ReplaceAllStringFunc(text, func(field string) string {
+		field = strings.TrimPrefix(field, "spec.")
+		if r.room && field == "displayName" {
+			return "naturalName"
+		}
+		return cmp.Or(restFields[field], field)
+	})
 }

@@ -166,7 +166,7 @@ func (c *call) makeRoom(e entity.ChatRoom, could string) (deed, error) {
 	}
 	err = c.server.Proposer.CreateRoom(c.ctx, c.actor(), local, service, w.update)
 	if !took(err) {
-		return deed{}, explain(err, refusal{resource: e.RoomName, exists: taken})
+		return deed{}, explain(err, refusal{resource: e.RoomName, room: true, exists: taken})
 	}
 	c.server.Rooms.Follow(identity)
 	if c.flag("sendInvitations") {
@@ -255,7 +255,7 @@ func (c *call) replaceRoom(info muc.Info, e entity.ChatRoom) error {
 		c.record("updated MUC room "+info.RoomName, roomDetails(info.Service, &w.update)...)
 	}
 	if err != nil {
-		return explain(err, refusal{resource: name, notFound: noRoom(name)})
+		return explain(err, refusal{resource: name, room: true, notFound: noRoom(name)})
 	}
 	if again {
 		return c.keptTrouble(c.server.Rooms.SetSubject(c.ctx, identity, subject))

@@ -407,6 +407,8 @@ func TestProposerErrors(t *testing.T) {
 		{&directory.ManagedError{Field: "spec.email", Manager: "argocd"}, 409, "ManagedByOther", `spec.email is declared by "argocd": change it there`, ""},
 		{&directory.ManagedError{Field: "spec.email", Policy: true}, 409, "ManagedByOther", `spec.email may not be changed from here: the resource's inBandPolicy is Deny`, ""},
 		{&directory.InvalidError{Field: "username", Message: "too odd"}, 400, "IllegalArgumentException", "username: too odd", ""},
+		{&directory.InvalidError{Field: "spec.displayName", Message: "Too long: may not be more than 255 bytes"}, 400, "IllegalArgumentException",
+			"name: Too long: may not be more than 255 bytes", ""},
 		{&directory.LimitError{Field: "properties", Limit: 128}, 400, "IllegalArgumentException", "properties takes at most 128 entries", ""},
 		{directory.ErrExists, 409, "UserAlreadyExistsException", "Could not create new user", ""},
 		{directory.ErrConflict, 409, "ConflictException", "others are changing the same thing: try again", ""},
