@@ -14,7 +14,7 @@ func (s *Server) table() []*route {
 	noUser, noProperty := "404 UserNotFoundException", "404 PropertyNotFoundException"
 	illegal, sharedContact := "400 IllegalArgumentException", "400 SharedGroupException"
 	// A creation changes nothing that somebody else could have declared. What is declared nowhere is nobody else's, and in force at once.
-	creates, acts := []string{managedElsewhere}, []string{managedElsewhere, notYetActive}
+	creates, acts := []string{managedElsewhere}, []string{managedElsewhere, othersChange, notYetActive}
 	probe := func(path, id, summary string, handle func(*call) (answer, error), errors []string, query ...queryParameter) *route {
 		return &route{path: path, public: true, operations: []operation{{method: get, handle: handle, doc: doc{
 			id: id, tag: "System", summary: summary, query: query, errors: errors,
@@ -275,6 +275,7 @@ func (s *Server) table() []*route {
 // Errors that a change has unless it cannot have them.
 const (
 	managedElsewhere = "409 ManagedByOther"
+	othersChange     = "409 ConflictException"
 	notYetActive     = "504 NotYetActiveException"
 )
 

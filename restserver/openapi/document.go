@@ -286,7 +286,7 @@ func (o *Operation) responses() object {
 		errors = append(errors, "406 NotAcceptableException")
 	}
 	if o.Method != http.MethodGet && !o.Public {
-		errors = append(errors, "409 ManagedByOther", "504 NotYetActiveException")
+		errors = append(errors, "409 ManagedByOther", "409 ConflictException", "504 NotYetActiveException")
 	}
 	errors = slices.DeleteFunc(errors, func(e string) bool { return slices.Contains(o.Without, e) })
 	slices.SortStableFunc(errors, func(a, b string) int { return strings.Compare(statusOf(a), statusOf(b)) })
