@@ -144,6 +144,22 @@ var _ = Describe("What names a deleted user or group", func() {
 		Expect(kube.Update(ctx, &u)).To(Succeed())
 	})
 
+	It("that was the only owner of a room is followed by the first administrator, if there is one", func(ctx SpecContext) {
+		owned := directory.RoomUpdate{Affiliations: []directory.Affiliation{{JID: mira, Affiliation: directory.AffiliationOwner}}}
+		owners := func() []directory.Affiliation { r, _ := op.directory.Room("den@conference"); return r.Affiliations }
+		Expect(op.provision.CreateRoom(ctx, restActor, "den", "conference", owned)).To(Succeed())
+		Expect(op.provision.DeleteUser(ctx, restActor, "mira")).To(Succeed())
+		Expect(owners()).To(BeEmpty())
+
+		for _, name := range []string{"kai", "mira", "jun"} {
+			Expect(op.provision.CreateUser(ctx, restActor, newUser(name, "pencil"))).To(Succeed())
+			Expect(op.provision.UpdateUser(ctx, restActor, name, directory.UserUpdate{Admin: new(true)})).To(Succeed())
+		}
+		Expect(op.provision.UpdateRoom(ctx, restActor, "den@conference", owned)).To(Succeed())
+		Expect(op.provision.DeleteUser(ctx, restActor, "mira")).To(Succeed())
+		Expect(owners()).To(Equal([]directory.Affiliation{{JID: jid.MustParse("jun@" + domain), Affiliation: directory.AffiliationOwner}}))
+	})
+
 	It("is changed at once, and nothing is left to do", func(ctx SpecContext) {
 		Expect(op.provision.DeleteUser(ctx, restActor, "mira")).To(Succeed())
 		Expect(op.provision.DeleteGroup(ctx, restActor, "Ops")).To(Succeed())

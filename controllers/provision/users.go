@@ -433,10 +433,41 @@ func (p *Provisioner) forgetUser(ctx context.Context, by directory.Actor, userna
 	}
 	for _, r := range p.directory.Rooms() {
 		if slices.ContainsFunc(r.Affiliations, func(a directory.Affiliation) bool { return a.JID == address }) {
-			left(kindRoom, r.Ref.Name, p.updateRoom(ctx, by, r.Identity(), directory.RoomUpdate{Affiliations: []directory.Affiliation{{JID: address}}}))
+			update := directory.RoomUpdate{Affiliations: []directory.Affiliation{{JID: address}}}
+			if heir, there := p.heir(r, address); there {
+				update.Affiliations = append(update.Affiliations, directory.Affiliation{JID: heir, Affiliation: directory.AffiliationOwner})
+			}
+			left(kindRoom, r.Ref.Name, p.updateRoom(ctx, by, r.Identity(), update))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// heir is the administrator who takes a room over whose only owner is deleted: the first by name. A room without an owner stays so where there is none.
+func (p *Provisioner) heir(room *directory.Room, deleted jid.JID) (heir jid.JID, there bool) {
+	owned := false
+	for _, a := range room.Affiliations {
+		if a.Affiliation == directory.AffiliationOwner {
+			if a.JID != deleted {
+				return jid.JID{}, false
+			}
+			owned = true
+		}
+	}
+	if !owned || slices.ContainsFunc(room.GroupAffiliations, func(a directory.GroupAffiliation) bool { return a.Affiliation == directory.AffiliationOwner }) {
+		return jid.JID{}, false
+	}
+	first := ""
+	for _, u := range p.directory.Users() {
+		if u.Admin && u.Username != deleted.Local() && (first == "" || u.Username < first) {
+			first = u.Username
+		}
+	}
+	if first == "" {
+		return jid.JID{}, false
+	}
+	heir, err := jid.New(first, p.directory.Domain(), "")
+	return heir, err == nil
 }
 
 // userResource finds the resource that declares a user: in the directory, else,
