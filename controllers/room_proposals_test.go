@@ -56,6 +56,14 @@ var _ = Describe("A proposal about a room", func() {
 		}, Equal((&directory.ManagedError{Field: field, Manager: manager}).Error()))
 	}
 
+	It("declares one that came into being earlier", func(ctx SpecContext) {
+		made := time.UnixMilli(1633128428123)
+		Expect(op.provision.CreateRoom(ctx, restActor, "lobby", "conference", directory.RoomUpdate{CreatedAt: made})).To(Succeed())
+		r, _ := op.directory.Room("lobby@conference")
+		Expect(r.CreatedAt).To(BeTemporally("==", made))
+		Expect(room(ctx, "lobby").Annotations).To(HaveKeyWithValue(v1alpha1.CreatedAtAnnotation, "2021-10-01T22:47:08.123Z"))
+	})
+
 	It("declares one with its password in a Secret of its own, and takes both away", func(ctx SpecContext) {
 		Expect(op.provision.CreateRoom(ctx, owner, "lobby", "conference", directory.RoomUpdate{
 			DisplayName: new("The Lobby"), Password: new("sesame"), Moderated: new(true), Listed: new(true), MaxOccupants: new(30),

@@ -161,6 +161,7 @@ func (c *call) makeRoom(e entity.ChatRoom, could string) (deed, error) {
 	if subject := text(e.Subject); subject != "" || there {
 		w.update.Subject = &subject
 	}
+	w.update.CreatedAt = e.CreationDate
 	if err := c.ensureChatService(service); err != nil {
 		return deed{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chat-operator/chat-operator/restserver"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
@@ -428,5 +429,29 @@ func TestRoomsByScope(t *testing.T) {
 	}
 	if len(w.rooms.Services()) != 1 || len(w.directory.Rooms()) != 1 {
 		t.Errorf("%v, %d rooms", w.rooms.Services(), len(w.directory.Rooms()))
+	}
+}
+
+// A room that is created has the date that the body gives it, in whatever way it is written, and keeps it.
+func TestRoomCreationDate(t *testing.T) {
+	w := newWorld(t)
+	for name, body := range map[string]string{
+		"a": `{"roomName":"a","creationDate":1933128428123,"modificationDate":1}`,
+		"b": `{"roomName":"b","creationDate":"1933128428123"}`,
+		"c": `{"roomName":"c","creationDate":"2031-04-05T06:07:08.123+0200"}`,
+		"d": `<chatRoom><roomName>d</roomName><creationDate>2031-04-05T06:07:08.123+02:00</creationDate></chatRoom>`,
+	} {
+		w.want(201, "", "POST", "/chatrooms", body)
+		w.want(200, "", "PUT", "/chatrooms/"+name, `{"roomName":"`+name+`","description":"changed","creationDate":5}`)
+		if got := w.room(name + "@conference").CreatedAt; !got.Equal(time.UnixMilli(1933128428123)) {
+			t.Errorf("%s: %v", body, got)
+		}
+	}
+	// What is no date is none.
+	for name, date := range map[string]string{"e": `null`, "f": `""`, "g": `"soon"`, "h": `{}`, "i": `true`, "j": `99999999999999999999`} {
+		w.want(201, "", "POST", "/chatrooms", `{"roomName":"`+name+`","creationDate":`+date+`}`)
+		if got := time.Since(w.room(name + "@conference").CreatedAt); got < 0 || got > time.Minute {
+			t.Errorf("%s: %v", date, got)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +48,9 @@ func (p *Provisioner) CreateRoom(ctx context.Context, by directory.Actor, roomNa
 	}
 	if service != v1alpha1.DefaultRoomService {
 		room.Spec.Service = &service
+	}
+	if !u.CreatedAt.IsZero() {
+		room.Annotations = map[string]string{v1alpha1.CreatedAtAnnotation: u.CreatedAt.UTC().Format(time.RFC3339Nano)}
 	}
 	if _, err := editRoom(room, u); err != nil {
 		return err

@@ -104,8 +104,8 @@ func readChatRoom(o *object) ChatRoom {
 		MaxUsers:    o.integer("maxUsers"),
 		AllowPM:     strings.TrimSpace(value(o.text("allowPM"))),
 	}
-	// When a room was made and changed is not for the caller to say.
-	o.find("creationDate")
+	r.CreationDate = o.date("creationDate")
+	// When it is changed is now.
 	o.find("modificationDate")
 	r.Persistent = o.boolean("persistent")
 	r.PublicRoom = o.boolean("publicRoom")

@@ -72,8 +72,8 @@ func TestMarshalRoomLists(t *testing.T) {
 // Both formats and the oldest dialect say the same.
 func TestReadChatRoom(t *testing.T) {
 	want := atrium()
-	want.CreationDate, want.ModificationDate = time.Time{}, time.Time{} // nobody's to say
-	old := `{"roomName":"atrium","naturalName":"The Atrium","description":"Open floor","password":false,"subject":"Plants","maxUsers":"40","persistent":"true",
+	want.CreationDate, want.ModificationDate = time.UnixMilli(1933128428123).UTC(), time.Time{} // when it is changed is now
+	old := `{"roomName":"atrium","creationDate":"2031-04-05T06:07:08.123+0200","naturalName":"The Atrium","description":"Open floor","password":false,"subject":"Plants","maxUsers":"40","persistent":"true",
 "publicRoom":"true","registrationEnabled":"1","canAnyoneDiscoverJID":"true","canOccupantsChangeSubject":"false","canOccupantsInvite":"","canChangeNickname":"true",
 "logEnabled":"true","broadcastPresenceRoles":{"broadcastPresenceRole":["moderator","participant"]},"owners":{"owner":"mira@chat.example"},"admins":{"admin":null},
 "member":"tobias@chat.example","memberGroups":{"memberGroup":"Ops"},"allowPM":"anyone"}`

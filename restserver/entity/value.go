@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // value kinds. An XML element without attributes and children is a textValue, any
@@ -239,6 +240,33 @@ func (o *object) boolean(name string) bool {
 		o.fail("the field %q has to be true or false", o.path+name)
 	}
 	return false
+}
+
+// dateLayouts are those of dates as texts, with or without a fraction.
+var dateLayouts = []string{time.RFC3339, "2006-01-02T15:04:05Z0700"}
+
+// date reads a date: milliseconds since 1970, or ISO 8601, where one without an offset is in the server's zone. Absent, 0 and what cannot be read are no date.
+func (o *object) date(name string) time.Time {
+	n, ok := o.find(name)
+	s := strings.TrimSpace(n.text)
+	if !ok || n.kind != numberValue && n.kind != textValue || s == "" {
+		return time.Time{}
+	}
+	if ms, err := strconv.ParseInt(s, 10, 64); err == nil {
+		if ms == 0 {
+			return time.Time{}
+		}
+		return time.UnixMilli(ms).UTC()
+	}
+	for _, layout := range dateLayouts {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
+	}
+	if t, err := time.ParseInLocation("2006-01-02T15:04:05", s, time.Local); err == nil {
+		return t.UTC()
+	}
+	return time.Time{}
 }
 
 // list reads a list in any of its notations. present is false when there is none

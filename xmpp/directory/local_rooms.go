@@ -38,6 +38,9 @@ func (l *Local) CreateRoom(ctx context.Context, _ Actor, roomName, service strin
 	r := NewRoom(roomName, service)
 	r.Ref, r.Managed = l.newRef(identity), true
 	r.CreatedAt, r.ModifiedAt = r.Created, r.Created
+	if !u.CreatedAt.IsZero() {
+		r.CreatedAt = u.CreatedAt
+	}
 	l.changeRoom(&r, u)
 	l.dir.PutRoom(r)
 	return nil

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
@@ -54,6 +55,8 @@ type RoomUpdate struct {
 	// Affiliations are changes: an empty affiliation takes the entry away. Other entries stay.
 	Affiliations      []Affiliation
 	GroupAffiliations []GroupAffiliation
+	// CreatedAt is when a room that is created by this came into being; zero: now. A change of one that is there leaves it.
+	CreatedAt time.Time
 	// Permit is asked whether the room may be changed as it is at that moment, each time that others were quicker; nil: it may.
 	Permit RoomPermit
 }
