@@ -140,13 +140,14 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		End:     func(username string) { chat.Kick(username) },
 		Renamed: func(ctx context.Context, from, to string) error { return chat.Rosters().Renamed(ctx, from, to) },
 	})
-	recorded := audit.Proposals(proposer, audit.Config{
+	auditing := audit.Config{
 		Log: data, Domain: o.domain, Node: o.node, Errors: log,
 		UID: func(kind directory.Kind, identity string) string {
 			holder, _ := declared.Holder(kind, identity)
 			return holder.UID
 		},
-	})
+	}
+	recorded := audit.Proposals(proposer, auditing)
 	if _, err := controllers.Setup(ctx, mgr, controllers.Options{
 		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer, Audit: data, Node: o.node,
 		InstallationKey: installation.Key, RESTSecrets: restSecrets, Endpoint: o.endpoint(), LeaderElect: o.leaderElect, Metrics: set, Log: root,
@@ -156,7 +157,10 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	chat, err = xmpp.New(xmpp.Config{
 		Domain: o.domain, Listeners: o.listeners(), InstallationKey: installation.Key, Node: o.node, Version: version,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.GetCertificate},
-	}, xmpp.Deps{Directory: declared, Proposer: recorded, Roster: data, Offline: data, Journal: data, Last: data, VCards: data, Rooms: data, Metrics: set, Log: log})
+	}, xmpp.Deps{
+		Directory: declared, Proposer: recorded, Roster: data, Offline: data, Journal: data, Last: data, VCards: data, Rooms: data,
+		Audit: audit.NewClients(auditing), Metrics: set, Log: log,
+	})
 	if err != nil {
 		return err
 	}

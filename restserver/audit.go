@@ -39,7 +39,7 @@ func (c *call) recordAll(deeds []deed) {
 
 // recordFailedAuthentication writes who was claimed to be, if there is such an account.
 func (c *call) recordFailedAuthentication(claimed string) {
-	missed, ok := c.server.failures.admit(time.Now())
+	missed, ok := c.server.failures.Admit(time.Now())
 	if !ok {
 		return
 	}
@@ -56,7 +56,7 @@ func (c *call) recordFailedAuthentication(claimed string) {
 
 // recordRefusal writes that somebody who is known wanted to do what they may not.
 func (c *call) recordRefusal(why string) {
-	missed, ok := c.server.failures.admit(time.Now())
+	missed, ok := c.server.failures.Admit(time.Now())
 	if !ok {
 		return
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chat-operator/chat-operator/restserver/entity"
 	"github.com/chat-operator/chat-operator/restserver/openapi"
+	"github.com/chat-operator/chat-operator/xmpp/audit"
 )
 
 // Base is the path below which the API is.
@@ -28,7 +29,7 @@ type Server struct {
 	secrets  secretAuthenticator
 	admins   *adminAuthenticator
 	throttle *throttle
-	failures *failureLog
+	failures *audit.Failures
 	warned   *warnings
 	services locks // taken by who creates a chat service, by its name
 	// documents are the OpenAPI documents, by how callers may authenticate.
@@ -56,7 +57,7 @@ func New(cfg Config, deps Deps) http.Handler {
 		secrets:  secretAuthenticator{directory: deps.Directory, installation: cfg.Secret, named: cfg.Secrets},
 		admins:   newAdminAuthenticator(deps.Directory, cfg.Domain, key),
 		throttle: newThrottle(failuresInBurst, failuresPerSecond),
-		failures: newFailureLog(),
+		failures: audit.NewFailures(),
 		warned:   newWarnings(),
 	}
 	s.routes = newRouteTable(s.table())

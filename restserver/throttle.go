@@ -15,34 +15,7 @@ const (
 	failuresPerSecond = rate.Limit(1)
 	// maxAddresses bounds the table; the address that failed longest ago is forgotten first.
 	maxAddresses = 4096
-
-	// What failed attempts from wherever may write to the logs: whoever has many addresses must not fill the disk.
-	failureEntriesInBurst   = 100
-	failureEntriesPerSecond = rate.Limit(0.1)
 )
-
-// failureLog bounds the entries about failed attempts, and counts those that got none.
-type failureLog struct {
-	mu      sync.Mutex
-	limiter *rate.Limiter
-	missed  int
-}
-
-func newFailureLog() *failureLog {
-	return &failureLog{limiter: rate.NewLimiter(failureEntriesPerSecond, failureEntriesInBurst)}
-}
-
-// admit says whether a failure gets an entry, and how many before it got none.
-func (l *failureLog) admit(now time.Time) (missed int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.limiter.AllowN(now, 1) {
-		l.missed++
-		return 0, false
-	}
-	missed, l.missed = l.missed, 0
-	return missed, true
-}
 
 // throttle slows down addresses whose attempts fail. A failure costs a token, a success
 // nothing; attempts that run side by side can drive an address into debt,

@@ -55,6 +55,14 @@ type Proposer interface {
 	muc.Proposer
 }
 
+// Audit takes note, without blocking, of what people change of their own and who fails to log in, beside what a Proposer does.
+type Audit interface {
+	account.Recorder
+	LoginFailed(username, mechanism, reason, address string)
+	// Run writes it down until ctx ends.
+	Run(ctx context.Context)
+}
+
 // Deps is what the server stands on.
 type Deps struct {
 	Directory *directory.Directory
@@ -65,6 +73,7 @@ type Deps struct {
 	Last      account.LastStore    // nil: nobody learns when an account was there last
 	VCards    account.VCardStore   // nil: nobody has a vCard
 	Rooms     muc.Store            // nil: rooms remember nothing, and none is archived
+	Audit     Audit                // takes note of what clients do and who fails to log in; nil: nobody does
 	Metrics   *metrics.Set         // takes what the server measures; nil: nobody does
 	Log       *slog.Logger
 }
@@ -80,6 +89,7 @@ type Server struct {
 	offline *account.Offline // nil without a store, as are last and vcards
 	last    *account.LastSeen
 	vcards  *account.VCards
+	audit   Audit // nil without one
 	rooms   *muc.Service
 
 	meter  *meter.Meter
@@ -146,7 +156,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if cfg.Version == "" {
 		cfg.Version = "development"
 	}
-	s := &Server{cfg: cfg, dir: deps.Directory, log: log, listening: make(map[stream.Mode]net.Addr), gate: stream.NewGate(),
+	s := &Server{cfg: cfg, dir: deps.Directory, log: log, listening: make(map[stream.Mode]net.Addr), gate: stream.NewGate(), audit: deps.Audit,
 		meter: meter.New(auth.ScramSHA256Plus, auth.ScramSHA1Plus, auth.ScramSHA256, auth.ScramSHA1, auth.Plain, auth.Anonymous)}
 	s.readLimits()
 	s.auth = auth.NewServer(auth.Config{
@@ -168,11 +178,11 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.last = account.NewLastSeen(account.LastConfig{Switchboard: s.sb, Directory: deps.Directory, Store: deps.Last, Log: log})
 	}
 	if deps.VCards != nil {
-		s.vcards = account.NewVCards(account.VCardConfig{Directory: deps.Directory, Store: deps.VCards, Meter: s.meter, Log: log})
+		s.vcards = account.NewVCards(account.VCardConfig{Directory: deps.Directory, Store: deps.VCards, Recorder: deps.Audit, Meter: s.meter, Log: log})
 	}
 	s.rosters = account.New(account.Config{
 		Switchboard: s.sb, Directory: deps.Directory, Store: deps.Roster, Proposer: deps.Proposer, Log: log,
-		Offline: s.offline, Last: s.last, Meter: s.meter,
+		Offline: s.offline, Last: s.last, Recorder: deps.Audit, Meter: s.meter,
 	})
 	if err := s.sb.Install(s.rosters, s.features()...); err != nil {
 		return nil, err
@@ -204,6 +214,9 @@ func (s *Server) Run(ctx context.Context) error {
 	workers.Go(func() { s.sb.Run(background) })
 	workers.Go(func() { s.rosters.Run(background) })
 	workers.Go(func() { s.rooms.Run(background) })
+	if s.audit != nil {
+		workers.Go(func() { s.audit.Run(background) })
+	}
 	if s.offline != nil {
 		workers.Go(func() { s.offline.Run(background) })
 	}
@@ -265,6 +278,10 @@ func (s *Server) listen(ctx context.Context) (open []*stream.Listener, err error
 			open = nil
 		}
 	}()
+	var failed func(username, mechanism, reason, address string)
+	if s.audit != nil {
+		failed = s.audit.LoginFailed
+	}
 	for _, l := range s.cfg.Listeners {
 		var lc net.ListenConfig
 		ln, err := lc.Listen(ctx, "tcp", l.Addr)
@@ -273,7 +290,7 @@ func (s *Server) listen(ctx context.Context) (open []*stream.Listener, err error
 		}
 		one, err := stream.NewListener(ln, stream.Config{
 			Domain: s.cfg.Domain, Mode: l.Mode, TLS: s.cfg.TLS, Auth: s.auth, Backend: backend{s.sb, s.meter}, Features: s.streamFeatures,
-			ProxiesFrom: l.ProxiesFrom, Limits: s.limits.Load, Gate: s.gate, Meter: s.meter, Log: s.log,
+			ProxiesFrom: l.ProxiesFrom, LoginFailed: failed, Limits: s.limits.Load, Gate: s.gate, Meter: s.meter, Log: s.log,
 		})
 		if err != nil {
 			ln.Close()

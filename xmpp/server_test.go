@@ -94,9 +94,13 @@ func (h *host) config() Config {
 	}
 }
 
+func auditing(data *store.Store, log *slog.Logger) audit.Config {
+	return audit.Config{Log: data, Domain: domain, Node: "chat-0", Errors: log}
+}
+
 // proposer is the local one, recorded as in the program.
 func (h *host) proposer(data *store.Store, log *slog.Logger) directory.Proposer {
-	return audit.Proposals(h.local, audit.Config{Log: data, Domain: domain, Node: "chat-0", Errors: log})
+	return audit.Proposals(h.local, auditing(data, log))
 }
 
 // start opens the store and serves, as a process does that starts anew.
@@ -108,7 +112,8 @@ func (h *host) start() {
 		h.t.Fatal(err)
 	}
 	h.store = data
-	if h.server, err = New(h.config(), Deps{Directory: h.dir, Proposer: h.proposer(data, log), Roster: data, Offline: data, Journal: data, Last: data, VCards: data, Rooms: data, Log: log}); err != nil {
+	if h.server, err = New(h.config(), Deps{Directory: h.dir, Proposer: h.proposer(data, log), Roster: data, Offline: data, Journal: data, Last: data, VCards: data, Rooms: data,
+		Audit: audit.NewClients(auditing(data, log)), Log: log}); err != nil {
 		h.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

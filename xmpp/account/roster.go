@@ -219,6 +219,9 @@ func (r *Rosters) tryPut(ctx context.Context, by directory.Actor, username strin
 	if mode == asAdmin {
 		r.changed(u, &old, true)
 	} else {
+		if r.recorder != nil {
+			r.recorder.ContactPut(by, username, directory.Contact{JID: next.JID, Subscription: next.Subscription}, old.Hidden)
+		}
 		now := u.item(wish.JID)
 		r.push(u, &now, false)
 	}
@@ -285,6 +288,9 @@ func (r *Rosters) tryRemove(ctx context.Context, by directory.Actor, username st
 		}
 	}
 	done()
+	if r.recorder != nil && !old.Declared { // else the proposer has
+		r.recorder.ContactRemoved(by, username, contact)
+	}
 	r.changed(u, &now, false)
 	if old.Subscription.SeesContact() || old.Ask {
 		r.sendSubscription(u, stanza.PresenceUnsubscribe, contact)

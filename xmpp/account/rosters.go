@@ -29,8 +29,16 @@ type Config struct {
 	Proposer    Proposer
 	Offline     *Offline     // gives messages back to those who come; nil: nothing is kept
 	Last        *LastSeen    // notes down who goes; nil: nobody does
+	Recorder    Recorder     // takes note of what clients change; nil: nobody does
 	Meter       *meter.Meter // counts refusals; nil counts nothing
 	Log         *slog.Logger
+}
+
+// Recorder takes note of what people change of their own by their clients, beside what a Proposer does. It must not block.
+type Recorder interface {
+	ContactPut(by directory.Actor, username string, c directory.Contact, added bool)
+	ContactRemoved(by directory.Actor, username string, contact jid.JID)
+	VCardPut(by directory.Actor, username string, removed bool)
 }
 
 // Rosters is the service behind every user's roster and presence. It implements core.Presences.
@@ -44,6 +52,7 @@ type Rosters struct {
 	proposer Proposer
 	offline  *Offline
 	last     *LastSeen
+	recorder Recorder
 	meter    *meter.Meter
 	log      *slog.Logger
 	pushes   atomic.Uint64 // numbers the ids of roster pushes
@@ -81,7 +90,7 @@ var _ core.Presences = (*Rosters)(nil)
 func New(cfg Config) *Rosters {
 	r := &Rosters{
 		sb: cfg.Switchboard, dir: cfg.Directory, store: cfg.Store, proposer: cfg.Proposer, meter: cfg.Meter, log: cfg.Log,
-		offline: cfg.Offline, last: cfg.Last,
+		offline: cfg.Offline, last: cfg.Last, recorder: cfg.Recorder,
 		users:     make(map[string]*user),
 		histories: make(map[string]history),
 		proposals: make(chan proposal, maxProposals),

@@ -30,6 +30,7 @@ const maxVCard = 128 << 10
 type VCardConfig struct {
 	Directory *directory.Directory
 	Store     VCardStore
+	Recorder  Recorder     // takes note of changes by clients; nil: nobody does
 	Meter     *meter.Meter // counts refusals; nil counts nothing
 	Log       *slog.Logger
 }
@@ -83,6 +84,9 @@ func (v *VCards) set(ctx context.Context, q *core.IQ) {
 	switch {
 	case err == nil:
 		q.Result(nil)
+		if v.cfg.Recorder != nil {
+			v.cfg.Recorder.VCardPut(xmppActor(q.Session, q.Account), q.Account, !q.Payload.FirstChild().Valid())
+		}
 	case errors.As(err, &invalid):
 		q.Fail(stanza.NewError(stanza.ConditionNotAcceptable, invalid.Error()))
 	case errors.Is(err, directory.ErrNotFound):

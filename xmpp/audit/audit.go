@@ -1,8 +1,8 @@
 // Package audit writes down who did what, wherever it came in.
 //
 // What is done through REST is recorded by the handler that did it, which knows what its caller asked for; programs know the wording from there. All
-// other wishes to change a declaration pass through [Proposals], and what comes from Kubernetes itself is noticed by the controllers, who use the words of
-// this package. Each of them leaves the ways of the others alone, so that nothing is written down twice.
+// other wishes to change a declaration pass through [Proposals], what chat clients change of what only the store has, and failed logins, go to [Clients],
+// and what comes from Kubernetes itself is noticed by the controllers, who use the words of this package. Each of them leaves the ways of the others alone, so that nothing is written down twice.
 //
 // Nothing in an entry is a secret: a password is "changed", and of values that may be one, only the keys are told.
 package audit
@@ -72,12 +72,17 @@ func (c *Config) record(ctx context.Context, by directory.Actor, ended string, d
 		entries[i] = c.entry(by, d)
 	}
 	entries[0].Ended = ended
+	c.append(ctx, entries)
+}
+
+// append writes entries, in one go.
+func (c *Config) append(ctx context.Context, entries []store.AuditEntry) {
 	// The deed is done, also when whoever did it has gone away meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	if err := c.Log.AppendAudit(ctx, entries...); err != nil && c.Errors != nil {
 		for i := range entries {
-			c.Errors.Error("an audit entry could not be written", "summary", entries[i].Summary, "by", entries[i].Username, "via", by.Via, "error", err)
+			c.Errors.Error("an audit entry could not be written", "summary", entries[i].Summary, "by", entries[i].Username, "via", entries[i].Via, "error", err)
 		}
 	}
 }

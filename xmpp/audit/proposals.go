@@ -130,18 +130,24 @@ func (p *proposals) DeleteUser(ctx context.Context, by directory.Actor, username
 
 // PutContact implements directory.Proposer.
 func (p *proposals) PutContact(ctx context.Context, by directory.Actor, username string, c directory.Contact, create bool) error {
+	return p.settle(ctx, by, p.Proposer.PutContact(ctx, by, username, c, create), putContact(username, c, create))
+}
+
+func putContact(username string, c directory.Contact, added bool) deed {
 	summary := "updated roster item for "
-	if create {
+	if added {
 		summary = "added roster item for "
 	}
-	return p.settle(ctx, by, p.Proposer.PutContact(ctx, by, username, c, create),
-		deed{summary + username, []string{Detail("jid", c.JID.String()), Detail("subscription", c.Subscription.String())}})
+	return deed{summary + username, []string{Detail("jid", c.JID.String()), Detail("subscription", c.Subscription.String())}}
 }
 
 // DeleteContact implements directory.Proposer.
 func (p *proposals) DeleteContact(ctx context.Context, by directory.Actor, username string, contact jid.JID) error {
-	return p.settle(ctx, by, p.Proposer.DeleteContact(ctx, by, username, contact),
-		deed{"deleted roster item from " + username, []string{Detail("jid", contact.String())}})
+	return p.settle(ctx, by, p.Proposer.DeleteContact(ctx, by, username, contact), deleteContact(username, contact))
+}
+
+func deleteContact(username string, contact jid.JID) deed {
+	return deed{"deleted roster item from " + username, []string{Detail("jid", contact.String())}}
 }
 
 // PutProperty implements directory.Proposer. Its value may be a secret.

@@ -11,6 +11,8 @@ type anonymousExchange struct{ done bool }
 
 func (x *anonymousExchange) Username() string { return "" }
 
+func (x *anonymousExchange) Claimed() string { return "" }
+
 func (x *anonymousExchange) Valid() bool { return x.done }
 
 func (x *anonymousExchange) Step(in []byte) ([]byte, bool, *SASLError) {

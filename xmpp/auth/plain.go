@@ -18,6 +18,8 @@ type plainExchange struct {
 
 func (x *plainExchange) Username() string { return x.username }
 
+func (x *plainExchange) Claimed() string { return x.who.claimed() }
+
 func (x *plainExchange) Valid() bool { return x.username != "" && x.srv.admit(x.who) == nil }
 
 func (x *plainExchange) Step(in []byte) ([]byte, bool, *SASLError) {
@@ -36,7 +38,8 @@ func (x *plainExchange) Step(in []byte) ([]byte, bool, *SASLError) {
 		return nil, false, malformed("The PLAIN message has to be authzid, NUL, username, NUL, password in UTF-8.")
 	}
 	name, password := string(parts[1]), string(parts[2])
-	c := x.srv.lookup(name)
+	x.who = x.srv.lookup(name)
+	c := x.who
 	if err := x.srv.checkAuthzid(string(parts[0]), c.name); err != nil {
 		return nil, false, err
 	}
@@ -59,6 +62,6 @@ func (x *plainExchange) Step(in []byte) ([]byte, bool, *SASLError) {
 		return nil, false, err
 	}
 	x.srv.guard.succeeded(x.from, c.name)
-	x.who, x.username = c, c.name
+	x.username = c.name
 	return nil, true, nil
 }

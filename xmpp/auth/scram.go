@@ -39,6 +39,8 @@ const (
 
 func (x *scramExchange) Username() string { return x.username }
 
+func (x *scramExchange) Claimed() string { return x.who.claimed() }
+
 func (x *scramExchange) Valid() bool { return x.username != "" && x.srv.admit(x.who) == nil }
 
 func (x *scramExchange) Step(in []byte) ([]byte, bool, *SASLError) {

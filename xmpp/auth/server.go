@@ -81,6 +81,8 @@ type Exchange interface {
 	Step(in []byte) (out []byte, done bool, err *SASLError)
 	// Username returns the prepared name of who logged in once Step was done; empty for ANONYMOUS.
 	Username() string
+	// Claimed returns the prepared name of the account that the client says to be, proved or not; empty when there is none of that name.
+	Claimed() string
 	// Valid says, once Step was done, whether whoever logged in could still do so: an account may have been locked, given another password, or
 	// removed and made anew for somebody else while the client took its time.
 	Valid() bool
@@ -119,6 +121,15 @@ type candidate struct {
 	name    string
 	account Account
 	known   bool
+	exists  bool // with a password or without
+}
+
+// claimed is its name if there is such an account.
+func (c *candidate) claimed() string {
+	if !c.exists {
+		return ""
+	}
+	return c.name
 }
 
 // lookup prepares a name and looks it up. A name that cannot be prepared exists nowhere; it still gets an exchange like any other.
@@ -128,7 +139,7 @@ func (s *Server) lookup(name string) candidate {
 		return candidate{name: name}
 	}
 	account, ok := s.cfg.Accounts.Lookup(prepared)
-	return candidate{name: prepared, account: account, known: ok && account.Secret != nil}
+	return candidate{name: prepared, account: account, known: ok && account.Secret != nil, exists: ok}
 }
 
 // admit decides about a client that has proved the secret of c: the account may have been locked, changed or removed meanwhile.

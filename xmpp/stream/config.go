@@ -56,6 +56,9 @@ type Config struct {
 	Gate *Gate
 	// ProxiesFrom are the networks of load balancers whose connections begin with a PROXY header, which says where the client is.
 	ProxiesFrom []netip.Prefix
+	// LoginFailed hears of each login that is refused, but for those that come too fast: the account that was tried, empty when there is none of that
+	// name, the mechanism, the SASL condition, and from where. It must not block. nil: nobody hears.
+	LoginFailed func(username, mechanism, reason, address string)
 	// Meter counts what happens; nil counts nothing.
 	Meter *meter.Meter
 	// Features gives further features for authenticated streams, serialized: what XEP-0115 and RFC 6121 §2.6.1 announce, for example.

@@ -285,6 +285,9 @@ func (n *negotiation) authenticate() error {
 			if err := n.write(reply); err != nil {
 				return err
 			}
+			if (outcome == loginFailed || outcome == loginTooMany) && n.login.result == meter.Refused && n.cfg.LoginFailed != nil {
+				n.cfg.LoginFailed(n.login.claimed, n.login.mechanism, n.login.reason, c.raw.RemoteAddr().String())
+			}
 			switch outcome {
 			case loginGoesOn:
 				continue

@@ -15,7 +15,8 @@ type login struct {
 	exchange  auth.Exchange // nil between attempts
 	mechanism string
 	username  string // once it succeeded
-	reason    string // the condition of the last failure, and
+	claimed   string // whom the last failure claimed to be, if there is such an account
+	reason    string // its condition, and
 	result    meter.Result
 	failures  int
 }
@@ -95,6 +96,10 @@ func decodeSASL(text []byte) ([]byte, *auth.SASLError) {
 
 // refuse ends the attempt and returns the failure element (RFC 6120 §6.4.5), and whether that was one too many.
 func (l *login) refuse(e *auth.SASLError) (reply []byte, tooMany bool) {
+	l.claimed = ""
+	if l.exchange != nil {
+		l.claimed = l.exchange.Claimed()
+	}
 	l.exchange, l.reason = nil, e.Condition
 	switch {
 	case e.Limited():
