@@ -26,7 +26,8 @@ for values in charts/chat-operator/ci/*-values.yaml; do
   "$helm" lint --strict --values "$values" charts/chat-operator
   "$helm" template chat charts/chat-operator --namespace chat --kube-version "$kubernetes" --values "$values" >"$scratch/manifests/$(basename "$values")"
 done
-for dir in config/*/; do
+for file in config/*/kustomization.yaml; do
+  dir=$(dirname "$file")
   "$kustomize" build "$dir" >"$scratch/manifests/config-$(basename "$dir").yaml"
 done
 judge "$scratch"/manifests/*.yaml

@@ -90,7 +90,7 @@ func (c *contract) userService() {
 				for _, one := range calls {
 					resp, got := ask(one.query)
 					media := resp.Header.Get("Content-Type")
-					if resp.StatusCode != 200 || got != one.want+"\n" || media != "text/xml;charset=UTF-8" || len(headerTrouble(resp)) > 0 {
+					if resp.StatusCode != http.StatusOK || got != one.want+"\n" || media != "text/xml;charset=UTF-8" || len(headerTrouble(resp)) > 0 {
 						wrong = append(wrong, fmt.Sprintf("%s: %d %s %q instead of %q %v", strings.TrimPrefix(one.query, secret), resp.StatusCode, media, got, one.want, headerTrouble(resp)))
 					}
 				}
