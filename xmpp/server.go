@@ -432,7 +432,7 @@ func (l link) Receive(e xmlstream.Element) *stanza.StreamError {
 
 func (l link) Closed(lost bool) { l.s.ClosedOn(l.c, lost) }
 
-func (l link) Flushing(b []byte) []byte { return l.s.FlushingOn(l.c, b) }
+func (l link) Flushing(b []byte, taken uint64) []byte { return l.s.FlushingOn(l.c, b, taken) }
 
 func (l link) Flushed() { l.s.FlushedOn(l.c) }
 

@@ -368,7 +368,7 @@ func TestTracesAfterACrash(t *testing.T) {
 	for i := range 20 { // more than fit into one record on the stack
 		juliet.send(message(fmt.Sprint("m", i), fmt.Sprint(i)))
 	}
-	romeo.s.FlushingOn(romeo.wire, nil)
+	romeo.s.FlushingOn(romeo.wire, nil, 0)
 	juliet.send(message("unsent", "20"))
 
 	// The process is killed: nothing of it is left but the journal and the traces.

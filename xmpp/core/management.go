@@ -256,7 +256,7 @@ func (s *Session) overflow() {
 
 // FlushingOn is called when a connection is about to write everything that waits, and may add to it: a request for acknowledgement where the
 // client is owed an answer to none yet, so that there is one for everything that is written at once, and never two under way.
-func (s *Session) FlushingOn(c Conn, b []byte) []byte {
+func (s *Session) FlushingOn(c Conn, b []byte, taken uint64) []byte {
 	m := s.sm.Load()
 	if m == nil {
 		return b
@@ -266,6 +266,11 @@ func (s *Session) FlushingOn(c Conn, b []byte) []byte {
 	left := s.trace(m, room[:0])
 	if s.conn == c && m.queue != nil && !m.requested {
 		m.requested, m.unasked = true, 0
+		if o, ok := c.(outputter); ok {
+			// What was queued since b was taken comes after the request, which is not about it.
+			queued, _, _ := o.Output()
+			m.unasked = int(queued - taken) //nolint:gosec // what waits for one client
+		}
 		b = append(b, requestElement...)
 	}
 	s.mu.Unlock()

@@ -206,15 +206,15 @@ func TestXEP0198Section4RequestsOfTheServer(t *testing.T) {
 	juliet := b.online("juliet", "balcony", "0")
 	plain := b.connect("romeo", "plain")
 	romeo := b.enable(b.online("romeo", "orchard", "1"))
-	flushing := func() string { return string(romeo.s.FlushingOn(romeo.wire, []byte("<x/>"))) }
+	flushing := func() string { return string(romeo.s.FlushingOn(romeo.wire, []byte("<x/>"), 0)) }
 	want(t, "nothing is owed", flushing(), "<x/>")
-	want(t, "without stream management", string(plain.s.FlushingOn(plain.wire, nil)), "")
+	want(t, "without stream management", string(plain.s.FlushingOn(plain.wire, nil, 0)), "")
 	juliet.send(chat("romeo@chat.example", "1"))
 	juliet.send(chat("romeo@chat.example", "2"))
 	want(t, "two at once", flushing(), "<x/>"+r)
 	juliet.send(chat("romeo@chat.example", "3"))
 	want(t, "a request is under way", flushing(), "<x/>")
-	if got := string(romeo.s.FlushingOn(&wire{}, nil)); got != "" {
+	if got := string(romeo.s.FlushingOn(&wire{}, nil, 0)); got != "" {
 		t.Errorf("another connection asks %q", got)
 	}
 	romeo.take()
@@ -234,7 +234,7 @@ func TestXEP0198Section4PartialAnswers(t *testing.T) {
 	b := newBoard(t, "romeo", "juliet")
 	juliet := b.online("juliet", "balcony", "0")
 	romeo := b.enable(b.online("romeo", "orchard", "1"))
-	flushing := func() string { return string(romeo.s.FlushingOn(romeo.wire, nil)) }
+	flushing := func() string { return string(romeo.s.FlushingOn(romeo.wire, nil, 0)) }
 	juliet.send(chat("romeo@chat.example", "1"))
 	juliet.send(chat("romeo@chat.example", "2"))
 	want(t, "two at once", flushing(), r)
@@ -243,6 +243,47 @@ func TestXEP0198Section4PartialAnswers(t *testing.T) {
 	want(t, "after an answer that covers one of two", flushing(), r)
 	juliet.send(chat("romeo@chat.example", "4"))
 	want(t, "a request is under way", flushing(), "")
+}
+
+// counted is a connection that tells how much was queued, as real ones do.
+type counted struct {
+	*wire
+	queued uint64
+}
+
+func (c *counted) Send(b []byte) bool {
+	c.queued++
+	return c.wire.Send(b)
+}
+
+func (c *counted) SendParts(head, to, tail []byte, recipients int) bool {
+	c.queued++
+	return c.wire.SendParts(head, to, tail, recipients)
+}
+
+func (c *counted) Output() (queued, written uint64, open bool) { return c.queued, 0, true }
+
+// §4: a request goes out with what was taken to be written. What is queued meanwhile comes after it, and is asked for when the client has answered:
+// nothing else may come by which it would be.
+func TestXEP0198Section4QueuedWhileWriting(t *testing.T) {
+	const r = "<r xmlns='urn:xmpp:sm:3'/>"
+	b := newBoard(t, "romeo", "juliet")
+	juliet := b.online("juliet", "balcony", "0")
+	romeo := b.enable(b.online("romeo", "orchard", "1"))
+	c := &counted{wire: romeo.wire}
+	romeo.s.mu.Lock()
+	romeo.s.conn = c
+	romeo.s.mu.Unlock()
+	juliet.send(chat("romeo@chat.example", "1"))
+	taken := c.queued
+	juliet.send(chat("romeo@chat.example", "2"))
+	want(t, "the request follows the first", string(romeo.s.FlushingOn(c, nil, taken)), r)
+	want(t, "the second is written", string(romeo.s.FlushingOn(c, nil, c.queued)), "")
+	romeo.take()
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+	want(t, "after the answer, which knows nothing of the second", romeo.take(), []string{r})
+	romeo.send("<a xmlns='urn:xmpp:sm:3' h='2'/>")
+	want(t, "when all is acknowledged", romeo.take(), []string{})
 }
 
 func TestXEP0198Section4CountersWrap(t *testing.T) {

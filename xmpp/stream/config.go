@@ -99,8 +99,9 @@ type Resumer interface {
 
 // Flusher is a Session that may add to what is about to be written.
 type Flusher interface {
-	// Flushing is called on the writing goroutine before each write but the last, and appends to b.
-	Flushing(b []byte) []byte
+	// Flushing is called on the writing goroutine before each write but the last, and appends to b. With what is in b, so many stanzas have been
+	// taken from those that were queued: others may be waiting for the next write already.
+	Flushing(b []byte, taken uint64) []byte
 }
 
 // Written is a Flusher that hears of what was written, too.

@@ -226,7 +226,7 @@ func (c *Conn) write() {
 			more, _ = c.session.(Flusher)
 		}
 		c.mu.Unlock()
-		if more != nil && c.guarded(func() { buf.b = more.Flushing(buf.b) }) {
+		if more != nil && c.guarded(func() { buf.b = more.Flushing(buf.b, upTo) }) {
 			// What was to be written is as it was, and is; the fault is not the client's, whose session may be resumed (XEP-0198 §5).
 			c.Close(stanza.NewStreamError(stanza.StreamInternalServerError, ""))
 		}

@@ -55,7 +55,7 @@ var _ Flusher = flushPanics{}
 
 func (f flushPanics) Flushed() {}
 
-func (f flushPanics) Flushing(b []byte) []byte {
+func (f flushPanics) Flushing(b []byte, _ uint64) []byte {
 	if f.armed.Load() {
 		panic("a secret of the client")
 	}
