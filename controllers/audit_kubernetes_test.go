@@ -62,9 +62,10 @@ var _ = Describe("The audit log", func() {
 		room := &v1alpha1.ChatRoom{}
 		room.Namespace, room.Name = namespace, "atrium"
 		create(ctx, room)
+		want = append(want, "kubectl-create Kubernetes: created new MUC room atrium, service = conference, resource = atrium, generation = 1")
+		Eventually(recorded).WithArguments(ctx, op).Should(Equal(want))
 		Expect(kube.Delete(ctx, before)).To(Succeed())
-		want = append(want, "kubectl-create Kubernetes: created new MUC room atrium, service = conference, resource = atrium, generation = 1",
-			" Kubernetes: deleted user before, resource = before, generation = 1")
+		want = append(want, " Kubernetes: deleted user before, resource = before, generation = 1")
 		Eventually(recorded).WithArguments(ctx, op).Should(Equal(want))
 		becomes(ctx, room, v1alpha1.ReasonActive)
 

@@ -173,6 +173,10 @@ func (c *contract) complete() {
 				}
 				for _, a := range answers {
 					promised[a] = true
+					// It takes others who change the same thing again and again during one call, which nobody can time from outside.
+					if strings.Contains(a, "409 ConflictException") {
+						continue
+					}
 					if why := unprovoked(o, a); why == "" != c.shown[a] {
 						missing = append(missing, a+why)
 					}
