@@ -39,7 +39,7 @@ type flushing struct{ session }
 var _ Flusher = (*flushing)(nil)
 
 func (f *flushing) Flushing(b []byte, _ uint64) []byte { return append(b, "<flushed/>"...) }
-func (f *flushing) Flushed()                 {}
+func (f *flushing) Flushed()                           {}
 
 // XEP-0198 §2, §3, §5: what may come in place of binding a resource.
 func TestResume(t *testing.T) {
