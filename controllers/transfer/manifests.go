@@ -88,34 +88,31 @@ func readPages(ctx context.Context, live client.Reader, namespace string, size i
 	return r, nil
 }
 
-// keep takes the resources of a page over, without what the API server notes down of who wrote them.
+// keep takes the resources of a page over.
 func (r *resources) keep(page client.ObjectList) {
 	switch list := page.(type) {
 	case *v1alpha1.ChatUserList:
-		for i := range list.Items {
-			list.Items[i].ManagedFields = nil
-			r.Users[list.Items[i].Name] = &list.Items[i]
-		}
+		keepAll(r.Users, list.Items)
 	case *v1alpha1.ChatGroupList:
-		for i := range list.Items {
-			list.Items[i].ManagedFields = nil
-			r.Groups[list.Items[i].Name] = &list.Items[i]
-		}
+		keepAll(r.Groups, list.Items)
 	case *v1alpha1.ChatRoomList:
-		for i := range list.Items {
-			list.Items[i].ManagedFields = nil
-			r.Rooms[list.Items[i].Name] = &list.Items[i]
-		}
+		keepAll(r.Rooms, list.Items)
 	case *v1alpha1.SystemPropertyList:
-		for i := range list.Items {
-			list.Items[i].ManagedFields = nil
-			r.Properties[list.Items[i].Name] = &list.Items[i]
-		}
+		keepAll(r.Properties, list.Items)
 	case *corev1.SecretList:
-		for i := range list.Items {
-			list.Items[i].ManagedFields = nil
-			r.Secrets[list.Items[i].Name] = &list.Items[i]
-		}
+		keepAll(r.Secrets, list.Items)
+	}
+}
+
+// keepAll puts objects under their names, without what the API server notes down of who wrote them.
+func keepAll[T any, P interface {
+	*T
+	client.Object
+}](into map[string]P, items []T) {
+	for i := range items {
+		o := P(&items[i])
+		o.SetManagedFields(nil)
+		into[o.GetName()] = o
 	}
 }
 
