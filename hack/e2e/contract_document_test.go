@@ -177,17 +177,19 @@ func (c *contract) complete() {
 					if strings.Contains(a, "409 ConflictException") {
 						continue
 					}
-					if why := unprovoked(o, a); why == "" != c.shown[a] {
+					_, shown := c.shown.Load(a)
+					if why := unprovoked(o, a); why == "" != shown {
 						missing = append(missing, a+why)
 					}
 				}
 			}
 		}
-		for a := range c.shown {
-			if !promised[a] {
-				more = append(more, a)
+		c.shown.Range(func(a, _ any) bool {
+			if !promised[a.(string)] {
+				more = append(more, a.(string))
 			}
-		}
+			return true
+		})
 		slices.Sort(missing)
 		slices.Sort(more)
 		if len(missing)+len(more) > 0 {

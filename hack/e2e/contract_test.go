@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -67,13 +68,13 @@ type contract struct {
 	*server
 	secret string
 	client *http.Client
-	// operations are those of the OpenAPI document; shown are their answers that rows have had.
+	// operations are those of the OpenAPI document; shown are their answers that rows have had (keys; rows are also sent at once).
 	operations []described
-	shown      map[string]bool
+	shown      sync.Map
 }
 
 var _ = Describe("The REST contract", Ordered, ContinueOnFailure, func() {
-	c := &contract{shown: map[string]bool{}}
+	c := &contract{}
 	BeforeAll(func() {
 		c.server = newServer("contract")
 		c.secret = c.restSecret()
@@ -276,5 +277,5 @@ func (c *contract) note(f format, req *http.Request, status int, body string) {
 			exception, _, _ = strings.Cut(rest, "</exception>")
 		}
 	}
-	c.shown[o.answer(f, status, exception)] = true
+	c.shown.Store(o.answer(f, status, exception), true)
 }
