@@ -44,16 +44,6 @@ func (k *rooms) readPassword(ctx context.Context, key directory.SecretKey) (stri
 	return string(password), nil
 }
 
-// passwordIndex finds the ChatRooms that take their password from a Secret.
-const passwordIndex = "passwordSecret"
-
-func passwordIndexer(obj client.Object) []string {
-	if r, ok := obj.(*v1alpha1.ChatRoom); ok && r.Spec.PasswordSecretRef != nil {
-		return []string{r.Spec.PasswordSecretRef.Name}
-	}
-	return nil
-}
-
 func (k *rooms) projector(namespace string) *projector[*v1alpha1.ChatRoom] {
 	return &projector[*v1alpha1.ChatRoom]{
 		kind: directory.KindRoom, directory: k.directory, queue: reportQueue{namespace: namespace},
@@ -66,6 +56,12 @@ func (k *rooms) projector(namespace string) *projector[*v1alpha1.ChatRoom] {
 			return entry.Identity()
 		},
 		remove: k.directory.DeleteRoom,
+		secret: func(r *v1alpha1.ChatRoom) string {
+			if r.Spec.PasswordSecretRef == nil {
+				return ""
+			}
+			return r.Spec.PasswordSecretRef.Name
+		},
 		identity: func(r *v1alpha1.ChatRoom) string {
 			entry, problems := translateRoom(r, k.directory.Domain())
 			if invalidly(problems, v1alpha1.ReasonInvalidName) {

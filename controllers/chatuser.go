@@ -39,6 +39,7 @@ func (k *users) projector(namespace string) *projector[*v1alpha1.ChatUser] {
 			return entry.Username
 		},
 		remove: k.directory.DeleteUser,
+		secret: credentialSecret,
 		identity: func(u *v1alpha1.ChatUser) string {
 			username, err := jid.PrepareLocal(u.EffectiveUsername())
 			if err != nil {
@@ -157,14 +158,3 @@ func claimOn(d *directory.Directory, kind directory.Kind, identity, name string,
 }
 
 func (k *users) address(username string) string { return username + "@" + k.directory.Domain() }
-
-// credentialIndex finds the ChatUsers of a Secret in the cache, for the Secret that
-// comes after them.
-const credentialIndex = "credentialSecret"
-
-func credentialIndexer(obj client.Object) []string {
-	if u, ok := obj.(*v1alpha1.ChatUser); ok {
-		return []string{credentialSecret(u)}
-	}
-	return nil
-}

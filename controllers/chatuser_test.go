@@ -28,14 +28,17 @@ var _ = Describe("A ChatUser", func() {
 
 	It("is Ready within a second, with its address, its times and its Secret", func(ctx SpecContext) {
 		u := chatUser(op.namespace, "mira", "mira-password")
-		create(ctx, passwordSecret(op.namespace, "mira-password", "pencil"), u)
+		secret := passwordSecret(op.namespace, "mira-password", "pencil")
+		create(ctx, secret, u)
 		Eventually(func(g Gomega) { g.Expect(stands(ctx, g, u).Reason).To(Equal(v1alpha1.ReasonActive)) }).WithTimeout(time.Second).Should(Succeed())
 		Expect(u.Status.JID).To(HaveValue(Equal("mira@chat.example")))
 		Expect(u.Status.Binding.Name).To(Equal("mira-password"))
 		Expect(u.Status.CreatedAt.Time).To(BeTemporally("==", u.CreationTimestamp.Time))
 		Expect(u.Status.ModifiedAt.Time).To(BeTemporally("==", u.CreationTimestamp.Time))
 		Expect(op.admits("mira", "pencil")).To(BeTrue())
-		Eventually(func(g Gomega) { g.Expect(eventsOf(ctx, g, u)).To(Equal([]string{"Active"})) }).Should(Succeed())
+
+		Expect(kube.Delete(ctx, secret)).To(Succeed())
+		Eventually(func(g Gomega) { g.Expect(eventsOf(ctx, g, u)).To(Equal([]string{"SecretNotFound"})) }).Should(Succeed(), "success from the start is no news")
 	})
 
 	It("waits for a Secret that comes later, and takes up what changes in it", func(ctx SpecContext) {

@@ -93,7 +93,7 @@ func decideUser(in userInputs) []metav1.Condition {
 		findings = append(findings, credentials)
 	}
 	if len(findings) == 0 {
-		message := fmt.Sprintf("%s can log in.", in.Address)
+		message := "The account can log in." // one text for thousands, which share it
 		if in.Locked {
 			message = fmt.Sprintf("%s is locked: nobody can log in. Set spec.locked to false to open it.", in.Address)
 		}
@@ -118,9 +118,9 @@ func (s secretInputs) finding() finding {
 	case s.Invalid != nil:
 		return finding{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %q cannot be used: %v. Correct the Secret.", s.Name, s.Invalid)}
 	case s.Generated:
-		return finding{v1alpha1.ReasonSecretGenerated, fmt.Sprintf("Secret %q holds the generated password.", s.Name)}
+		return finding{v1alpha1.ReasonSecretGenerated, "The Secret that status.binding names holds the generated password."}
 	}
-	return finding{v1alpha1.ReasonSecretFound, fmt.Sprintf("Secret %q holds usable credentials.", s.Name)}
+	return finding{v1alpha1.ReasonSecretFound, "The Secret holds usable credentials."}
 }
 
 // propertyInputs is what the conditions of a SystemProperty follow from.

@@ -27,12 +27,15 @@ const maxNote = 1024
 type eventRecorder struct{ recorder events.EventRecorder }
 
 // transition records that condition Ready changed. Waiting for the operator's own
-// work is no news; it is in the status for whoever looks.
+// work is no news, and neither is that what was declared is in force as expected; both are in the status for whoever looks.
 func (e eventRecorder) transition(obj runtime.Object, before, after *metav1.Condition) {
 	if after == nil || after.Reason == v1alpha1.ReasonPending {
 		return
 	}
 	if before != nil && before.Status == after.Status && before.Reason == after.Reason {
+		return
+	}
+	if after.Status == metav1.ConditionTrue && (before == nil || before.Reason == v1alpha1.ReasonPending) {
 		return
 	}
 	kind := corev1.EventTypeWarning

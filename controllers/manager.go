@@ -11,7 +11,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
@@ -108,25 +107,4 @@ func newMapper() meta.RESTMapper {
 	add(v1alpha1.GroupVersion, "SystemProperty", "systemproperties")
 	add(corev1.SchemeGroupVersion, "Secret", "secrets")
 	return mapper
-}
-
-// keepOfResource drops from a chat resource, before it enters the cache, what only
-// the API server and other tools need; it is most of its size. Who wrote it last stays, for the audit log.
-func keepOfResource(obj any) (any, error) {
-	o, ok := obj.(metav1.Object)
-	if !ok {
-		return obj, nil
-	}
-	o.SetManagedFields(writersOf(o.GetManagedFields()))
-	var keep map[string]string
-	for _, name := range []string{v1alpha1.CreatedAtAnnotation, v1alpha1.RenamedFromAnnotation, v1alpha1.AwaitsAnnotation} {
-		if value, ok := o.GetAnnotations()[name]; ok {
-			if keep == nil {
-				keep = make(map[string]string, 1)
-			}
-			keep[name] = value
-		}
-	}
-	o.SetAnnotations(keep)
-	return obj, nil
 }

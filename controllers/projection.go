@@ -32,6 +32,9 @@ type projector[T client.Object] struct {
 	remove func(name, uid string)
 	// identity is what an object that goes had claimed.
 	identity func(T) string
+	// secret is the Secret that an object names, empty if none; nil: objects of this kind name none. named has who names which.
+	secret func(T) string
+	named  naming
 	// audit records what others than this program do; nil: nobody does.
 	audit *auditor
 	// lag measures until when the status speaks of a change; observed is which one it speaks of. nil: nobody measures.
@@ -60,6 +63,7 @@ func (p *projector[T]) register(ctx context.Context, informers crcache.Informers
 
 func (p *projector[T]) added(obj any, initial bool) {
 	if o, ok := obj.(T); ok {
+		p.named.change(o.GetName(), "", p.secretOf(o))
 		p.take(o, initial)
 		p.audit.added(p.kind, p.identity(o), o, initial)
 	}
@@ -73,6 +77,7 @@ func (p *projector[T]) updated(old, obj any) {
 	before := ""
 	if was, ok := old.(T); ok {
 		before = p.identity(was)
+		p.named.change(o.GetName(), p.secretOf(was), p.secretOf(o))
 	}
 	if now := p.take(o, false); now != before {
 		p.enqueueClaimants(before, false)
@@ -90,10 +95,25 @@ func (p *projector[T]) deleted(obj any) {
 	if !ok {
 		return
 	}
+	p.named.change(o.GetName(), p.secretOf(o), "")
 	p.remove(o.GetName(), string(o.GetUID()))
 	p.enqueueClaimants(p.identity(o), false)
 	p.audit.removed(p.kind, p.identity(o), o)
 	p.lag.gone(o.GetName())
+}
+
+func (p *projector[T]) secretOf(o T) string {
+	if p.secret == nil {
+		return ""
+	}
+	return p.secret(o)
+}
+
+// enqueueNaming has everything reported on that names a Secret.
+func (p *projector[T]) enqueueNaming(secret string) {
+	for _, name := range p.named.of(secret) {
+		p.queue.add(name, false)
+	}
 }
 
 // take projects one state of an object. One that is being deleted and only waits

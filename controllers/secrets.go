@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,13 +38,13 @@ func keepOfSecret(obj any) (any, error) {
 	kept := &corev1.Secret{
 		TypeMeta: s.TypeMeta,
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace:         s.Namespace,
+			Namespace:         unique.Make(s.Namespace).Value(),
 			Name:              s.Name,
 			UID:               s.UID,
 			ResourceVersion:   s.ResourceVersion,
 			CreationTimestamp: s.CreationTimestamp,
 			DeletionTimestamp: s.DeletionTimestamp,
-			Labels:            s.Labels,
+			Labels:            labelsOfSecret(s.Labels),
 		},
 		Type: s.Type,
 	}
@@ -62,6 +63,24 @@ func keepOfSecret(obj any) (any, error) {
 		}
 	}
 	return kept, nil
+}
+
+// onlyManaged are the labels of what this program manages, shared by thousands of Secrets.
+var onlyManaged = map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}
+
+// labelsOfSecret keeps the labels that this program reads.
+func labelsOfSecret(all map[string]string) map[string]string {
+	managed, rest := all[v1alpha1.ManagedByLabel], all[v1alpha1.RESTSecretLabel]
+	switch {
+	case rest != "" && managed != "":
+		return map[string]string{v1alpha1.ManagedByLabel: managed, v1alpha1.RESTSecretLabel: rest}
+	case rest != "":
+		return map[string]string{v1alpha1.RESTSecretLabel: rest}
+	case managed == v1alpha1.ManagedBy:
+		return onlyManaged
+	default:
+		return nil
+	}
 }
 
 // credential makes what logging in needs of a Secret. The error says why the

@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
 	crcache "sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/controllers/provision"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
@@ -19,12 +16,9 @@ import (
 // reported on that name the Secret.
 type secretProjector struct {
 	directory *directory.Directory
-	client    client.Reader // the cache
-	namespace string
 	saltKey   []byte
-	log       logr.Logger
-	// users, rooms and properties are the queues of those who may name a Secret.
-	users, rooms, properties *reportQueue
+	// named have everything of a kind reported on that names a Secret.
+	named []func(secret string)
 	// seen is told of every Secret that came or changed, after it was projected.
 	seen func(*corev1.Secret)
 	// gone is told of every Secret that went, by its name.
@@ -100,29 +94,7 @@ func (p *secretProjector) report(name string) {
 	default:
 		return
 	}
-	ctx := context.Background() // the cache has synced: reading it does not wait
-	options := func(index string) []client.ListOption {
-		return []client.ListOption{client.InNamespace(p.namespace), client.MatchingFields{index: name}, client.UnsafeDisableDeepCopy}
-	}
-	var named v1alpha1.ChatUserList
-	if err := p.client.List(ctx, &named, options(credentialIndex)...); err != nil {
-		p.log.Error(err, "Could not look up who names a Secret", "secret", name)
-	}
-	for i := range named.Items {
-		p.users.add(named.Items[i].Name, false)
-	}
-	var closed v1alpha1.ChatRoomList
-	if err := p.client.List(ctx, &closed, options(passwordIndex)...); err != nil {
-		p.log.Error(err, "Could not look up which rooms take their password from a Secret", "secret", name)
-	}
-	for i := range closed.Items {
-		p.rooms.add(closed.Items[i].Name, false)
-	}
-	var valued v1alpha1.SystemPropertyList
-	if err := p.client.List(ctx, &valued, options(valueIndex)...); err != nil {
-		p.log.Error(err, "Could not look up who takes a value from a Secret", "secret", name)
-	}
-	for i := range valued.Items {
-		p.properties.add(valued.Items[i].Name, false)
+	for _, enqueue := range p.named {
+		enqueue(name)
 	}
 }

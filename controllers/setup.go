@@ -104,19 +104,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	o.Directory.UsePasswords(rooms.password)
 	properties := &systemProperties{directory: o.Directory, client: mgr.GetCache(), live: mgr.GetAPIReader()}
 
-	for _, index := range []struct {
-		obj   client.Object
-		name  string
-		keyOf client.IndexerFunc
-	}{
-		{&v1alpha1.ChatUser{}, credentialIndex, credentialIndexer},
-		{&v1alpha1.ChatUser{}, renameIndex, renameIndexer},
-		{&v1alpha1.ChatRoom{}, passwordIndex, passwordIndexer},
-		{&v1alpha1.SystemProperty{}, valueIndex, valueIndexer},
-	} {
-		if err := mgr.GetFieldIndexer().IndexField(ctx, index.obj, index.name, index.keyOf); err != nil {
-			return nil, fmt.Errorf("indexing %T: %w", index.obj, err)
-		}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ChatUser{}, renameIndex, renameIndexer); err != nil {
+		return nil, fmt.Errorf("indexing users: %w", err)
 	}
 
 	var auditing *auditor
@@ -144,9 +133,10 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 	if err != nil {
 		return nil, err
 	}
+	sweeper.users, sweeper.rooms = &userProjector.named, &roomProjector.named
 	secrets := &secretProjector{
-		directory: o.Directory, client: mgr.GetCache(), namespace: o.Namespace, saltKey: o.InstallationKey, log: o.Log,
-		users: &userProjector.queue, rooms: &roomProjector.queue, properties: &propertyProjector.queue,
+		directory: o.Directory, saltKey: o.InstallationKey,
+		named: []func(string){userProjector.enqueueNaming, roomProjector.enqueueNaming, propertyProjector.enqueueNaming},
 		seen: func(s *corev1.Secret) {
 			keeper.secretSeen(s)
 			sweeper.secretSeen(s)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -124,13 +125,13 @@ func (r *reporter[T]) reconcile(ctx context.Context, key client.ObjectKey) error
 
 // write patches the status if it changed, and records an Event if that is a transition.
 func (r *reporter[T]) write(ctx context.Context, before, after T) error {
+	// Comparing takes a tenth of what it takes to find out that a patch is empty, and at a start there is nothing new for anybody.
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
 	// With the version in the patch, a report on a state that has passed is
 	// refused; the state that followed it is in the queue or on its way.
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	data, err := client.MergeFrom(before).Data(after)
-	if err != nil || string(data) == "{}" {
-		return err
-	}
 	if !r.leadership.Leading() {
 		return nil
 	}

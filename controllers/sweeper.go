@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
@@ -21,6 +22,8 @@ type sweeper struct {
 	provision *provision.Provisioner
 	log       logr.Logger
 	namespace string
+	// users and rooms know who names a Secret.
+	users, rooms *naming
 }
 
 const retrySweep = 30 * time.Second
@@ -54,24 +57,19 @@ func (s *sweeper) sweep(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return s.provision.Sweep(ctx, secrets.Items, func(name string) (client.Object, error) {
-		var users v1alpha1.ChatUserList
-		err := s.cache.List(ctx, &users, client.InNamespace(s.namespace), client.MatchingFields{credentialIndex: name}, client.UnsafeDisableDeepCopy)
-		if err != nil || len(users.Items) > 0 {
-			return firstOf(users.Items, err)
+		for _, kind := range []struct {
+			named *naming
+			obj   client.Object
+		}{{s.users, &v1alpha1.ChatUser{}}, {s.rooms, &v1alpha1.ChatRoom{}}} {
+			for _, holder := range kind.named.of(name) {
+				switch err := s.cache.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: holder}, kind.obj); {
+				case err == nil:
+					return kind.obj, nil
+				case !apierrors.IsNotFound(err): // otherwise it went just now
+					return nil, err
+				}
+			}
 		}
-		var rooms v1alpha1.ChatRoomList
-		err = s.cache.List(ctx, &rooms, client.InNamespace(s.namespace), client.MatchingFields{passwordIndex: name}, client.UnsafeDisableDeepCopy)
-		return firstOf(rooms.Items, err)
+		return nil, nil
 	})
-}
-
-// firstOf is the first of what was listed; nil if there is nothing, or if it could not be listed.
-func firstOf[T any, P interface {
-	*T
-	client.Object
-}](list []T, err error) (client.Object, error) {
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	return P(&list[0]), nil
 }

@@ -62,6 +62,12 @@ func (k *systemProperties) projector(namespace string) *projector[*v1alpha1.Syst
 			delete(k.resolved, name)
 			k.directory.DeleteProperty(name, uid)
 		},
+		secret: func(p *v1alpha1.SystemProperty) string {
+			if p.Spec.ValueFrom == nil {
+				return ""
+			}
+			return p.Spec.ValueFrom.SecretKeyRef.Name
+		},
 		identity: (*v1alpha1.SystemProperty).EffectiveKey,
 	}
 }
@@ -191,14 +197,4 @@ func (k *systemProperties) resolveAll(ctx context.Context) error {
 		}
 	}
 	return failed
-}
-
-// valueIndex finds the SystemProperties that take their value from a Secret.
-const valueIndex = "valueSecret"
-
-func valueIndexer(obj client.Object) []string {
-	if p, ok := obj.(*v1alpha1.SystemProperty); ok && p.Spec.ValueFrom != nil {
-		return []string{p.Spec.ValueFrom.SecretKeyRef.Name}
-	}
-	return nil
 }

@@ -249,7 +249,8 @@ func TestSalt(t *testing.T) {
 func TestKeepOfSecret(t *testing.T) {
 	s := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: "s", Namespace: "chat", UID: "1", ResourceVersion: "7", Labels: map[string]string{"a": "b"},
+			Name: "s", Namespace: "chat", UID: "1", ResourceVersion: "7",
+			Labels:        map[string]string{"a": "b", v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.RESTSecretLabel: "true"},
 			Annotations:   map[string]string{"kubectl.kubernetes.io/last-applied-configuration": "secret", v1alpha1.ConfirmPurgeAnnotation: "x"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
 		},
@@ -261,13 +262,40 @@ func TestKeepOfSecret(t *testing.T) {
 	}
 	want := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: "s", Namespace: "chat", UID: "1", ResourceVersion: "7", Labels: map[string]string{"a": "b"},
+			Name: "s", Namespace: "chat", UID: "1", ResourceVersion: "7",
+			Labels:      map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.RESTSecretLabel: "true"},
 			Annotations: map[string]string{v1alpha1.ConfirmPurgeAnnotation: "x"},
 		},
 		Data: map[string][]byte{"password": []byte("pw")},
 	}
 	if !reflect.DeepEqual(kept, want) {
 		t.Errorf("kept %+v", kept)
+	}
+}
+
+func TestKeepOfResource(t *testing.T) {
+	user := func(name string, labels map[string]string) *v1alpha1.ChatUser {
+		u := &v1alpha1.ChatUser{ObjectMeta: metav1.ObjectMeta{
+			Name: name, Labels: labels,
+			Annotations: map[string]string{"kubectl.kubernetes.io/last-applied-configuration": "{}", v1alpha1.CreatedAtAnnotation: "2009-05-01T12:00:00Z"},
+		}}
+		u.Status.Conditions = append(make([]metav1.Condition, 0, 4), metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Message: name})
+		kept, err := keepOfResource(u)
+		if err != nil || kept != any(u) {
+			t.Fatal(kept, err)
+		}
+		return u
+	}
+	ada, ben := user("ada", map[string]string{"team": "red", "app": "x"}), user("ben", map[string]string{"app": "x", "team": "red"})
+	cy := user("cy", map[string]string{"app": "x", "team": "blue"})
+	if !reflect.DeepEqual(ada.Annotations, map[string]string{v1alpha1.CreatedAtAnnotation: "2009-05-01T12:00:00Z"}) {
+		t.Errorf("annotations kept: %v", ada.Annotations)
+	}
+	if want := (metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Message: "ada"}); cap(ada.Status.Conditions) != 1 || ada.Status.Conditions[0] != want {
+		t.Errorf("conditions kept: %+v", ada.Status.Conditions)
+	}
+	if reflect.ValueOf(ada.Labels).Pointer() != reflect.ValueOf(ben.Labels).Pointer() || cy.Labels["team"] != "blue" {
+		t.Errorf("labels: %v, %v, %v", ada.Labels, ben.Labels, cy.Labels)
 	}
 }
 
