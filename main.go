@@ -76,7 +76,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
 		return fmt.Errorf("the folder of --data-dir cannot be used: %w", err)
 	}
-	certificate, err := watchCertificate(o)
+	certificate, err := watchCertificate(o, log)
 	if err != nil {
 		return err
 	}
@@ -227,11 +227,11 @@ func (r runnable) Start(ctx context.Context) error { return r(ctx) }
 func (r runnable) NeedLeaderElection() bool        { return false }
 
 // watchCertificate gives the certificate of the files in use, read anew when they change.
-func watchCertificate(o *options) (*certwatcher.CertWatcher, error) {
+func watchCertificate(o *options, log *slog.Logger) (*certwatcher.CertWatcher, error) {
 	certFile, keyFile := o.certFile, o.keyFile
 	if certFile == "" {
 		var err error
-		if certFile, keyFile, err = xmpp.SelfSigned(o.dataDir, o.domain, time.Now()); err != nil {
+		if certFile, keyFile, err = xmpp.SelfSigned(o.dataDir, o.domain, time.Now(), log); err != nil {
 			return nil, err
 		}
 	}

@@ -76,7 +76,7 @@ func servedToBeKilled(folder string) error {
 		}
 	}
 	dir.MarkSynced()
-	certFile, keyFile, err := SelfSigned(folder, domain, time.Now())
+	certFile, keyFile, err := SelfSigned(folder, domain, time.Now(), log)
 	if err != nil {
 		return err
 	}

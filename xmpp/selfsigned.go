@@ -10,11 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
 const (
@@ -23,30 +26,39 @@ const (
 )
 
 // SelfSigned gives the files of a self-signed certificate for a domain, kept in a folder between starts, so that clients that
-// pinned it stay content. It makes a new one when there is none, when it is for another domain, or when it soon expires.
-func SelfSigned(dir, domain string, now time.Time) (certFile, keyFile string, err error) {
+// pinned it stay content. It makes a new one when there is none that can be used, when it is for another domain, or when it soon expires.
+func SelfSigned(dir, domain string, now time.Time, log *slog.Logger) (certFile, keyFile string, err error) {
+	return selfSigned(dir, domain, now, log, writeFiles)
+}
+
+// selfSigned is SelfSigned with the function that writes files.
+func selfSigned(dir, domain string, now time.Time, log *slog.Logger, write func([]newFile) error) (certFile, keyFile string, err error) {
 	certFile, keyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	if _, err := os.Stat(certFile); !errors.Is(err, fs.ErrNotExist) {
-		pair, err := LoadCertificate(certFile, keyFile)
-		if err != nil {
-			return "", "", fmt.Errorf("the self-signed certificate of an earlier start: %w; delete both files to have it made anew", err)
-		}
-		if pair.Leaf.VerifyHostname(domain) == nil && now.Before(pair.Leaf.NotAfter.Add(-selfSignedLeft)) {
-			return certFile, keyFile, nil
-		}
+	pair, err := LoadCertificate(certFile, keyFile)
+	// A good one is what clients would take, though it may have to be replaced soon. That a clock is behind is no reason to replace it.
+	good := err == nil && pair.Leaf.VerifyHostname(jid.HostName(domain)) == nil && now.Before(pair.Leaf.NotAfter)
+	_, unreadable := errors.AsType[*fs.PathError](err)
+	switch {
+	case good && now.Before(pair.Leaf.NotAfter.Add(-selfSignedLeft)):
+		return certFile, keyFile, nil
+	case errors.Is(err, fs.ErrNotExist):
+	case unreadable: // which may pass
+		return "", "", fmt.Errorf("the self-signed certificate of an earlier start: %w", err)
+	case err != nil:
+		log.Warn("The self-signed certificate of an earlier start cannot be used, and another is made", "error", err.Error())
 	}
 	cert, key, err := makeSelfSigned(domain, now)
 	if err != nil {
 		return "", "", fmt.Errorf("making a self-signed certificate for %s: %w", domain, err)
 	}
-	for _, file := range []struct {
-		path string
-		data []byte
-	}{{keyFile, key}, {certFile, cert}} {
-		if err := os.WriteFile(file.path, file.data, 0o600); err != nil {
-			return "", "", fmt.Errorf("the self-signed certificate cannot be kept: %w", err)
+	if err := write([]newFile{{keyFile, key}, {certFile, cert}}); err != nil {
+		if good {
+			log.Warn("Another self-signed certificate cannot be kept, and the one of an earlier start stays in use", "until", pair.Leaf.NotAfter, "error", err.Error())
+			return certFile, keyFile, nil
 		}
+		return "", "", fmt.Errorf("the self-signed certificate cannot be kept: %w", err)
 	}
+	log.Info("Made a self-signed certificate", "domain", domain, "file", certFile)
 	return certFile, keyFile, nil
 }
 
@@ -59,6 +71,7 @@ func makeSelfSigned(domain string, now time.Time) (cert, key []byte, err error) 
 	if err != nil {
 		return nil, nil, err
 	}
+	host := jid.HostName(domain)
 	template := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: domain},
@@ -71,10 +84,10 @@ func makeSelfSigned(domain string, now time.Time) (cert, key []byte, err error) 
 		// Clients that are told to trust it look for an authority.
 		BasicConstraintsValid: true,
 	}
-	if ip := net.ParseIP(domain); ip != nil {
+	if ip := net.ParseIP(host); ip != nil {
 		template.IPAddresses = append(template.IPAddresses, ip)
-	} else if domain != "localhost" {
-		template.DNSNames = append(template.DNSNames, domain)
+	} else if host != "localhost" {
+		template.DNSNames = append(template.DNSNames, host)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
@@ -87,4 +100,46 @@ func makeSelfSigned(domain string, now time.Time) (cert, key []byte, err error) 
 	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
 	return cert, key, nil
+}
+
+// newFile is a file that is to be written.
+type newFile struct {
+	path string
+	data []byte
+}
+
+// writeFiles puts files of one folder in the place of others. All of them are on the disk before the first has its name, so that what was there stays
+// when there is no space left. A process that is killed between two names leaves files that do not belong together, which the next start sees.
+func writeFiles(list []newFile) error {
+	var written []string
+	defer func() {
+		for _, name := range written {
+			_ = os.Remove(name)
+		}
+	}()
+	for _, one := range list {
+		file, err := os.CreateTemp(filepath.Dir(one.path), "."+filepath.Base(one.path)+"-*") // readable for nobody else
+		if err != nil {
+			return err
+		}
+		written = append(written, file.Name())
+		_, err = file.Write(one.data)
+		if err == nil {
+			err = file.Sync()
+		}
+		if err := errors.Join(err, file.Close()); err != nil {
+			return err
+		}
+	}
+	for i, one := range list {
+		if err := os.Rename(written[i], one.path); err != nil {
+			return err
+		}
+	}
+	written = nil
+	folder, err := os.Open(filepath.Dir(list[0].path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }

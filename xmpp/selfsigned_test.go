@@ -1,10 +1,13 @@
 package xmpp
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +18,7 @@ import (
 func TestSelfSigned(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
-	first := selfSigned(t, dir, "chat.example", now)
+	first := selfSignedPair(t, dir, "chat.example", now)
 	for _, host := range []string{"chat.example", "localhost", "127.0.0.1"} {
 		if err := first.Leaf.VerifyHostname(host); err != nil {
 			t.Error(err)
@@ -33,13 +36,13 @@ func TestSelfSigned(t *testing.T) {
 		t.Errorf("the key's file: %v %v", info.Mode(), err)
 	}
 
-	if again := selfSigned(t, dir, "chat.example", now.Add(24*time.Hour)); !again.Leaf.Equal(first.Leaf) {
+	if again := selfSignedPair(t, dir, "chat.example", now.Add(24*time.Hour)); !again.Leaf.Equal(first.Leaf) {
 		t.Error("the next start has another certificate")
 	}
-	if late := selfSigned(t, dir, "chat.example", first.Leaf.NotAfter.Add(-24*time.Hour)); late.Leaf.Equal(first.Leaf) {
+	if late := selfSignedPair(t, dir, "chat.example", first.Leaf.NotAfter.Add(-24*time.Hour)); late.Leaf.Equal(first.Leaf) {
 		t.Error("a certificate with a day left is not made anew")
 	}
-	if other := selfSigned(t, dir, "other.example", now); other.Leaf.VerifyHostname("other.example") != nil {
+	if other := selfSignedPair(t, dir, "other.example", now); other.Leaf.VerifyHostname("other.example") != nil {
 		t.Error("the certificate is not for the new domain")
 	}
 	if first.Leaf.NotAfter.Before(time.Now().Add(365 * 24 * time.Hour)) {
@@ -47,9 +50,9 @@ func TestSelfSigned(t *testing.T) {
 	}
 }
 
-func selfSigned(t *testing.T, dir, domain string, now time.Time) tls.Certificate {
+func selfSignedPair(t *testing.T, dir, domain string, now time.Time) tls.Certificate {
 	t.Helper()
-	certFile, keyFile, err := SelfSigned(dir, domain, now)
+	certFile, keyFile, err := SelfSigned(dir, domain, now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,14 +63,85 @@ func selfSigned(t *testing.T, dir, domain string, now time.Time) tls.Certificate
 	return pair
 }
 
+// TestSelfSignedThatIsDamaged: what a loss of power or a kill has left is made anew, and the log says so. Nothing else is left behind.
 func TestSelfSignedThatIsDamaged(t *testing.T) {
-	dir := t.TempDir()
-	selfSigned(t, dir, "chat.example", time.Now())
-	file := filepath.Join(dir, "tls.crt")
-	if err := os.WriteFile(file, []byte("nothing of the kind"), 0o600); err != nil {
-		t.Fatal(err)
+	for what, damage := range map[string]func(dir string) error{
+		"an empty certificate": func(dir string) error { return os.Truncate(filepath.Join(dir, "tls.crt"), 0) },
+		"an empty key":         func(dir string) error { return os.Truncate(filepath.Join(dir, "tls.key"), 0) },
+		"garbage": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "tls.crt"), []byte("nothing of the kind"), 0o600)
+		},
+		"no key": func(dir string) error { return os.Remove(filepath.Join(dir, "tls.key")) },
+		"the key of another": func(dir string) error {
+			_, key, err := makeSelfSigned("chat.example", time.Now())
+			return errors.Join(err, os.WriteFile(filepath.Join(dir, "tls.key"), key, 0o600))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			first := selfSignedPair(t, dir, "chat.example", time.Now())
+			if err := damage(dir); err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			certFile, keyFile, err := SelfSigned(dir, "chat.example", time.Now(), slog.New(slog.NewTextHandler(&log, nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := LoadCertificate(certFile, keyFile); err != nil || again.Leaf.Equal(first.Leaf) {
+				t.Errorf("it is not made anew: %v", err)
+			}
+			if what != "no key" && !strings.Contains(log.String(), filepath.Join(dir, "tls.crt")) {
+				t.Errorf("the log does not name the file: %s", &log)
+			}
+			if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
+				t.Errorf("there are %v, %v", files, err)
+			}
+		})
 	}
-	if _, _, err := SelfSigned(dir, "chat.example", time.Now()); err == nil || !strings.Contains(err.Error(), file) {
-		t.Errorf("the error does not name %s: %v", file, err)
+}
+
+// TestSelfSignedWithoutSpace: a new pair that cannot be written leaves the old one, which stays in use for as long as clients take it.
+func TestSelfSignedWithoutSpace(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	first := selfSignedPair(t, dir, "chat.example", now)
+	// The second file has no place, as on a volume that is full after the first.
+	write := func(list []newFile) error {
+		list[1].path = filepath.Join(dir, "missing", "tls.crt")
+		return writeFiles(list)
+	}
+	for _, c := range []struct {
+		domain string
+		at     time.Time
+		works  bool
+	}{
+		{"chat.example", first.Leaf.NotAfter.Add(-24 * time.Hour), true},
+		{"chat.example", first.Leaf.NotAfter.Add(24 * time.Hour), false},
+		{"other.example", now, false},
+	} {
+		var log bytes.Buffer
+		certFile, keyFile, err := selfSigned(dir, c.domain, c.at, slog.New(slog.NewTextHandler(&log, nil)), write)
+		if (err == nil) != c.works || c.works && !strings.Contains(log.String(), "stays in use") {
+			t.Errorf("%s at %s: %v; %s", c.domain, c.at, err, &log)
+		}
+		if c.works && (certFile != filepath.Join(dir, "tls.crt") || keyFile != filepath.Join(dir, "tls.key")) {
+			t.Errorf("it gives %s and %s", certFile, keyFile)
+		}
+		if kept, err := LoadCertificate(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")); err != nil || !kept.Leaf.Equal(first.Leaf) {
+			t.Errorf("the old pair is not there any more: %v", err)
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
+			t.Errorf("there are %v, %v", files, err)
+		}
+	}
+}
+
+// TestSelfSignedNames: domains that are no host names of ASCII letters have a certificate, too.
+func TestSelfSignedNames(t *testing.T) {
+	for _, domain := range []string{"b\u00fccher.example", "192.0.2.7", "[2001:db8::7]"} {
+		pair := selfSignedPair(t, t.TempDir(), domain, time.Now())
+		if remark := CertificateRemark(pair.Leaf, domain, time.Now()); remark != "" {
+			t.Errorf("%s: %s", domain, remark)
+		}
 	}
 }

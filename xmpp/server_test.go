@@ -72,7 +72,7 @@ func newHost(t *testing.T, users ...string) *host {
 		}
 	}
 	h.dir.MarkSynced()
-	certFile, keyFile, err := SelfSigned(t.TempDir(), domain, time.Now())
+	certFile, keyFile, err := SelfSigned(t.TempDir(), domain, time.Now(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -421,7 +421,7 @@ func TestConfiguration(t *testing.T) {
 // TestLoadCertificate names the file that is wrong.
 func TestLoadCertificate(t *testing.T) {
 	dir := t.TempDir()
-	certFile, keyFile, err := SelfSigned(dir, domain, time.Now())
+	certFile, keyFile, err := SelfSigned(dir, domain, time.Now(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -206,6 +206,17 @@ var domains = idna.New(
 // the same line (RFC 8264 §9), while the tables of x/net/idna, made for UTS #46, let symbols pass as well.
 var labels = precis.NewIdentifier() //nolint:gochecknoglobals // A table that nobody writes.
 
+// HostName writes a prepared domainpart as DNS and certificates have it: with A-labels (RFC 5890 §2.3.2.1), an IPv6 address without its brackets.
+func HostName(domain string) string {
+	if address, ok := strings.CutPrefix(domain, "["); ok {
+		return strings.TrimSuffix(address, "]")
+	}
+	if a, err := domains.ToASCII(domain); err == nil {
+		return a
+	}
+	return domain
+}
+
 // PrepareDomain prepares a domainpart: a domain name with its labels as U-labels in lower case, without the final dot, or
 // an IPv4 address, or an IPv6 address in square brackets (RFC 7622 §3.2).
 func PrepareDomain(s string) (string, error) {

@@ -106,7 +106,7 @@ func TestServerOnFullDisk(t *testing.T) {
 		must(t, local.CreateUser(t.Context(), directory.Actor{}, directory.NewUser{Username: name, Password: "secret"}))
 	}
 	dir.MarkSynced()
-	certFile, keyFile, err := xmpp.SelfSigned(t.TempDir(), "chat.example", time.Now())
+	certFile, keyFile, err := xmpp.SelfSigned(t.TempDir(), "chat.example", time.Now(), slog.New(slog.DiscardHandler))
 	must(t, err)
 	certificate, err := xmpp.LoadCertificate(certFile, keyFile)
 	must(t, err)
