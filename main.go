@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,7 +21,6 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	crmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -170,14 +170,9 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	}
 	health := &health{
 		directory: declared, chat: chat,
-		heart: &heart{every: beatEvery, parts: []part{{"the directory", func(context.Context) { declared.User("") }}, {"the chat server", chat.Beat}}},
-		disk:  &heart{every: beatEvery, parts: []part{{"the database", data.Beat}}},
-		remarks: func() (list []string) {
-			if older := schema.Older(); older != "" {
-				list = append(list, older)
-			}
-			return list
-		},
+		heart:   &heart{every: beatEvery, parts: []part{{"the directory", func(context.Context) { declared.User("") }}, {"the chat server", chat.Beat}}},
+		disk:    &heart{every: beatEvery, parts: []part{{"the database", data.Beat}}},
+		remarks: func() []string { return append(schema.Remarks(), certificate.remarks(time.Now())...) },
 	}
 	measureProcess(set, certificate, health, schema)
 	requests := set.Requests()
@@ -185,7 +180,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		return err
 	}
 	prober.health.Store(health)
-	runnables := []runnable{chat.Run, certificate.Start, schema.Start, health.heart.Start, health.disk.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
+	runnables := []runnable{chat.Run, certificate.Start, health.heart.Start, health.disk.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
 	if profiles != nil {
 		runnables = append(runnables, serveProfiles(profiles, log))
 	}
@@ -211,6 +206,11 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 			return err
 		}
 	}
+	comparing, end := context.WithCancel(ctx)
+	var compared sync.WaitGroup
+	compared.Go(func() { schema.Run(comparing) })
+	defer compared.Wait()
+	defer end()
 	log.Info("Starting", "namespace", o.namespace, "domain", o.domain, "version", version)
 	return explainManager(mgr.Start(ctx), o)
 }
@@ -225,21 +225,6 @@ var _ manager.LeaderElectionRunnable = runnable(nil)
 
 func (r runnable) Start(ctx context.Context) error { return r(ctx) }
 func (r runnable) NeedLeaderElection() bool        { return false }
-
-// watchCertificate gives the certificate of the files in use, read anew when they change.
-func watchCertificate(o *options, log *slog.Logger) (*certwatcher.CertWatcher, error) {
-	certFile, keyFile := o.certFile, o.keyFile
-	if certFile == "" {
-		var err error
-		if certFile, keyFile, err = xmpp.SelfSigned(o.dataDir, o.domain, time.Now(), log); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := xmpp.LoadCertificate(certFile, keyFile); err != nil {
-		return nil, err
-	}
-	return certwatcher.New(certFile, keyFile)
-}
 
 // listen opens a socket; nil when the address switches it off.
 func listen(ctx context.Context, address, who, option string) (net.Listener, error) {

@@ -6,8 +6,6 @@ import (
 	"math"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
-
 	"github.com/chat-operator/chat-operator/controllers"
 	"github.com/chat-operator/chat-operator/xmpp/metrics"
 	"github.com/chat-operator/chat-operator/xmpp/store"
@@ -34,7 +32,7 @@ func measureStore(set *metrics.Set, data *store.Store) {
 }
 
 // measureProcess offers what concerns the program as a whole.
-func measureProcess(set *metrics.Set, certificate *certwatcher.CertWatcher, h *health, schema *controllers.Schema) {
+func measureProcess(set *metrics.Set, certificate *certificate, h *health, schema *controllers.Schema) {
 	set.Gauge(metrics.BuildInfo, func() float64 { return 1 }, version)
 	set.Count(metrics.Ready, func() int {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -49,7 +47,7 @@ func measureProcess(set *metrics.Set, certificate *certwatcher.CertWatcher, h *h
 }
 
 // expiry is when the certificate in use runs out, in Unix time; 0 where none can be read.
-func expiry(certificate *certwatcher.CertWatcher) float64 {
+func expiry(certificate *certificate) float64 {
 	c, err := certificate.GetCertificate(nil)
 	if err != nil || c == nil {
 		return 0

@@ -1,6 +1,15 @@
 package controllers
 
-import "time"
+import (
+	"context"
 
-// Patience changes how long the API server may take to publish definitions, and the pause until older ones are looked at again.
-func (s *Schema) Patience(settles, again time.Duration) { s.settles, s.again = settles, again }
+	"github.com/go-logr/logr"
+)
+
+// SchemaOf makes a Schema of what a function gives.
+func SchemaOf(fetch func(context.Context) ([]byte, error), log logr.Logger) *Schema {
+	return &Schema{fetch: fetch, log: log}
+}
+
+// Compare asks once and lists what is missing.
+func (s *Schema) Compare(ctx context.Context) ([]string, error) { return s.compare(ctx) }

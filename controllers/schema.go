@@ -15,16 +15,21 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 )
 
 const (
-	// schemaSettles is how long the API server may take to publish custom resource definitions that were applied together with this program.
+	// schemaSettles is for how long the API server has to give the same answer before anything is said to be missing: it publishes custom resource
+	// definitions a moment after they were applied, and after its own start.
 	schemaSettles = 10 * time.Second
-	// schemaRetry is the pause after an attempt to learn the schema that failed, schemaAgain that after one that found it older.
-	schemaRetry, schemaAgain = time.Second, time.Minute
+	// schemaRetry is the pause after the first attempt that found nothing out; each further one waits twice as long as the one before it.
+	schemaRetry = time.Second
+	// schemaAgain is the longest pause, and that after an attempt that found everything there: definitions may be replaced by older ones at any
+	// time. schemaOlder is that after one which found something missing.
+	schemaAgain, schemaOlder = 5 * time.Minute, time.Minute
+	// schemaSilence is how long the schema may be unreadable before that is said.
+	schemaSilence = 5 * time.Minute
 	// schemaTimeout bounds one attempt.
 	schemaTimeout = 10 * time.Second
 	// schemaNames bounds what a message lists.
@@ -36,71 +41,91 @@ const (
 type Schema struct {
 	fetch func(ctx context.Context) ([]byte, error)
 	log   logr.Logger
-	// settles and again are schemaSettles and schemaAgain, but in tests.
-	settles, again time.Duration
 
 	mu      sync.Mutex
 	missing []string
+	// silent says that the schema cannot be read, and why.
+	silent string
 }
 
-var (
-	_ manager.Runnable               = (*Schema)(nil)
-	_ manager.LeaderElectionRunnable = (*Schema)(nil)
-)
-
-// NewSchema makes a Schema of a cluster. It has to be added to the manager.
+// NewSchema makes a Schema of a cluster.
 func NewSchema(config *rest.Config, log logr.Logger) (*Schema, error) {
 	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return nil, err
 	}
 	path := "/openapi/v3/apis/" + v1alpha1.GroupVersion.String()
-	return &Schema{log: log, settles: schemaSettles, again: schemaAgain, fetch: func(ctx context.Context) ([]byte, error) {
+	return &Schema{log: log, fetch: func(ctx context.Context) ([]byte, error) {
 		return client.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").Do(ctx).Raw()
 	}}, nil
 }
 
-// NeedLeaderElection implements manager.LeaderElectionRunnable: every replica wants to know.
-func (s *Schema) NeedLeaderElection() bool { return false }
-
-// Start compares until nothing is missing, or ctx ends. What is missing is looked for again, since the definitions may be upgraded meanwhile.
-func (s *Schema) Start(ctx context.Context) error {
-	began := time.Now()
-	told := ""
+// Run compares again and again until ctx ends. It is not for the manager to start: that does so only when all kinds have been read, which never happens
+// where one is missing.
+func (s *Schema) Run(ctx context.Context) {
+	var (
+		failing, since time.Time // from when on it could not be read, and something has been missing
+		told           string
+		pause          time.Duration
+	)
 	for {
 		missing, err := s.compare(ctx)
-		wait := schemaRetry
+		if ctx.Err() != nil {
+			return
+		}
+		pause = min(max(2*pause, schemaRetry), schemaAgain)
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case err != nil:
+			if failing.IsZero() {
+				failing, pause = time.Now(), schemaRetry
+			}
+			if time.Since(failing) >= schemaSilence && s.cannotRead(err) {
+				s.log.Error(err, "The schema of the cluster cannot be read: whether its custom resource definitions are as new as this program is not known")
+			}
 			s.log.V(1).Info("The schema of the cluster cannot be read yet", "reason", err.Error())
 		case len(missing) == 0:
-			s.set(nil)
+			failing, since, pause = time.Time{}, time.Time{}, schemaAgain
+			s.found(nil)
 			if told != "" {
 				s.log.Info("The custom resource definitions of the cluster are as new as this program now")
 			}
-			return nil
-		case time.Since(began) >= s.settles:
-			s.set(missing)
+			told = ""
+		default:
+			if failing = (time.Time{}); since.IsZero() {
+				since, pause = time.Now(), schemaRetry
+			}
+			if time.Since(since) < schemaSettles {
+				break
+			}
+			pause = schemaOlder
+			s.found(missing)
 			if text := olderSchema(missing); text != told {
 				told = text
 				s.log.Error(errors.New(text), "The custom resource definitions of the cluster are older than this program", "missing", missing)
 			}
-			wait = s.again
 		}
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
+			return
+		case <-time.After(pause):
 		}
 	}
 }
 
-func (s *Schema) set(missing []string) {
+// found remembers what is missing.
+func (s *Schema) found(missing []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.missing = missing
+	s.missing, s.silent = missing, ""
+}
+
+// cannotRead remembers why nothing can be found out. It says whether that is news.
+func (s *Schema) cannotRead(err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := s.silent == ""
+	s.silent = "the schema of the cluster cannot be read, and fields that its custom resource definitions lack would be dropped from manifests: " + err.Error()
+	return news
 }
 
 // Missing lists the kinds and fields that the cluster's definitions lack, as ChatUser or ChatRoom.spec.archived.
@@ -110,12 +135,17 @@ func (s *Schema) Missing() []string {
 	return s.missing
 }
 
-// Older says in a sentence what is missing and what to do about it; empty: nothing is.
-func (s *Schema) Older() string {
-	if missing := s.Missing(); len(missing) > 0 {
-		return olderSchema(missing)
+// Remarks say in sentences what is missing and what to do about it, or that nobody knows.
+func (s *Schema) Remarks() (list []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.missing) > 0 {
+		list = append(list, olderSchema(s.missing))
 	}
-	return ""
+	if s.silent != "" {
+		list = append(list, s.silent)
+	}
+	return list
 }
 
 func olderSchema(missing []string) string {

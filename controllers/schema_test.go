@@ -2,20 +2,24 @@ package controllers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
@@ -28,17 +32,36 @@ var _ = Describe("The schema of the cluster", func() {
 		Expect(err).NotTo(HaveOccurred())
 		s, err := controllers.NewSchema(user.Config, logr.Discard())
 		Expect(err).NotTo(HaveOccurred())
-		Expect(s.Start(ctx)).To(Succeed()) // it ends when nothing is missing
-		Expect(s.Missing()).To(BeEmpty())
-		Expect(s.Older()).To(BeEmpty())
+		Expect(s.Compare(ctx)).To(BeEmpty())
 	})
 })
 
-// TestOlderSchema: kinds and fields that older definitions lack are named, in the log as well, until the definitions are upgraded.
+// TestOlderSchema: kinds and fields that older definitions lack are named.
 func TestOlderSchema(t *testing.T) {
-	var upgraded atomic.Bool
-	current := published(t, func(schemas map[string]any) {})
-	older := published(t, func(schemas map[string]any) {
+	older := olderSchema(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/openapi/v3/apis/chat-operator.io/v1alpha1" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(older)
+	}))
+	defer server.Close()
+	s, err := controllers.NewSchema(&rest.Config{Host: server.URL}, logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing, err := s.Compare(t.Context())
+	g := NewWithT(t)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(missing).To(ConsistOf("SystemProperty", "ChatUser.spec.deletionPolicy", "ChatUser.status.binding", "ChatRoom.spec.affiliations.affiliation"))
+}
+
+// olderSchema is what the API server publishes of definitions that lack a kind and some fields.
+func olderSchema(t *testing.T) []byte {
+	t.Helper()
+	return published(t, func(schemas map[string]any) {
 		for _, path := range []string{
 			"SystemProperty",
 			"ChatUser properties spec properties deletionPolicy",
@@ -57,35 +80,70 @@ func TestOlderSchema(t *testing.T) {
 			delete(at, steps[len(steps)-1])
 		}
 	})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/openapi/v3/apis/chat-operator.io/v1alpha1" {
-			http.NotFound(w, r)
-			return
+}
+
+// TestSchemaOverTime: what is missing is said once it has been missing for a while, also when definitions are replaced by older ones later, until they are
+// upgraded. That nothing can be found out is said after some minutes, and asked for ever more rarely.
+func TestSchemaOverTime(t *testing.T) {
+	current, older := published(t, func(map[string]any) {}), olderSchema(t)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var (
+			answer []byte
+			fails  error = apierrors.NewNotFound(schema.GroupResource{}, "") // of a server that has not published anything yet
+			asked  int
+			said   []string
+		)
+		log := funcr.New(func(_, args string) { said = append(said, args) }, funcr.Options{})
+		s := controllers.SchemaOf(func(context.Context) ([]byte, error) { asked++; return answer, fails }, log)
+		var ended sync.WaitGroup
+		ended.Go(func() { s.Run(ctx) })
+		after := func(pause time.Duration) (missing int, remarks string) {
+			time.Sleep(pause)
+			synctest.Wait()
+			return len(s.Missing()), strings.Join(s.Remarks(), "; ")
 		}
-		w.Header().Set("Content-Type", "application/json")
-		if upgraded.Load() {
-			_, _ = w.Write(current)
-			return
+		if missing, remarks := after(5 * time.Second); missing != 0 || remarks != "" {
+			t.Errorf("while the server starts: %d, %q", missing, remarks)
 		}
-		_, _ = w.Write(older)
-	}))
-	defer server.Close()
-	var said atomic.Value
-	log := funcr.New(func(_, args string) { said.Store(args) }, funcr.Options{})
-	s, err := controllers.NewSchema(&rest.Config{Host: server.URL}, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Patience(0, time.Millisecond)
-	ended := make(chan error, 1)
-	go func() { ended <- s.Start(t.Context()) }()
-	g := NewWithT(t)
-	g.Eventually(s.Missing, "10s").Should(ConsistOf("SystemProperty", "ChatUser.spec.deletionPolicy", "ChatUser.status.binding", "ChatRoom.spec.affiliations.affiliation"))
-	g.Expect(s.Older()).To(And(ContainSubstring("ChatUser.spec.deletionPolicy"), ContainSubstring("upgrade the custom resource definitions")))
-	g.Eventually(said.Load, "10s").Should(ContainSubstring("ChatUser.spec.deletionPolicy"))
-	upgraded.Store(true)
-	g.Eventually(ended, "10s").Should(Receive(BeNil()))
-	g.Expect(s.Missing()).To(BeEmpty())
+		answer, fails = current, nil
+		if missing, remarks := after(15 * time.Second); missing != 0 || remarks != "" || len(said) != 0 {
+			t.Errorf("when all is well: %d, %q, %v", missing, remarks, said)
+		}
+		answer = older
+		missing, remarks := after(6 * time.Minute)
+		if missing != 4 || !strings.Contains(remarks, "ChatUser.spec.deletionPolicy") || !strings.Contains(remarks, "upgrade the custom resource definitions") {
+			t.Errorf("after a downgrade: %d, %q", missing, remarks)
+		}
+		if len(said) != 1 || !strings.Contains(said[0], "ChatUser.spec.deletionPolicy") {
+			t.Errorf("the log: %v", said)
+		}
+		answer = current
+		if missing, remarks := after(2 * time.Minute); missing != 0 || remarks != "" || len(said) != 2 {
+			t.Errorf("after the upgrade: %d, %q, %v", missing, remarks, said)
+		}
+		fails = errors.New("away") // from the next attempt on
+		if missing, remarks := after(7 * time.Minute); missing != 0 || remarks != "" {
+			t.Errorf("while it can pass: %d, %q", missing, remarks)
+		}
+		asked = 0
+		if missing, remarks := after(time.Hour); missing != 0 || !strings.Contains(remarks, "cannot be read") || !strings.Contains(remarks, "away") || len(said) != 3 {
+			t.Errorf("after an hour: %d, %q, %v", missing, remarks, said)
+		}
+		if asked > 13 {
+			t.Errorf("asked %d times in an hour", asked)
+		}
+		fails = nil
+		if missing, remarks := after(6 * time.Minute); missing != 0 || remarks != "" {
+			t.Errorf("when it can be read again: %d, %q", missing, remarks)
+		}
+		fails = apierrors.NewNotFound(schema.GroupResource{}, "")
+		if missing, remarks := after(6 * time.Minute); missing != 4 || !strings.Contains(remarks, "ChatGroup, ChatRoom, ChatUser, SystemProperty") {
+			t.Errorf("without any kind: %d, %q", missing, remarks)
+		}
+		cancel()
+		ended.Wait()
+	})
 }
 
 // published is what the API server publishes of this repository's definitions, after a change.
