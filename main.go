@@ -180,7 +180,8 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		return err
 	}
 	prober.health.Store(health)
-	runnables := []runnable{chat.Run, certificate.Start, health.heart.Start, health.disk.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
+	begun := make(chan struct{})
+	runnables := []runnable{func(context.Context) error { close(begun); return nil }, chat.Run, certificate.Start, health.heart.Start, health.disk.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
 	if profiles != nil {
 		runnables = append(runnables, serveProfiles(profiles, log))
 	}
@@ -212,7 +213,27 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	defer compared.Wait()
 	defer end()
 	log.Info("Starting", "namespace", o.namespace, "domain", o.domain, "version", version)
-	return explainManager(mgr.Start(ctx), o)
+	return explainManager(start(ctx, mgr, begun), o)
+}
+
+// start runs the manager until it ends, or until ctx does before anything has begun: a manager that still waits for its caches, as it does while the API
+// server is away or lacks a kind, does not listen to ctx, and nothing has happened that would have to end in an orderly way.
+func start(ctx context.Context, mgr manager.Manager, begun <-chan struct{}) error {
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-begun:
+		return <-ended
+	case <-ctx.Done():
+	}
+	select {
+	case <-begun:
+		return <-ended
+	default:
+		return nil
+	}
 }
 
 // restDrain is what REST calls under way are given to finish when the process is asked to stop.
