@@ -55,7 +55,7 @@ type importOptions struct {
 	*common
 	source, from         string
 	onConflict, only     string
-	dryRun               bool
+	dryRun, moveAside    bool
 	maxBytes             int64
 	outputDir            string
 	sourceDomain         string
@@ -73,6 +73,8 @@ func parseImport(args []string, out io.Writer) (*importOptions, error) {
 	f.StringVar(&o.onConflict, "on-conflict", string(onConflictFail), "what becomes of what is there already and differs: fail (nothing is changed at all), skip (it stays) or "+
 		"replace (what is read in takes its place)")
 	f.StringVar(&o.only, "only", "", "read in one half: resources (also beside a running server), or data, which is what the server remembers")
+	f.BoolVar(&o.moveAside, "move-aside", false, "keep the SQLite files of the database that is there under a name with the date, and read into a new one: for a database that is damaged, "+
+		"or that a newer version made")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only say what would happen")
 	f.Int64Var(&o.maxBytes, "max-bytes", defaultMaxBytes, "how much an archive may unpack to")
 	f.StringVar(&o.outputDir, "output-dir", "", "new folder for manifests and data of another server; nothing is read in, and no cluster is needed")
@@ -97,6 +99,8 @@ func parseImport(args []string, out io.Writer) (*importOptions, error) {
 		return nil, &UsageError{fmt.Errorf("--on-conflict is %q, and has to be fail, skip or replace", o.onConflict)}
 	case !slices.Contains([]string{"", "resources", "data"}, o.only):
 		return nil, &UsageError{fmt.Errorf("--only is %q, and has to be resources or data", o.only)}
+	case o.moveAside && (o.only == "resources" || o.outputDir != ""):
+		return nil, &UsageError{errors.New("--move-aside makes room for what the server remembers, which is not read in here")}
 	case o.without != withoutGenerate && o.without != withoutLock:
 		return nil, &UsageError{fmt.Errorf("--without-password is %q, and has to be generate or lock", o.without)}
 	case o.from == fromOpenfireREST && (o.source != "" || o.url == "" || o.secretFile == ""):
@@ -154,7 +158,7 @@ func runImport(ctx context.Context, args []string, connect func(*rest.Config) (c
 	}
 	m := importer{
 		live: j.live, namespace: o.namespace, domain: o.domain, secretName: o.secretName, database: o.database(),
-		rule: conflictRule(o.onConflict), dryRun: o.dryRun, resources: o.only != "data", data: o.only != "resources" && b.index.Data,
+		rule: conflictRule(o.onConflict), dryRun: o.dryRun, moveAside: o.moveAside, resources: o.only != "data", data: o.only != "resources" && b.index.Data,
 		progress: j.progress, notes: j.notes, bundle: b,
 	}
 	err = m.run(ctx)

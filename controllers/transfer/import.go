@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -42,6 +43,8 @@ type importer struct {
 	database   string
 	rule       conflictRule
 	dryRun     bool
+	// moveAside gives the database that is there another name, and reads into a new one.
+	moveAside bool
 	// resources and data say which halves are read in.
 	resources, data bool
 
@@ -49,7 +52,8 @@ type importer struct {
 	notes    *notes
 	bundle   *bundle
 
-	store    *store.Store    // nil in a dry run, and without data
+	lock     *store.Locked   // of a database that is to be moved aside
+	store    *store.Store    // nil in a dry run, without data, and while lock is held
 	snapshot *store.Snapshot // of the database as it was before, or of an empty one
 	tables   map[string]store.Table
 	there    *resources
@@ -91,6 +95,9 @@ func (m *importer) run(ctx context.Context) (err error) {
 		if m.store != nil {
 			err = errors.Join(err, m.store.Close())
 		}
+		if m.lock != nil {
+			err = errors.Join(err, m.lock.Release())
+		}
 	}()
 	if m.there, err = readNamespace(ctx, m.live, m.namespace); err != nil {
 		return err
@@ -104,6 +111,9 @@ func (m *importer) run(ctx context.Context) (err error) {
 	}
 	if conflicts := m.report.conflicts(); conflicts > 0 && m.rule == onConflictFail {
 		return &ConflictError{conflicts}
+	}
+	if err := m.makeRoom(ctx); err != nil {
+		return err
 	}
 	if m.resources {
 		if err := m.makeResources(ctx, plan); err != nil {
@@ -129,6 +139,9 @@ func (m *importer) run(ctx context.Context) (err error) {
 // open opens the database: to write, unless nothing is written.
 func (m *importer) open(ctx context.Context) error {
 	if !m.data {
+		if m.moveAside {
+			return errors.New("--move-aside makes room for what the server remembers, and there is nothing of that to be read in")
+		}
 		return nil
 	}
 	if m.bundle.index.Tables != 0 && m.bundle.index.Tables != store.TablesVersion() {
@@ -141,15 +154,24 @@ func (m *importer) open(ctx context.Context) error {
 			return fmt.Errorf("the folder of --data-dir cannot be used: %w", err)
 		}
 		var err error
-		if m.store, err = store.Open(ctx, m.database, slog.New(slog.DiscardHandler)); err != nil {
-			if errors.Is(err, store.ErrInUse) {
-				return fmt.Errorf("%w. What the server remembers can only be read in while it is stopped: scale it to 0, or give --only=resources", err)
-			}
+		if m.moveAside {
+			m.lock, err = store.Lock(m.database)
+		} else {
+			m.store, err = store.Open(ctx, m.database, slog.New(slog.DiscardHandler))
+		}
+		if errors.Is(err, store.ErrInUse) {
+			return fmt.Errorf("%w. What the server remembers can only be read in while it is stopped: scale it to 0, or give --only=resources", err)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	snapshot, err := store.OpenSnapshot(ctx, m.database)
-	if m.dryRun && errors.Is(err, fs.ErrNotExist) {
+	var snapshot *store.Snapshot
+	err := fs.ErrNotExist
+	if !m.moveAside {
+		snapshot, err = store.OpenSnapshot(ctx, m.database)
+	}
+	if (m.dryRun || m.moveAside) && errors.Is(err, fs.ErrNotExist) {
 		snapshot, err = emptySnapshot(ctx) // everything will be new
 	}
 	if err != nil {
@@ -171,6 +193,28 @@ func (m *importer) open(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// makeRoom moves the database aside that is there, and opens a new one. It comes after everything that may still be refused.
+func (m *importer) makeRoom(ctx context.Context) error {
+	if !m.moveAside {
+		return nil
+	}
+	if m.dryRun {
+		m.notes.add(fmt.Sprintf("the database %s would be kept under another name, and a new one made", m.database))
+		return nil
+	}
+	moved, err := m.lock.MoveAside(time.Now())
+	if err != nil {
+		return err
+	}
+	if moved != "" {
+		m.notes.add(fmt.Sprintf("the database that was there is now %s, with the files whose names begin like that; delete them when nobody needs them any more", moved))
+	}
+	lock := m.lock
+	m.lock = nil
+	m.store, err = lock.Open(ctx, slog.New(slog.DiscardHandler))
+	return err
 }
 
 // emptySnapshot is that of a database that was just made.

@@ -105,10 +105,10 @@ func explainSQLite(path string, err error) error {
 	switch sqliteCode(err) {
 	case sqlite3.SQLITE_NOTADB:
 		e.Kind = ErrCorrupt
-		e.Message = fmt.Sprintf("the file %s is not a SQLite database: move it away to start with an empty one, or restore it from a backup", path)
+		e.Message = fmt.Sprintf("the file %s is not a SQLite database: restore a backup: "+moveAsideHint, path)
 	case sqlite3.SQLITE_CORRUPT:
 		e.Kind = ErrCorrupt
-		e.Message = fmt.Sprintf("the database %s is damaged: stop the server and restore it from a backup, or salvage it with sqlite3's .recover", path)
+		e.Message = fmt.Sprintf("the database %s is damaged: look at the storage, and restore a backup: "+moveAsideHint+"; or salvage it with sqlite3's .recover", path)
 	case sqlite3.SQLITE_READONLY:
 		e.Kind = ErrReadOnly
 		e.Message = fmt.Sprintf("the database %s is read-only: make the file, its folder and the volume writable for user %d", path, os.Getuid())

@@ -40,27 +40,36 @@ var _ account.RosterStore = (*Store)(nil)
 
 // Open opens the SQLite database at path, makes it when it is missing, and brings its tables
 // up to date. It fails with ErrInUse while another process has it. Close ends the store.
-func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	s := &Store{path: absolute, log: log, dialect: newSQLite(absolute), stats: newStats()}
 	if err := touch(absolute); err != nil {
 		return nil, err
 	}
-	if s.lock, err = lockDatabase(absolute); err != nil {
+	l, err := Lock(absolute)
+	if err != nil {
 		return nil, err
 	}
-	write, err := sql.Open("sqlite", sqliteSource(absolute, true))
+	return l.Open(ctx, log)
+}
+
+// Open is the function Open with a lock that is held already. The lock is the store's from then on, also when it fails.
+func (l *Locked) Open(ctx context.Context, log *slog.Logger) (_ *Store, err error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{path: l.path, log: log, dialect: newSQLite(l.path), stats: newStats(), lock: l.lock}
+	if err := touch(l.path); err != nil {
+		return nil, errors.Join(err, s.lock.release())
+	}
+	write, err := sql.Open("sqlite", sqliteSource(l.path, true))
 	if err != nil {
 		return nil, errors.Join(s.dialect.explain(err), s.lock.release())
 	}
 	write.SetMaxOpenConns(1)
-	read, err := sql.Open("sqlite", sqliteSource(absolute, false))
+	read, err := sql.Open("sqlite", sqliteSource(l.path, false))
 	if err != nil {
 		return nil, errors.Join(s.dialect.explain(err), write.Close(), s.lock.release())
 	}
@@ -70,7 +79,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 		return nil, errors.Join(s.dialect.explain(err), read.Close(), write.Close(), s.lock.release())
 	}
 	// Without it, a client may get a message twice after a crash, and nothing else is wrong.
-	if s.traces, err = os.OpenFile(absolute+"-traces", os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if s.traces, err = os.OpenFile(l.path+tracesSuffix, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		log.Warn("the file for traces of messages cannot be opened", "error", err.Error())
 	}
 	s.reader = startReader(read, s.dialect)
@@ -100,7 +109,7 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB) error {
 	if have > known {
 		return &Error{
 			Path: s.path, Kind: ErrNewer,
-			Message: fmt.Sprintf("the database %s was made by a newer version of this program (its tables are at %d, this program knows %d): run that version or a later one, or restore a backup", s.path, have, known),
+			Message: fmt.Sprintf("the database %s was made by a newer version of this program (its tables are at %d, this program knows %d): run that version or a later one, or restore a backup: "+moveAsideHint, s.path, have, known),
 		}
 	}
 	done, err := provider.Up(ctx)
