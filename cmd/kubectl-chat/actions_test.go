@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
 
 const noUser = `404 {"resource":"nobody","message":"Could not get user","exception":"UserNotFoundException"}`
@@ -63,6 +67,24 @@ func TestSend(t *testing.T) {
 	w.fails([]string{"send", "mira"}, "the text is missing")
 	w.fails([]string{"send"}, "nobody is named")
 	w.fails([]string{"send", "--all", "--room=lobby", "hello"}, "give one of them")
+}
+
+// Who sits at a terminal and presses Ctrl-C does not first have to end the text.
+func TestSendIsInterruptedWhileItReads(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	in, typing := io.Pipe()
+	defer typing.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		_, _ = io.WriteString(typing, "half a te")
+		interrupt()
+	}()
+	cmd := newCommand(newOptions(genericiooptions.IOStreams{In: in, Out: io.Discard, ErrOut: io.Discard}))
+	cmd.SetArgs([]string{"send", "mira", "-", "--kubeconfig=" + w.kubeconfig})
+	if err := cmd.ExecuteContext(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }
 
 func TestPasswd(t *testing.T) {

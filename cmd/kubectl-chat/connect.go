@@ -29,8 +29,9 @@ const (
 )
 
 const (
-	// installationSecret is the Secret that an installation makes for itself.
-	installationSecret = "chat-operator"
+	// installation is the name of the StatefulSet that the chart and config/manager make, and of the Secret that the server makes for itself: a
+	// namespace has one.
+	installation = "chat-operator"
 	// secretProperty replaces the installation's secret of the REST API.
 	secretProperty = "plugin.restapi.secret"
 	// callTimeout is more than the server gives itself for its longest call.
@@ -136,31 +137,36 @@ func (o *options) credentials(ctx context.Context, k *kubernetes) (value, name s
 		}
 		return headerValue(content, "the secret of file "+o.secretFile)
 	}
-	secret, key := o.restSecret, v1alpha1.RESTSecretKey
+	secret, key, unread := o.restSecret, v1alpha1.RESTSecretKey, ""
 	if secret == "" {
-		secret = installationSecret
+		secret = installation
 		var property v1alpha1.SystemProperty
-		// A person who may not read properties tries the installation's secret.
-		if err := k.get(ctx, "systemproperties", secretProperty, &property); err == nil {
+		switch err := k.get(ctx, "systemproperties", secretProperty, &property); {
+		case err == nil:
 			if from := property.Spec.ValueFrom; from != nil {
 				secret, key = from.SecretKeyRef.Name, from.SecretKeyRef.Key
 			} else if value := property.Spec.Value; value != nil && strings.TrimSpace(*value) != "" {
 				return headerValue([]byte(*value), "the secret of SystemProperty "+secretProperty)
 			}
+		case apierrors.IsForbidden(err):
+			// The installation's secret is tried: mostly nobody has replaced it.
+			unread = "; whether SystemProperty " + secretProperty + " names another you may not read"
+		case !apierrors.IsNotFound(err):
+			return "", "", err
 		}
 	}
 	found, err := k.core.Secrets(k.namespace).Get(ctx, secret, metav1.GetOptions{})
 	switch {
 	case apierrors.IsForbidden(err):
 		return "", "", fmt.Errorf("your Kubernetes user may not read Secret %q of namespace %q, which the chat server's REST API is opened with: "+
-			"ask for that right, give a secret with --rest-secret or --rest-secret-file, or send your own Kubernetes token to the chat server with --auth=token", secret, k.namespace)
+			"ask for that right, give a secret with --rest-secret or --rest-secret-file, or send your own Kubernetes token to the chat server with --auth=token%s", secret, k.namespace, unread)
 	case apierrors.IsNotFound(err):
 		return "", "", fmt.Errorf("namespace %q has no Secret %q, which the chat server makes at its first start: choose the namespace of a chat server with --namespace, "+
-			"or name another Secret with --rest-secret", k.namespace, secret)
+			"or name another Secret with --rest-secret%s", k.namespace, secret, unread)
 	case err != nil:
 		return "", "", k.explain("get secrets", err)
 	}
-	return headerValue(found.Data[key], fmt.Sprintf("the secret of Secret %s/%s", k.namespace, secret))
+	return headerValue(found.Data[key], fmt.Sprintf("the secret of Secret %s/%s%s", k.namespace, secret, unread))
 }
 
 // headerValue is a secret without the blanks around it, which the server leaves out as well.

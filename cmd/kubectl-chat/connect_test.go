@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -10,7 +11,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 )
@@ -111,15 +111,71 @@ func TestAddress(t *testing.T) {
 func TestPodThatIsNotThere(t *testing.T) {
 	w := newWorld(t)
 	w.objects[pods] = strings.ReplaceAll(pod, `"Running"`, `"Pending"`)
-	w.fails([]string{"sessions"}, "Pod chat-operator-5f9c-x2x", "Pending", "kubectl describe pod")
+	w.fails([]string{"sessions"}, "Pod chat-operator-0", "Pending", "kubectl describe pod")
 	// It runs, and nothing listens on the port yet.
 	w.objects[pods] = strings.ReplaceAll(pod, "9091", "9099")
-	w.fails([]string{"sessions"}, "Pod chat-operator-5f9c-x2x does not answer", "nothing listens on port 9099")
+	w.fails([]string{"sessions"}, "Pod chat-operator-0 does not answer", "nothing listens on port 9099")
 	w.objects[pods] = strings.ReplaceAll(pod, "rest", "other")
 	w.fails([]string{"sessions"}, "no port named rest-tls or rest")
 }
 
-// The Pod that the manifests make is one that this program finds, with the ports that it knows.
+// Whoever may create Pods in a namespace gives them what labels and owners they like: no token and no password goes to such a Pod.
+func TestPodsOfSomebodyElse(t *testing.T) {
+	const theirs = `{"metadata":{"name":"NAME","namespace":"chat","creationTimestamp":"2031-04-05T04:00:00Z","labels":{"app.kubernetes.io/name":"chat-operator"},"ownerReferences":[OWNER]},
+		"spec":{"containers":[{"name":"chat-operator","ports":[{"name":"rest-tls","containerPort":9099}]}]},
+		"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`
+	const ofTheSet = `{"apiVersion":"apps/v1","kind":"StatefulSet","name":"chat-operator","uid":"uid-of-the-set","controller":true}`
+	for name, their := range map[string]string{
+		"the same labels":                  strings.NewReplacer("NAME", "collector", "OWNER", "").Replace(theirs),
+		"another owner of the same name":   strings.NewReplacer("NAME", "chat-operator-0", "OWNER", strings.Replace(ofTheSet, "uid-of-the-set", "uid-of-theirs", 1)).Replace(theirs),
+		"an owner that did not make it":    strings.NewReplacer("NAME", "chat-operator-collector", "OWNER", ofTheSet).Replace(theirs),
+		"a number that the set has not":    strings.NewReplacer("NAME", "chat-operator-1", "OWNER", ofTheSet).Replace(theirs),
+		"a number as the set writes none":  strings.NewReplacer("NAME", "chat-operator-00", "OWNER", ofTheSet).Replace(theirs),
+		"an owner that does not manage it": strings.NewReplacer("NAME", "chat-operator-0", "OWNER", strings.Replace(ofTheSet, "true", "false", 1)).Replace(theirs),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.configure(`{"token":"my-token"}`)
+			w.answer("GET /sessions", sessionsOfTwo)
+			w.objects[pods] = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[` + their + `]}`
+			w.fails([]string{"sessions", "--auth=token"}, "has no Pod", "kubectl describe statefulset chat-operator --namespace chat")
+			if w.tunnels != 0 {
+				t.Error("their Pod was connected to")
+			}
+			w.objects[pods] = strings.Replace(pod, `"items":[`, `"items":[`+their+",", 1)
+			if _, _, err := w.run("sessions", "--auth=token"); err != nil {
+				t.Errorf("beside the server's own: %v", err)
+			}
+		})
+	}
+	w := newWorld(t)
+	delete(w.objects, statefulSet)
+	w.objects[pods] = pod
+	w.fails([]string{"sessions"}, `namespace "chat" has no chat server`, "--rest-url")
+	w.objects[statefulSet] = "403"
+	w.fails([]string{"sessions"}, "may not get statefulsets", "ClusterRole view")
+}
+
+// A property that cannot be read is passed over where that is for want of a right, and only then.
+func TestPropertyThatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	w.answer("GET /sessions", sessionsOfTwo)
+	const property = "/apis/chat-operator.io/v1alpha1/namespaces/chat/systemproperties/plugin.restapi.secret"
+	w.objects[property] = "403"
+	if _, _, err := w.run("sessions"); err != nil {
+		t.Error(err)
+	}
+	const installation = "/api/v1/namespaces/chat/secrets/chat-operator"
+	own := w.objects[installation]
+	delete(w.objects, installation)
+	w.fails([]string{"sessions"}, `no Secret "chat-operator"`, "whether SystemProperty plugin.restapi.secret names another you may not read")
+	w.objects[installation] = own
+	w.objects[property] = "500"
+	w.fails([]string{"sessions"}, "get systemproperties", "etcd is away")
+}
+
+// The StatefulSet that the manifests make is the one that this program looks for, and its Pods have the ports that it knows.
 func TestManifest(t *testing.T) {
 	manifest, err := os.ReadFile("../../config/manager/statefulset.yaml")
 	if err != nil {
@@ -129,12 +185,8 @@ func TestManifest(t *testing.T) {
 	if err := yaml.Unmarshal(manifest, &set); err != nil {
 		t.Fatal(err)
 	}
-	selector, err := labels.Parse(podSelector)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !selector.Matches(labels.Set(set.Spec.Template.Labels)) {
-		t.Errorf("%s does not match the labels %v", podSelector, set.Spec.Template.Labels)
+	if set.Name != installation {
+		t.Errorf("the StatefulSet is named %s", set.Name)
 	}
 	ports := portsOf(&corev1.Pod{Spec: set.Spec.Template.Spec})
 	for name, port := range map[string]int32{portREST: 9090, portRESTTLS: 9091, portMetrics: 8080} {
@@ -165,6 +217,43 @@ func TestShow(t *testing.T) {
 		if got := show(text); got != want {
 			t.Errorf("%q is shown as %q, not %q", text, got, want)
 		}
+	}
+}
+
+// What a server says may be anything: it commands no terminal, and adds no lines that look like ours.
+func TestServerThatCommandsTerminals(t *testing.T) {
+	const evil = "\x1b[2Jgone\nerror: all is well"
+	w := newWorld(t)
+	w.objects[pods] = pod
+	said, err := json.Marshal(map[string]string{"message": evil, "exception": "IllegalArgumentException"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.answer("POST /messages/users/mira", "400 "+string(said))
+	var out strings.Builder
+	_, _, err = w.run("send", "mira", "hello")
+	report(&out, err)
+	if want := `error: the chat server in Pod chat-operator-0 says: \x1b[2Jgone error: all is well` + "\n"; out.String() != want {
+		t.Errorf("%q is printed, not %q", out.String(), want)
+	}
+	w.declare("chatusers", "ChatUser", declared("mira", `{}`))
+	w.answer("GET /sessions", "400 "+string(said))
+	_, warned, err := w.run("users")
+	if want := `warning: who is online is unknown: the chat server in Pod chat-operator-0 says: \x1b[2Jgone error: all is well` + "\n"; err != nil || warned != want {
+		t.Errorf("%v %q is printed, not %q", err, warned, want)
+	}
+}
+
+func TestAnswerThatIsTooLong(t *testing.T) {
+	const most = 1
+	long := strings.Repeat("x", most<<20)
+	if answer, err := readAnswer(strings.NewReader(long), most); err != nil || len(answer) != most<<20 {
+		t.Errorf("%d bytes: %v", len(answer), err)
+	}
+	_, err := readAnswer(strings.NewReader(long+"x"), most)
+	s := &chatServer{where: "the chat server at https://chat.example:9091"}
+	if err = s.unreachable(t.Context(), err); err == nil || !strings.Contains(err.Error(), "answers with more than 1 MiB") || strings.Contains(err.Error(), "does not answer") {
+		t.Error(err)
 	}
 }
 

@@ -55,6 +55,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.kube.Close)
 	w.kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
 	w.configure("{}")
+	w.objects[statefulSet] = theStatefulSet
 	w.objects["/api/v1/namespaces/chat/secrets/chat-operator"] =
 		`{"kind":"Secret","apiVersion":"v1","metadata":{"name":"chat-operator"},"data":{"rest-secret":"` + base64.StdEncoding.EncodeToString([]byte(theSecret)) + `"}}`
 	return w
@@ -185,6 +186,11 @@ func (w *world) serveKubernetes(out http.ResponseWriter, r *http.Request) {
 			"message": r.URL.Path + " not found", "details": map[string]string{"name": r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]}})
 		return
 	}
+	if strings.HasPrefix(object, "500") {
+		out.WriteHeader(http.StatusInternalServerError)
+		_ = json.NewEncoder(out).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "InternalError", "code": 500, "message": "etcd is away"})
+		return
+	}
 	if strings.HasPrefix(object, "403") {
 		out.WriteHeader(http.StatusForbidden)
 		_ = json.NewEncoder(out).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "forbidden"})
@@ -247,13 +253,20 @@ func (w *world) connect(data, failed httpstream.Stream) {
 	_, _ = io.Copy(data, server)
 }
 
-// pod is a Pod of a chat server as the chart makes it.
-const pod = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[{"metadata":{"name":"chat-operator-5f9c-x2x","namespace":"chat"},
+// theStatefulSet is what the chart makes, and pod the Pod that comes of it.
+const theStatefulSet = `{"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"chat-operator","namespace":"chat","uid":"uid-of-the-set"},
+	"spec":{"replicas":1,"selector":{"matchLabels":{"app.kubernetes.io/name":"chat-operator"}}}}`
+
+const pod = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[{"metadata":{"name":"chat-operator-0","namespace":"chat","labels":{"app.kubernetes.io/name":"chat-operator"},
+		"ownerReferences":[{"apiVersion":"apps/v1","kind":"StatefulSet","name":"chat-operator","uid":"uid-of-the-set","controller":true}]},
 	"spec":{"containers":[{"name":"chat-operator","ports":[{"name":"rest","containerPort":9090},{"name":"rest-tls","containerPort":9091},{"name":"metrics","containerPort":8080}]}]},
 	"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],
 		"containerStatuses":[{"restartCount":2,"state":{"running":{"startedAt":"2031-04-02T02:00:00Z"}}}]}}]}`
 
-const pods = "/api/v1/namespaces/chat/pods"
+const (
+	pods        = "/api/v1/namespaces/chat/pods"
+	statefulSet = "/apis/apps/v1/namespaces/chat/statefulsets/chat-operator"
+)
 
 // complete runs a command line whose last word is the one to complete.
 func (w *world) complete(args []string) string {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	appsv1client "k8s.io/client-go/kubernetes/typed/apps/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
@@ -22,6 +23,7 @@ type kubernetes struct {
 	config    *rest.Config
 	namespace string
 	core      corev1client.CoreV1Interface
+	apps      appsv1client.AppsV1Interface
 	chat      rest.Interface
 	codec     runtime.ParameterCodec
 }
@@ -42,6 +44,10 @@ func (o *options) kubernetes() (*kubernetes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the kubeconfig cannot be used: %w", err)
 	}
+	apps, err := appsv1client.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("the kubeconfig cannot be used: %w", err)
+	}
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, err
@@ -54,7 +60,7 @@ func (o *options) kubernetes() (*kubernetes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the kubeconfig cannot be used: %w", err)
 	}
-	return &kubernetes{config: config, namespace: namespace, core: core, chat: chat, codec: runtime.NewParameterCodec(scheme)}, nil
+	return &kubernetes{config: config, namespace: namespace, core: core, apps: apps, chat: chat, codec: runtime.NewParameterCodec(scheme)}, nil
 }
 
 // list reads all resources of a kind in the namespace.

@@ -63,7 +63,7 @@ func TestUsersOfAServerThatCannotBeAsked(t *testing.T) {
 	if want := "USERNAME   NAME   ADMIN   LOCKED   READY   ONLINE      AGE\nmira              false   false    True    <unknown>   10d\n"; err != nil || out != want {
 		t.Errorf("%v\n%s\nnot\n%s", err, out, want)
 	}
-	if !strings.Contains(warned, "no Pod of a chat server") {
+	if !strings.Contains(warned, "has no Pod") {
 		t.Errorf("warned: %s", warned)
 	}
 	out, _, err = w.run("users", "-o", "json")
@@ -175,7 +175,7 @@ Namespace:     chat
 Domain:        chat.example
 Server:        ready
 Version:       v1.4.0
-Pod:           chat-operator-5f9c-x2x, up for 3d3h, restarted 2 times
+Pod:           chat-operator-0, up for 3d3h, restarted 2 times
 Certificate:   valid until 2084-01-29 (19292 days)
 Sessions:      2 of 2 users, 1 with available presence
 Rooms:         1 with 1 occupant
@@ -202,10 +202,10 @@ chatuser/ines   SecretNotFound   5m      Secret "ines-password" does not exist: 
 	// What Kubernetes knows is there without the server, and the exit status tells.
 	w.objects[pods] = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[]}`
 	out, _, err = w.run("status", "-o", "json")
-	if err == nil || !strings.Contains(err.Error(), "no Pod of a chat server") {
+	if err == nil || !strings.Contains(err.Error(), "has no Pod") {
 		t.Error(err)
 	}
-	if !strings.Contains(out, `"trouble": "namespace \"chat\" has no Pod`) || !strings.Contains(out, `"SecretNotFound": 1`) {
+	if !strings.Contains(out, `"trouble": "the chat server of namespace \"chat\" has no Pod`) || !strings.Contains(out, `"SecretNotFound": 1`) {
 		t.Error(out)
 	}
 	w.fails([]string{"status", "-o", "name"}, "json or yaml")

@@ -37,11 +37,14 @@ func main() {
 		if ctx.Err() != nil {
 			err = errors.New("interrupted")
 		}
-		fmt.Fprintf(os.Stderr, "error: %s\n", err)
+		report(os.Stderr, err)
 		stop()
 		os.Exit(1) //nolint:forbidigo // main is where the process ends
 	}
 }
+
+// report prints why a command failed. Texts of others may be in that.
+func report(out io.Writer, err error) { fmt.Fprintf(out, "error: %s\n", show(err.Error())) }
 
 // run does what a command line asks for; its first word is the name of the program.
 func run(ctx context.Context, streams genericiooptions.IOStreams, args []string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -20,8 +21,24 @@ import (
 // restBase is where the REST API is below an address.
 const restBase = "/plugins/restapi/v1"
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 256 << 20
+// maxAnswer bounds what is read of an answer, in MiB.
+const maxAnswer = 256
+
+// readAnswer reads an answer that has at most so many MiB.
+func readAnswer(from io.Reader, most int64) ([]byte, error) {
+	answer, err := io.ReadAll(io.LimitReader(from, most<<20+1))
+	if err == nil && int64(len(answer)) > most<<20 {
+		err = tooLong(most)
+	}
+	return answer, err
+}
+
+// tooLong is an answer of more than so many MiB.
+type tooLong int64
+
+func (most tooLong) Error() string {
+	return fmt.Sprintf("the answer has more than %d MiB", int64(most))
+}
 
 // chatServer is the REST API of a chat server, as this command reaches it.
 type chatServer struct {
@@ -111,7 +128,7 @@ func (s *chatServer) do(ctx context.Context, r request, into any) (http.Header, 
 	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
 		s.certificate.Store(resp.TLS.PeerCertificates[0])
 	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	answer, err := readAnswer(resp.Body, maxAnswer)
 	if err != nil {
 		return nil, s.unreachable(ctx, err)
 	}
@@ -141,7 +158,11 @@ func (s *chatServer) unreachable(ctx context.Context, err error) error {
 	}
 	var unknownAuthority x509.UnknownAuthorityError
 	var wrongHost x509.HostnameError
+	var long tooLong
 	switch {
+	case errors.As(err, &long):
+		return fmt.Errorf("%s answers with more than %d MiB, which is more than this command reads: name users or rooms where it takes names, "+
+			"or read the list in pages from the REST API (limit and offset)", s.where, int64(long))
 	case errors.As(err, &wrongHost):
 		return fmt.Errorf("the certificate of %s is for another name: give that with --rest-tls-server-name (%w)", s.where, err)
 	case errors.As(err, &unknownAuthority):
@@ -156,10 +177,7 @@ func (s *chatServer) unreachable(ctx context.Context, err error) error {
 func (s *chatServer) refused(resp *http.Response, answer []byte) error {
 	r := &refusal{status: resp.StatusCode}
 	_ = json.Unmarshal(answer, r) // what is no JSON comes from something that is no chat server
-	detail := r.Message
-	if detail == "" {
-		detail = resp.Status
-	}
+	detail := show(cmp.Or(r.Message, resp.Status))
 	switch {
 	case r.status == http.StatusUnauthorized && s.authorization == "":
 		r.text = s.where + " wants to know who asks"
@@ -168,7 +186,7 @@ func (s *chatServer) refused(resp *http.Response, answer []byte) error {
 	case r.status == http.StatusForbidden:
 		r.text = fmt.Sprintf("%s refuses: %s", s.where, detail)
 	case r.status == http.StatusTooManyRequests:
-		r.text = fmt.Sprintf("%s has had too many failed calls: try again in %s s", s.where, resp.Header.Get("Retry-After"))
+		r.text = fmt.Sprintf("%s has had too many failed calls: try again in %s s", s.where, show(resp.Header.Get("Retry-After")))
 	case r.Exception == "" && r.status == http.StatusNotFound:
 		r.text = fmt.Sprintf("%s has no REST API there: it may be switched off (property plugin.restapi.enabled), or --rest-url is wrong", s.where)
 	default:

@@ -32,7 +32,7 @@ connected. Several words make one text, and - reads it from standard input.`,
 			if err != nil {
 				return err
 			}
-			text, err := o.text(words)
+			text, err := o.text(cmd.Context(), words)
 			if err != nil {
 				return err
 			}
@@ -73,10 +73,10 @@ func recipient(args []string, all bool, room string) (destination, []string, err
 	return destination{user: localPart(args[0])}, args[1:], nil
 }
 
-func (o *options) text(words []string) (string, error) {
+func (o *options) text(ctx context.Context, words []string) (string, error) {
 	text := strings.Join(words, " ")
 	if text == "-" {
-		read, err := io.ReadAll(io.LimitReader(o.In, maxText))
+		read, err := interruptible(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(o.In, maxText)) })
 		if err != nil {
 			return "", fmt.Errorf("reading the text from standard input: %w", err)
 		}

@@ -279,7 +279,7 @@ func (s *chatServer) readMetrics(ctx context.Context, names ...string) ([]*int, 
 		return nil, err
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	text, err := readAnswer(resp.Body, maxAnswer)
 	if err != nil {
 		return nil, err
 	}

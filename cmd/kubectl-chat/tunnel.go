@@ -16,16 +16,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
 	streamhttp "k8s.io/streaming/pkg/httpstream"
 )
-
-// podSelector finds the Pods of a chat server, whether the chart or kustomize made them.
-const podSelector = "app.kubernetes.io/name=chat-operator"
 
 // Names of ports in the chart and in config/manager.
 const (
@@ -67,17 +66,31 @@ func throughPod(ctx context.Context, k *kubernetes) (*chatServer, error) {
 	return s, nil
 }
 
-// findPod prefers Pods that are ready, and of those the newest.
+// findPod chooses among the Pods of the installation's StatefulSet. It prefers those that are ready, and of those the newest.
+//
+// Labels alone would not do: whoever may create Pods in the namespace may give them any, and would be sent passwords and tokens.
 func findPod(ctx context.Context, k *kubernetes) (*corev1.Pod, error) {
-	pods, err := k.core.Pods(k.namespace).List(ctx, metav1.ListOptions{LabelSelector: podSelector})
+	set, err := k.apps.StatefulSets(k.namespace).Get(ctx, installation, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("namespace %q has no chat server (a StatefulSet named %s): choose another with --namespace, "+
+			"or give the address of a server that runs elsewhere with --rest-url", k.namespace, installation)
+	}
+	if err != nil {
+		return nil, k.explain("get statefulsets", err)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	if err != nil {
+		return nil, fmt.Errorf("StatefulSet %s of namespace %q: %w", set.Name, k.namespace, err)
+	}
+	pods, err := k.core.Pods(k.namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
 		return nil, k.explain("list pods", err)
 	}
-	if len(pods.Items) == 0 {
-		return nil, fmt.Errorf("namespace %q has no Pod of a chat server (label %s): choose another with --namespace, "+
-			"or give the address of a server that runs elsewhere with --rest-url", k.namespace, podSelector)
+	made := slices.DeleteFunc(pods.Items, func(p corev1.Pod) bool { return !isOf(set, selector, &p) })
+	if len(made) == 0 {
+		return nil, fmt.Errorf("the chat server of namespace %q has no Pod: look at it with `kubectl describe statefulset %s --namespace %[1]s`", k.namespace, set.Name)
 	}
-	best := slices.MaxFunc(pods.Items, func(a, b corev1.Pod) int {
+	best := slices.MaxFunc(made, func(a, b corev1.Pod) int {
 		return cmp.Or(cmp.Compare(fitness(&a), fitness(&b)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time))
 	})
 	if fitness(&best) == 0 {
@@ -85,6 +98,28 @@ func findPod(ctx context.Context, k *kubernetes) (*corev1.Pod, error) {
 			best.Name, best.Namespace, best.Status.Phase)
 	}
 	return &best, nil
+}
+
+// isOf says whether a StatefulSet has made a Pod. A reference to its owner can be written into any Pod, a name is there once: those that the
+// StatefulSet gives are its own, and what it finds under one of them that it would not have made it replaces.
+func isOf(set *appsv1.StatefulSet, selector labels.Selector, p *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(p)
+	if owner == nil || owner.UID != set.UID || !selector.Matches(labels.Set(p.Labels)) {
+		return false
+	}
+	first, replicas := 0, 1
+	if set.Spec.Ordinals != nil {
+		first = int(set.Spec.Ordinals.Start)
+	}
+	if set.Spec.Replicas != nil {
+		replicas = int(*set.Spec.Replicas)
+	}
+	for ordinal := first; ordinal < first+replicas; ordinal++ {
+		if p.Name == set.Name+"-"+strconv.Itoa(ordinal) {
+			return true
+		}
+	}
+	return false
 }
 
 func fitness(p *corev1.Pod) int {
@@ -126,11 +161,19 @@ func openTunnel(ctx context.Context, k *kubernetes, pod string) (*tunnel, error)
 	if err != nil {
 		return nil, err
 	}
-	dialer := portforward.NewFallbackDialerForStreaming(websocket,
-		spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: round}, http.MethodPost, address),
-		func(err error) bool { return streamhttp.IsUpgradeFailure(err) || streamhttp.IsHTTPSProxyError(err) })
 	conn, err := interruptible(ctx, func() (streamhttp.Connection, error) {
-		conn, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
+		var first error
+		conn, _, err := portforward.NewFallbackDialerForStreaming(websocket,
+			spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: round}, http.MethodPost, address),
+			func(err error) bool {
+				if streamhttp.IsUpgradeFailure(err) || streamhttp.IsHTTPSProxyError(err) {
+					first = err
+				}
+				return first != nil
+			}).Dial(portforward.PortForwardProtocolV1Name)
+		if err != nil && first != nil {
+			err = fmt.Errorf("%w; over a WebSocket: %w", err, first)
+		}
 		return conn, err
 	})
 	if ctx.Err() != nil {

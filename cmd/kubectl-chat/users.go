@@ -129,7 +129,9 @@ func (o *options) addSessions(ctx context.Context, k *kubernetes, list []user) {
 	}
 }
 
-func (o *options) warn(what string, err error) { fmt.Fprintf(o.ErrOut, "warning: %s: %s\n", what, err) }
+func (o *options) warn(what string, err error) {
+	fmt.Fprintf(o.ErrOut, "warning: %s: %s\n", what, show(err.Error()))
+}
 
 // named keeps those of a list that were asked for, each of which has to be there.
 func named[T any](list []T, names []string, kind string, nameOf func(T) string) ([]T, error) {
