@@ -172,8 +172,9 @@ func (m *Meter) Stanza(k Kind, f Fate, took time.Duration) {
 	}
 }
 
-// Written counts a write to a client, by how long the first of what was written had waited for it.
-func (m *Meter) Written(waited time.Duration) {
+// Writing counts a write to a client that begins, by how long the first of what is written has waited for this server: not for the client, which may
+// have been busy with what was written before, or nowhere.
+func (m *Meter) Writing(waited time.Duration) {
 	if m != nil {
 		m.delivery.Observe(waited)
 	}
@@ -206,7 +207,7 @@ func (m *Meter) Stanzas(k Kind, f Fate) *Counter { return &m.stanzas[k][f] }
 // Handling is how long stanzas of a kind took, from when they were read to when they were handed on, kept or answered.
 func (m *Meter) Handling(k Kind) *Histogram { return m.handling[k] }
 
-// Delivery is how long what is sent to clients waits until the operating system has it.
+// Delivery is how long what is sent to clients waits until it is written, but for the time that a client leaves what was written before.
 func (m *Meter) Delivery() *Histogram { return m.delivery }
 
 // Logins calls f with every count of logins.

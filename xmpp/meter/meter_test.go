@@ -57,7 +57,7 @@ func TestMeter(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() {
 		m.Stanza(IQ, Delivered, time.Millisecond)
-		m.Written(time.Second)
+		m.Writing(time.Second)
 		m.Refuse(Flood)
 		m.Throttle()
 		m.Connection()
@@ -67,7 +67,7 @@ func TestMeter(t *testing.T) {
 	}
 	var none *Meter
 	none.Stanza(IQ, Stored, time.Second)
-	none.Written(time.Second)
+	none.Writing(time.Second)
 	none.Refuse(Flood)
 	none.Throttle()
 	none.Connection()

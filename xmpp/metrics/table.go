@@ -96,7 +96,7 @@ func Table() []Metric {
 		}, "Stanzas that clients sent, and what became of them."},
 		{Handling, Histogram, []Label{{"kind", "`message`, `presence`, `iq`"}},
 			"How long stanzas of clients took, from when they were read until they were handed on, answered or on their way into the store."},
-		{Delivery, Histogram, nil, "How long what is sent to clients waited until the operating system had it: the first of what each write takes along."},
+		{Delivery, Histogram, nil, "How long what is sent to clients waited for this server until it was written: the first of what each write takes along. That a client takes nothing for a while does not count."},
 
 		{Rooms, Gauge, nil, "Chat rooms in memory: those that somebody has entered since the start, and is in if they are temporary."},
 		{RoomOccupants, Gauge, nil, "Occupants of all chat rooms."},

@@ -200,6 +200,7 @@ func (c *Conn) flush() {
 
 // write is flush but for what is done about a panic.
 func (c *Conn) write() {
+	free := int64(0) // when the client had taken what was written before
 	for first := true; ; first = false {
 		c.mu.Lock()
 		upTo := c.sent
@@ -210,6 +211,9 @@ func (c *Conn) write() {
 			return
 		}
 		c.out = nil
+		if buf != nil && !first {
+			free = time.Now().UnixNano()
+		}
 		if buf == nil {
 			c.flushing = false
 			last := c.written
@@ -230,14 +234,14 @@ func (c *Conn) write() {
 			// What was to be written is as it was, and is; the fault is not the client's, whose session may be resumed (XEP-0198 §5).
 			c.Close(stanza.NewStreamError(stanza.StreamInternalServerError, ""))
 		}
-		err, since := c.writeOut(buf.b), buf.since
+		if buf.since != 0 {
+			c.ln.cfg.Meter.Writing(time.Duration(time.Now().UnixNano() - max(buf.since, free)))
+		}
+		err := c.writeOut(buf.b)
 		c.ln.giveBack(buf)
 		if err != nil {
 			c.abandon()
 			return
-		}
-		if since != 0 {
-			c.ln.cfg.Meter.Written(time.Duration(time.Now().UnixNano() - since))
 		}
 		c.mu.Lock()
 		if !c.dropped {

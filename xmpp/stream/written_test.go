@@ -1,10 +1,60 @@
 package stream
 
 import (
+	"crypto/tls"
+	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chat-operator/chat-operator/xmpp/meter"
 )
+
+// TestWaitingForTheClientIsNotTheServers: a client that stalls, as telephones do, makes what is sent to it wait; the server does not, and that is
+// what is measured.
+func TestWaitingForTheClientIsNotTheServers(t *testing.T) {
+	const stalls = 1200 * time.Millisecond
+	m := meter.New()
+	s := newServer(t, DirectTLS, func(c *Config) { c.Meter = m }, limit(func(l *Limits) { l.MaxPendingOutput = 8 << 20 }))
+	c := s.connect(t)
+	c.bind(username, "x")
+	session := s.backend.session(t, "juliet@example.org/x")
+	// Nothing in between takes it all at once.
+	if err := session.c.raw.Conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Conn.(*tls.Conn).NetConn().(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	before, _, _ := m.Delivery().Read()
+	message := []byte("<message><body>" + strings.Repeat("x", 1000) + "</body></message>")
+	const count = 4000
+	began := time.Now()
+	for range count {
+		if !session.c.Send(message) {
+			t.Fatal("refused")
+		}
+	}
+	<-time.After(stalls) // this is the client, which does not read
+	if queued, written, _ := session.c.Output(); queued == written {
+		t.Fatal("the client has taken everything without reading")
+	}
+	buf := make([]byte, 32<<10)
+	for left := count * len(message); left > 0; {
+		n, err := c.Conn.Read(buf[:min(len(buf), left)])
+		if err != nil {
+			t.Fatalf("%d bytes before the end: %v", left, err)
+		}
+		left -= n
+	}
+	if !session.c.AwaitWritten() {
+		t.Fatal("not written")
+	}
+	after, sum, upTo := m.Delivery().Read()
+	if writes := after - before; writes < 2 || upTo[time.Second] != after {
+		t.Errorf("%d writes, of which %d waited for more than a second; %v in all, within %v", writes, after-upTo[time.Second], sum, time.Since(began))
+	}
+}
 
 // TestAwaitWritten: it ends once the client can have everything, and says so, or once the stream is over.
 func TestAwaitWritten(t *testing.T) {
