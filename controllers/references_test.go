@@ -101,6 +101,38 @@ var _ = Describe("What names a deleted user or group", func() {
 		Eventually(rows).WithArguments(ctx).Should(BeZero())
 	})
 
+	It("is changed where it was declared outside only if who deleted was allowed to", func(ctx SpecContext) {
+		for _, name := range []string{"night", "day"} {
+			Expect(kube.Create(ctx, &v1alpha1.ChatGroup{
+				ObjectMeta: metav1.ObjectMeta{Namespace: op.namespace, Name: name}, Spec: v1alpha1.ChatGroupSpec{Members: []string{"mira", "tobias"}},
+			}, client.FieldOwner("argocd"))).To(Succeed())
+			Eventually(func() bool { _, there := op.directory.Group(name); return there }).Should(BeTrue())
+		}
+		override := func(value string) {
+			GinkgoHelper()
+			Expect(op.provision.PutProperty(ctx, restActor, directory.KeyRESTOverride, value, true)).To(Succeed())
+			Eventually(func() bool { return op.directory.Bool(directory.KeyRESTOverride) }).Should(Equal(value == "true"))
+		}
+		members := func() int { g, _ := op.directory.Group("night"); return len(g.Members) }
+		leader := directory.Actor{Via: "server"}
+
+		By("not allowed when it was deleted, though it is now")
+		Expect(op.provision.PutProperty(ctx, restActor, directory.KeyRESTOverride, "false", false)).To(Succeed())
+		Expect(dying(ctx, 3).DeleteUser(ctx, restActor, "mira")).To(Succeed())
+		override("true")
+		Expect(op.provision.FinishDeletions(ctx, leader)).To(Succeed())
+		Expect(rows(ctx)).To(BeZero())
+		Expect(members()).To(Equal(2))
+
+		By("allowed when it was deleted, though it is not any more")
+		Expect(dying(ctx, 3).DeleteUser(ctx, restActor, "tobias")).To(Succeed())
+		Expect(rows(ctx)).To(Equal(1))
+		override("false")
+		Expect(op.provision.FinishDeletions(ctx, leader)).To(Succeed())
+		Expect(rows(ctx)).To(BeZero())
+		Expect(members()).To(Equal(1), "tobias is in it no more, mira is")
+	})
+
 	It("is left when there was no deletion, or somebody else has the name", func(ctx SpecContext) {
 		Expect(dying(ctx, 2).DeleteUser(ctx, restActor, "mira")).NotTo(Succeed())
 		Expect(op.provision.FinishDeletions(ctx, restActor)).To(Succeed())

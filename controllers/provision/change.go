@@ -110,7 +110,12 @@ func (p *Provisioner) decidedByPolicy(by directory.Actor, policy *v1alpha1.InBan
 	case policy != nil && *policy == v1alpha1.InBandPolicyForce:
 		return true, nil
 	}
-	return by.Via == "REST" && p.directory.Bool(directory.KeyRESTOverride), nil
+	return p.overrides(by), nil
+}
+
+// overrides says whether somebody may change what was declared outside, where no policy of the resource says otherwise.
+func (p *Provisioner) overrides(by directory.Actor) bool {
+	return by.Overrides || by.Via == "REST" && p.directory.Bool(directory.KeyRESTOverride)
 }
 
 // fieldName writes a path as people do, without the dot in front.

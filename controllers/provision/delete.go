@@ -77,7 +77,7 @@ func (d deletion[T]) delete(ctx context.Context, p *Provisioner) (uid string, re
 		if err != nil {
 			return "", false, err
 		}
-		undoForget, err := p.intendForget(ctx, d.kind, d.identity, obj)
+		undoForget, err := p.intendForget(ctx, d.by, d.kind, d.identity, obj)
 		if err != nil {
 			undo()
 			return "", false, err

@@ -31,13 +31,17 @@ func (p *Provisioner) lockReferences(kind directory.Kind, identity string) (unlo
 	return p.names.lock(referencesOf(kind) + "/" + identity)
 }
 
-// intendForget writes down that a name is to be taken out of what names it. Undo strikes it out.
-func (p *Provisioner) intendForget(ctx context.Context, kind directory.Kind, identity string, obj client.Object) (undo func(), err error) {
+// intendForget writes down that a name is to be taken out of what names it, and whether also out of what was declared outside. Undo strikes it out.
+func (p *Provisioner) intendForget(ctx context.Context, by directory.Actor, kind directory.Kind, identity string, obj client.Object) (undo func(), err error) {
 	if p.identities == nil || !named(kind) {
 		return func() {}, nil
 	}
+	state := store.Leaving
+	if p.overrides(by) {
+		state = store.LeavingAnywhere
+	}
 	if err := p.identities.PutIdentity(ctx, store.Identity{
-		Kind: referencesOf(kind), Name: identity, UID: string(obj.GetUID()), Resource: obj.GetName(), State: store.Leaving, Since: p.clock.Now().UTC(),
+		Kind: referencesOf(kind), Name: identity, UID: string(obj.GetUID()), Resource: obj.GetName(), State: state, Since: p.clock.Now().UTC(),
 	}); err != nil {
 		return nil, fmt.Errorf("remembering that %s %q is to be taken out of what names it: %w", kind, identity, err)
 	}
@@ -153,6 +157,7 @@ func (p *Provisioner) finishDeletion(ctx context.Context, by directory.Actor, ki
 		p.log.Info("Left something deleted where it is named: it was declared anew meanwhile", "kind", kind.String(), "name", identity, "resource", holder.Name)
 		return p.strikeOut(ctx, kind, identity)
 	}
+	by.Overrides = by.Overrides || row.State == store.LeavingAnywhere
 	if err := p.takeOut(ctx, by, kind, identity); err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ type Actor struct {
 	Name string
 	// Address is the network address the request came from.
 	Address string
+	// Overrides says that the wish is about what was declared outside as well: that was so when it was made, whatever the setting for REST says by now.
+	Overrides bool
 }
 
 // NewUser is a user to be declared.

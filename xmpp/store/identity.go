@@ -25,6 +25,8 @@ const (
 	PurgeNow State = "PurgeNow"
 	// Leaving: the declaration is gone, or about to go, and what names it is still to be changed.
 	Leaving State = "Leaving"
+	// LeavingAnywhere: as Leaving, and who deleted it was allowed to change also what was declared outside.
+	LeavingAnywhere State = "LeavingAnywhere"
 	// Moving: the account is being renamed, and the data goes to its new name.
 	Moving State = "Moving"
 )
