@@ -51,7 +51,14 @@ func (m *importer) columns(table string) []store.Column {
 // merge says how the rows of a table come in.
 func (m *importer) merge(table string) store.Merge {
 	merge := store.Merge{Table: table, Replace: m.rule == onConflictReplace}
+	// An export writes XML and lists of groups in one way; what is here is as a client wrote it.
 	switch table {
+	case tableRoster:
+		merge.Alike = map[string]func(a, b any) bool{"request": alikeIn(canonicalPayload), "group_names": alikeGroups}
+	case tableOffline:
+		merge.Alike = map[string]func(a, b any) bool{"stanza": alikeIn(canonicalElement)}
+	case tableVCard:
+		merge.Alike = map[string]func(a, b any) bool{"card": alikeIn(canonicalElement)}
 	case tableRoom:
 		// The number is the room's own, here; the uid follows when somebody enters.
 		merge.Ignore, merge.Numbered, merge.Counter = []string{"owner", "uid"}, "owner", tableArchive

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/xmpp/account"
 	"github.com/chat-operator/chat-operator/xmpp/archive"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
@@ -66,5 +67,36 @@ func TestReplaceKeepsWhatNobodyReplaces(t *testing.T) {
 	contains(t, report, `What is kept of the user "romeo" stays`, "deleted names: 1 left out")
 	if got := to.export()["personal/chat.example/romeo.xml"]; !strings.Contains(got, "rosaline") {
 		t.Errorf("what was kept is gone: %s", got)
+	}
+}
+
+// Without the resources, nobody comes for a name that was deleted here: what is kept of it stays, and is not mixed with what the export has.
+func TestReplaceDataOfANameThatNobodyDeclares(t *testing.T) {
+	at := chatter(t).exportTo("export")
+	to := newInstallation(t)
+	to.declare(user("juliet", v1alpha1.ChatUserSpec{}))
+	to.remember(func(s *store.Store) {
+		for _, name := range []string{"juliet", "romeo"} {
+			if err := s.PutIdentity(t.Context(), store.Identity{
+				Kind: "user", Name: name, UID: "old", Resource: name, State: store.Pending, DeletionPolicy: "Delete", Since: when,
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.PutItem(t.Context(), name, account.Item{JID: jid.MustParse("rosaline@chat.example")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	report, err := to.importFrom("--only=data", "--on-conflict", "replace", at)
+	if err != nil {
+		t.Fatal(err, report)
+	}
+	contains(t, report, `What is kept of the user "romeo" stays, and the export's is left out: it was deleted here, and no resource declares it`, "deleted names: 1 replaced, 1 left out")
+	files := to.export()
+	if got := files["personal/chat.example/romeo.xml"]; !strings.Contains(got, "rosaline") {
+		t.Errorf("what was kept is gone: %s", got)
+	}
+	if got := files["personal/chat.example/juliet.xml"]; strings.Contains(got, "rosaline") || !strings.Contains(got, "paris") {
+		t.Errorf("juliet, whom a resource declares, has %s", got)
 	}
 }

@@ -257,6 +257,35 @@ func TestImportConflicts(t *testing.T) {
 	})
 }
 
+// What a server has kept as clients wrote it is what its export says in its own way.
+func TestImportIntoTheSource(t *testing.T) {
+	from := chatter(t)
+	from.remember(func(s *store.Store) {
+		_, vcard := s.PutVCard(t.Context(), "nurse", []byte("<vCard  xmlns='vcard-temp' ><FN>Nurse &quot;Angelica&quot;</FN><NOTE></NOTE></vCard>"), func() bool { return true })
+		for _, err := range []error{
+			vcard, s.PutItem(t.Context(), "nurse", account.Item{
+				JID: jid.MustParse("peter@chat.example"), Groups: []string{"Servants", "Friends"}, PendingIn: true,
+				Request: []byte("<status>My fan,\t&#39;Peter&#39;</status><nick xmlns='http://jabber.org/protocol/nick'></nick>"),
+			}),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	at := from.exportTo("export")
+	report, err := from.importFrom(at)
+	if err != nil {
+		t.Fatal(err, report)
+	}
+	for _, word := range []string{"made", "replaced", "conflict", "failed"} {
+		if strings.Contains(report, word) {
+			t.Errorf("something is %s:\n%s", word, report)
+		}
+	}
+	contains(t, report, "vCards: 2 there already")
+}
+
 // While a server has the database, data cannot be read in, and nothing else happens either; resources can.
 func TestImportBesideARunningServer(t *testing.T) {
 	at := chatter(t).exportTo("export")

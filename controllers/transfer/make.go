@@ -45,8 +45,7 @@ func (m *importer) makeResources(ctx context.Context, units []unit) error {
 					}
 				}
 				mu.Unlock()
-				var refused apierrors.APIStatus
-				if err != nil && !errors.As(err, &refused) {
+				if err != nil && !isRefused(err) {
 					cancel(err)
 				}
 			}
@@ -84,11 +83,22 @@ func (m *importer) makeUnit(ctx context.Context, u unit) error {
 		if s.owner != u.main.object {
 			continue
 		}
-		if err := m.own(ctx, u.main.object, s); err != nil {
+		err := m.own(ctx, u.main.object, s)
+		if err == nil {
+			continue
+		}
+		m.report.fail("Secret", "Secret %q was made, but would stay when %s %q goes: %v", s.object.GetName(), kindOf(u.main.object), u.main.object.GetName(), err)
+		if !isRefused(err) {
 			return err
 		}
 	}
 	return nil
+}
+
+// isRefused says that the API server was reached, and did not want to.
+func isRefused(err error) bool {
+	var refused apierrors.APIStatus
+	return errors.As(err, &refused)
 }
 
 // without counts a resource as failed that is not made, since a Secret that it names was not.
@@ -199,7 +209,7 @@ func (m *importer) own(ctx context.Context, owner client.Object, s *step) error 
 	defer cancel()
 	target := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: secret.Name}}
 	if err := m.live.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(v1alpha1.FieldManager)); err != nil {
-		return fmt.Errorf("giving the Secret %q its owner: %w", secret.Name, err)
+		return fmt.Errorf("giving it its owner: %w", err)
 	}
 	return nil
 }

@@ -1,13 +1,17 @@
 package transfer
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/xmpp/store"
@@ -104,4 +108,51 @@ func TestImportOfSecretsThatNothingNames(t *testing.T) {
 	if err := to.Get(t.Context(), keyIn(to.namespace, "app"), &secret); err != nil {
 		t.Error(err)
 	}
+}
+
+// A Secret goes with what names it: where that is left out, it is not made, and not counted as if.
+func TestImportOfSecretsOfWhatIsLeftOut(t *testing.T) {
+	from := chatter(t)
+	zoe := with("zoe")
+	zoe.Username = new("zoë")
+	from.declare(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "zoe"}, StringData: map[string]string{"password": "Z"}}, user("zoe", zoe))
+	at := from.exportTo("export")
+	to := newInstallation(t)
+	to.declare(user("another", v1alpha1.ChatUserSpec{Username: new("zoë")}))
+	report, err := to.importFrom("--only=resources", "--on-conflict", "skip", at)
+	if err != nil {
+		t.Fatal(err, report)
+	}
+	contains(t, report, `ChatUser "zoe" is in conflict`, `Secret "zoe" is left out, since all that names it is`, "Secret: 4 made, 1 left out")
+	var secret corev1.Secret
+	if err := to.Get(t.Context(), keyIn(to.namespace, "zoe"), &secret); !apierrors.IsNotFound(err) {
+		t.Errorf("the Secret is there: %v", err)
+	}
+}
+
+// A Secret that stays when its user goes is told of, and nothing else comes of that.
+func TestImportOfASecretThatGetsNoOwner(t *testing.T) {
+	at := chatter(t).exportTo("export")
+	to := newInstallation(t)
+	live := to.Client
+	to.Client = ownerless{live}
+	report, err := to.importFrom(at)
+	to.Client = live
+	if err == nil || !strings.Contains(err.Error(), "1 things could not be read in") {
+		t.Errorf("got %v", err)
+	}
+	contains(t, report, `Secret "juliet-4fk2" was made, but would stay when ChatUser "juliet" goes: giving it its owner: `, "Secret: 4 made, 1 failed", "ChatUser: 3 made\n")
+	if got := to.export()["personal/chat.example/juliet.xml"]; !strings.Contains(got, "paris") {
+		t.Errorf("juliet has %s", got)
+	}
+}
+
+// ownerless is an API server that lets Secrets be made, and not changed.
+type ownerless struct{ client.Client }
+
+func (o ownerless) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+	if _, ok := obj.(*corev1.Secret); ok {
+		return apierrors.NewForbidden(corev1.Resource("secrets"), obj.GetName(), errors.New("a policy of the cluster"))
+	}
+	return o.Client.Patch(ctx, obj, patch, opts...)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +87,50 @@ func (x *xmlReader) payload() (all []byte, err error) {
 	return all, err
 }
 
+// canonicalElement is canonical for an element of which an export is read back.
+func canonicalElement(stored []byte) ([]byte, error) { return canonical(stored, nsClient) }
+
+// canonicalPayload is canonical for the elements inside a stanza.
+func canonicalPayload(stored []byte) ([]byte, error) {
+	x := newXMLReader(io.MultiReader(strings.NewReader("<presence>"), bytes.NewReader(stored), strings.NewReader("</presence>")))
+	x.DefaultSpace = nsClient
+	if _, err := x.root(); err != nil {
+		return nil, err
+	}
+	return x.payload()
+}
+
+// alikeIn says whether two values are the same XML. What cannot be read is like nothing else.
+func alikeIn(form func([]byte) ([]byte, error)) func(a, b any) bool {
+	return func(a, b any) bool {
+		one, isBytes := a.([]byte)
+		other, areBytes := b.([]byte)
+		if !isBytes || !areBytes {
+			return false
+		}
+		one, err := form(one)
+		if err != nil {
+			return false
+		}
+		other, err = form(other)
+		return err == nil && bytes.Equal(one, other)
+	}
+}
+
+// alikeGroups says whether two lists have the same groups, in whatever order.
+func alikeGroups(a, b any) bool {
+	var lists [2][]string
+	for i, v := range []any{a, b} {
+		text, _ := v.(string)
+		if json.Unmarshal([]byte(text), &lists[i]) != nil {
+			return false
+		}
+		slices.Sort(lists[i])
+		lists[i] = slices.Compact(lists[i])
+	}
+	return slices.Equal(lists[0], lists[1])
+}
+
 // fromRoster makes a contact of a row.
 func fromRoster(row store.Row) (contact, error) {
 	c := contact{
@@ -102,13 +147,8 @@ func fromRoster(row store.Row) (contact, error) {
 	if len(request) == 0 {
 		return c, nil
 	}
-	x := newXMLReader(strings.NewReader("<presence>" + string(request) + "</presence>"))
-	x.DefaultSpace = nsClient
-	if _, err := x.root(); err != nil {
-		return c, err
-	}
 	var err error
-	if c.request, err = x.payload(); err != nil {
+	if c.request, err = canonicalPayload(request); err != nil {
 		return c, fmt.Errorf("the request of %s: %w", c.jid, err)
 	}
 	return c, nil

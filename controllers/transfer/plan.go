@@ -92,7 +92,7 @@ func (m *importer) planResources() []unit {
 		secrets[s.Name] = m.planOne(s, existing(m.there.Secrets, s.Name), "")
 	}
 	units := make([]unit, 0, m.bundle.declared.count())
-	claimed := map[string]bool{}
+	claimed, used := map[string]bool{}, map[string]bool{}
 	_ = m.bundle.declared.each(func(folder string, o client.Object) error {
 		if folder == kindSecrets {
 			return nil
@@ -116,6 +116,7 @@ func (m *importer) planResources() []unit {
 			}
 			if s.action != leave || m.there.has(o) {
 				u.secrets = append(u.secrets, secret)
+				used[name] = true
 			}
 		}
 		if s.action == leave && !m.there.has(o) {
@@ -126,8 +127,13 @@ func (m *importer) planResources() []unit {
 	})
 	// What nothing names has its reason in itself: the installation's own, shared secrets of the REST API.
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
-		if !claimed[name] {
-			units = append(units, unit{secrets: []*step{secrets[name]}})
+		switch s := secrets[name]; {
+		case !claimed[name]:
+			units = append(units, unit{secrets: []*step{s}})
+		case !used[name] && s.action != leave:
+			m.report.take("Secret", s.action)
+			m.report.add("Secret", func(t *tally) { t.left++ }, "Secret %q is left out, since all that names it is", name)
+			s.action = leave
 		}
 	}
 	return units
@@ -146,9 +152,11 @@ func (r *resources) named() map[string]bool {
 }
 
 // holders are the resources in the namespace that have a chat name, by name.
-func (m *importer) holders() map[name]string {
+func (m *importer) holders() map[name]string { return m.there.holders() }
+
+func (r *resources) holders() map[name]string {
 	list := map[name]string{}
-	_ = m.there.each(func(folder string, o client.Object) error {
+	_ = r.each(func(folder string, o client.Object) error {
 		if folder != kindSecrets {
 			if identity, ok := chatName(o); ok {
 				list[identity] = o.GetName()
@@ -263,7 +271,7 @@ func (m *importer) blockWaiting(ctx context.Context) error {
 	if len(m.waiting) == 0 {
 		return nil
 	}
-	ours := map[name]bool{}
+	ours, keeping := map[name]bool{}, map[name]bool{}
 	for _, u := range m.bundle.declared.Users {
 		if identity, ok := chatName(u); ok {
 			ours[identity] = true
@@ -282,6 +290,7 @@ func (m *importer) blockWaiting(ctx context.Context) error {
 			return nil
 		}
 		ours[identity] = true
+		keeping[identity] = row["state"] != string(store.Active)
 		for _, c := range columns {
 			if there[c.Name] != row[c.Name] {
 				return nil
@@ -292,8 +301,18 @@ func (m *importer) blockWaiting(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	comes := m.holders()
+	if m.resources {
+		maps.Copy(comes, m.bundle.declared.holders())
+	}
 	for identity := range ours {
 		if _, ok := m.waiting[identity]; !ok {
+			continue
+		}
+		if _, ok := comes[identity]; m.rule == onConflictReplace && !ok && !keeping[identity] {
+			m.report.add(deletedNames, func(t *tally) { t.left++ },
+				"What is kept of the %s %q stays, and the export's is left out: it was deleted here, and no resource declares it", identity.kind, identity.name)
+			m.blocked[identity] = "no resource declares it"
 			continue
 		}
 		if m.rule == onConflictReplace {

@@ -30,6 +30,8 @@ type Merge struct {
 	Table string
 	// Ignore are columns that rows are not compared by, and that stay as they are where a row is replaced.
 	Ignore []string
+	// Alike says of columns whose values can be written in several ways whether two say the same; those of others are compared as they are.
+	Alike map[string]func(a, b any) bool
 	// Numbered is a column that a new row gets a number in from the counter of that name.
 	Numbered, Counter string
 	// Replace has what differs replaced.
@@ -124,6 +126,9 @@ func (m *Merge) compare(t *Table, there, row Row) Outcome {
 		a, isBytes := there[c.Name].([]byte)
 		b, areBytes := row[c.Name].([]byte)
 		if isBytes && areBytes && bytes.Equal(a, b) || !isBytes && !areBytes && there[c.Name] == row[c.Name] {
+			continue
+		}
+		if alike := m.Alike[c.Name]; alike != nil && alike(there[c.Name], row[c.Name]) {
 			continue
 		}
 		if m.Replace {
