@@ -19,6 +19,7 @@ import (
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/hack/internal/localkube"
 	"github.com/chat-operator/chat-operator/hack/internal/markdown"
+	"github.com/chat-operator/chat-operator/hack/internal/reader"
 )
 
 // withMakeRun are the pages that begin with `make run`, and are followed with it (run_test.go).
@@ -50,7 +51,7 @@ spec: {displayName: The Lobby}
 var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 	var (
 		s *server
-		r *reader
+		r *reader.Reader
 		// kubeconfig is the reader's own, which pages may change.
 		kubeconfig string
 	)
@@ -78,7 +79,7 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 		Expect(os.WriteFile(filepath.Join(run, "env"), []byte(env.String()), 0o600)).To(Succeed())
 		r = newReader("docs-checkout", run, "127.0.0.1:5222", s.xmpp, "127.0.0.1:5223", s.xmpps, "127.0.0.1:9090", s.rest, "127.0.0.1:9091", s.restTLS,
 			"127.0.0.1:8081", s.health, "127.0.0.1:8080", s.metrics)
-		r.prelude = ". .run/env\nexport PATH=\"$PWD/bin:$PWD/bin/k8s:$PATH\"\n"
+		r.Prelude = ". .run/env\nexport PATH=\"$PWD/bin:$PWD/bin/k8s:$PATH\"\n"
 	})
 	// Each page begins with the fixture, and with tobias and ines, whom nobody declares.
 	BeforeEach(func() {
@@ -107,16 +108,16 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 		}, limit, "50ms").Should(Succeed())
 	})
 
-	moments := map[string]func() []moment{
-		"docs/kubectl-chat.md": func() []moment {
+	moments := map[string]func() []reader.Moment{
+		"docs/kubectl-chat.md": func() []reader.Moment {
 			var tobias *chatClient
-			return []moment{{
-				block: "kubectl chat send tobias",
-				before: func() {
+			return []reader.Moment{{
+				Block: "kubectl chat send tobias",
+				Before: func() {
 					tobias = s.login("tobias", "a word")
 					tobias.enter("lobby@conference."+domain, "tobias")
 				},
-				after: func(out string) {
+				After: func(out string) {
 					tobias.hear("The build is done.")
 					tobias.hear("The server restarts at ten.")
 					tobias.hear("Coffee is ready.")
@@ -124,8 +125,8 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 					Expect(out).To(And(ContainSubstring("tobias: password set"), ContainSubstring("tobias annotated"), ContainSubstring("ines: deleted, and its data purged")))
 				},
 			}, {
-				block: `--rest-url "$REST_URL"`,
-				after: func(out string) { Expect(out).To(ContainSubstring("tobias")) },
+				Block: `--rest-url "$REST_URL"`,
+				After: func(out string) { Expect(out).To(ContainSubstring("tobias")) },
 			}}
 		},
 	}
@@ -146,11 +147,11 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 			continue
 		}
 		It("does in "+page+" what it says", func() {
-			var at []moment
+			var at []reader.Moment
 			if of, ok := moments[page]; ok {
 				at = of()
 			}
-			r.follow(page, at...)
+			r.Follow(page, at...)
 		})
 	}
 })

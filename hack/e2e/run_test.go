@@ -17,6 +17,7 @@ import (
 	"mellium.im/sasl"
 
 	"github.com/chat-operator/chat-operator/hack/internal/localkube"
+	"github.com/chat-operator/chat-operator/hack/internal/reader"
 	"github.com/chat-operator/chat-operator/hack/internal/supervise"
 )
 
@@ -152,36 +153,36 @@ func begin(dir string, env map[string]string) {
 	GinkgoHelper()
 	s := &server{domain: "localhost", xmpp: env["XMPP_ADDR"], certs: trust(filepath.Join(dir, "operator", "tls.crt"))}
 	r := newReader("checkout", dir, "127.0.0.1:5222", s.xmpp)
-	r.follow("README.md")
+	r.Follow("README.md")
 
 	const word = "a word for Ines"
 	var ines *chatClient
-	r.follow(filepath.Join("docs", "getting-started.md"), moment{
-		block: "name: ines-password",
-		after: func(out string) {
+	r.Follow(filepath.Join("docs", "getting-started.md"), reader.Moment{
+		Block: "name: ines-password",
+		After: func(out string) {
 			Expect(out).To(ContainSubstring("ines@localhost"))
 			var err error
 			ines, err = s.tryLogin("ines", word, sasl.ScramSha256Plus)
 			Expect(err).NotTo(HaveOccurred())
 			ines.available()
 		},
-	}, moment{
-		block: "kind: ChatRoom",
-		after: func(string) {
+	}, reader.Moment{
+		Block: "kind: ChatRoom",
+		After: func(string) {
 			ines.enter("tea@conference.localhost", "ines")
 		},
-	}, moment{
-		block: `"username": "jun"`,
-		after: func(out string) {
+	}, reader.Moment{
+		Block: `"username": "jun"`,
+		After: func(out string) {
 			Expect(out).To(And(ContainSubstring("201 Created"), ContainSubstring("displayName: Jun Sato")))
 			_, err := s.tryLogin("jun", "a word for Jun", sasl.ScramSha256Plus)
 			Expect(err).NotTo(HaveOccurred())
 		},
-	}, moment{
-		block: "messages/users",
-		after: func(string) { ines.hear("Tea at four.") },
-	}, moment{
-		block: `"locked": true`,
-		after: func(string) { Eventually(ines.ended, limit).Should(BeClosed()) },
+	}, reader.Moment{
+		Block: "messages/users",
+		After: func(string) { ines.hear("Tea at four.") },
+	}, reader.Moment{
+		Block: `"locked": true`,
+		After: func(string) { Eventually(ines.ended, limit).Should(BeClosed()) },
 	})
 }
