@@ -58,6 +58,10 @@ else
 ASSETS := $(abspath $(BIN)/k8s)
 endif
 
+# The two halves of IMG.
+IMG_TAG = $(lastword $(subst :, ,$(IMG)))
+IMG_REPOSITORY = $(IMG:%:$(IMG_TAG)=%)
+
 # The cluster of `make e2e` and `make cluster-up`.
 CLUSTER_FLAGS = --binaries=$(ASSETS) --node-binaries=$(abspath $(BIN)/node) --image=$(abspath $(BIN)/image/chat-operator-$(ARCH).tar)
 
@@ -94,9 +98,9 @@ test: controlplane ## Unit tests and suites against a real API server (PACKAGES=
 .PHONY: e2e
 e2e cluster-up: ARCH = $(shell $(GO) env GOARCH)
 ifeq ($(CLUSTER),current)
-e2e: controlplane helm-tool ## The chart in a real cluster of its own, as root (CLUSTER=current: in the cluster of KUBECONFIG, which has IMG; FOCUS=pattern)
+e2e: controlplane helm-tool tools build plugin ## The chart in a real cluster of its own, as root (CLUSTER=current: in the cluster of KUBECONFIG, which has IMG; FOCUS=pattern)
 else
-e2e: node helm-tool image
+e2e: node helm-tool image tools build plugin
 endif
 	@$(GO) test -c -tags cluster -o $(BIN)/cluster.test ./hack/cluster/suite
 	@[ -t 1 ] || export GINKGO_NO_COLOR=TRUE; export IMG='$(IMG)' PATH="$(ASSETS):$(abspath $(BIN)):$$PATH"; cd hack/cluster/suite && \
@@ -313,8 +317,8 @@ install: ## Custom resources and namespace into the cluster of KUBECONFIG
 	@kubectl apply --server-side --filename=config/crd/bases
 
 .PHONY: deploy
-deploy: tools ## The operator into the cluster of KUBECONFIG (config/default)
-	@$(BIN)/kustomize build config/default | kubectl apply --server-side --filename=-
+deploy: tools ## The operator into the cluster of KUBECONFIG (config/default, IMG)
+	@hack/overlay.sh '$(IMG_REPOSITORY)' '$(IMG_TAG)' | kubectl apply --server-side --filename=-
 
 .PHONY: manifests
 manifests: tools helm-tool ## Lint the Helm charts, render them in their variants, build the kustomizations
@@ -324,4 +328,4 @@ manifests: tools helm-tool ## Lint the Helm charts, render them in their variant
 helm-install: helm-tool ## The Helm charts into the cluster of KUBECONFIG (DOMAIN, NAMESPACE, IMG)
 	@$(BIN)/helm upgrade --install chat-operator-crds charts/chat-operator-crds --namespace chat-operator --create-namespace
 	@$(BIN)/helm upgrade --install chat-operator charts/chat-operator --namespace $(NAMESPACE) --create-namespace --set domain=$(DOMAIN) \
-		--set image.repository=$(IMG:%:$(lastword $(subst :, ,$(IMG)))=%) --set image.tag=$(lastword $(subst :, ,$(IMG)))
+		--set image.repository=$(IMG_REPOSITORY) --set-string image.tag=$(IMG_TAG)

@@ -27,17 +27,7 @@ for chart in charts/*/; do
 done
 
 # For `kubectl apply --server-side --filename`.
-overlay=$dist/overlay
-mkdir "$overlay"
-cat >"$overlay/kustomization.yaml" <<END
-resources: [../../config/default]
-images:
-  - name: chat-operator
-    newName: "$repository"
-    newTag: "$number"
-END
-bin/kustomize build "$overlay" >"$dist/chat-operator-$number.yaml"
-rm -r "$overlay"
+hack/overlay.sh "$repository" "$number" >"$dist/chat-operator-$number.yaml"
 
 (cd "$dist" && sha256sum -- * >SHA256SUMS)
 ls -l "$dist"

@@ -1,5 +1,5 @@
 // Package docs holds the pages of documentation to the repository: their links lead somewhere, and what they name is there. Commands that need
-// no more than a server on this machine are run by hack/e2e; of the others this is what can be said without a cluster.
+// no more than a server on this machine are run by hack/e2e, those that need a cluster by hack/cluster/suite; this is what can be said of all without either.
 package docs
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/chat-operator/chat-operator/hack/cluster/suite"
 	"github.com/chat-operator/chat-operator/hack/internal/markdown"
 )
 
@@ -108,14 +109,22 @@ func TestTheIndexHasAllPages(t *testing.T) {
 	}
 }
 
-// What a block may need beyond a server on this machine. A cluster has nodes, and Helm and images are at hand.
-var needs = []string{"", "cluster", "internet", "openfire", "root"}
+// What a block may need beyond a server on this machine. Those that need a cluster are run in one by hack/cluster/suite; what the others need is not there:
+// a reason says why.
+var needs = map[string]string{
+	"":             "",
+	"cluster":      "",
+	"cert-manager": "an issuer that proves a domain, and the program that asks it",
+	"docker":       "an engine that builds images, and a registry that takes them",
+	"internet":     "a repository to clone",
+	"openfire":     "another server with a database of its own; hack/e2e reads in what one says",
+}
 
 func TestCommandsParse(t *testing.T) {
 	each(t, func(name string, p *markdown.Page) {
 		for _, b := range p.Blocks {
-			if !slices.Contains(needs, b.Needs) {
-				t.Errorf("%s:%d: needs %q, which nobody knows; there are %q", name, b.Line, b.Needs, needs)
+			if _, known := needs[b.Needs]; !known {
+				t.Errorf("%s:%d: needs %q, which nobody knows; there are %q", name, b.Line, b.Needs, slices.Sorted(maps.Keys(needs)))
 			}
 			if b.Language != "sh" {
 				if b.Language == "bash" || b.Language == "shell" || b.Language == "" && strings.Contains(b.Text, "kubectl ") {
@@ -130,6 +139,30 @@ func TestCommandsParse(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A block that needs a cluster is on a page that is followed in one.
+func TestPagesAreFollowedInACluster(t *testing.T) {
+	needing := map[string]bool{}
+	each(t, func(name string, p *markdown.Page) {
+		for _, b := range p.Blocks {
+			if b.Needs != "cluster" {
+				continue
+			}
+			needing[name] = true
+			if !slices.Contains(suite.Pages, name) {
+				t.Errorf("%s:%d: needs a cluster, and hack/cluster/suite does not follow the page", name, b.Line)
+			}
+			if b.Language != "sh" {
+				t.Errorf("%s:%d: needs a cluster, and is no block of commands", name, b.Line)
+			}
+		}
+	})
+	for _, name := range suite.Pages {
+		if !needing[name] {
+			t.Errorf("hack/cluster/suite follows %s, which has no block that needs a cluster", name)
+		}
+	}
 }
 
 // texts are all pieces of code of a page: blocks of commands, and code in sentences.

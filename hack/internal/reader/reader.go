@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2" //nolint:revive // as in the suites
-	. "github.com/onsi/gomega"    //nolint:revive // as in the suites
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 
 	"github.com/chat-operator/chat-operator/hack/internal/markdown"
 )
@@ -91,5 +91,5 @@ func (r *Reader) Follow(page string, moments ...Moment) {
 func Executable(folder, name, script string) {
 	GinkgoHelper()
 	Expect(os.MkdirAll(folder, 0o700)).To(Succeed())
-	Expect(os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700)).To(Succeed()) //nolint:gosec // it is to be run
+	Expect(os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700)).To(Succeed())
 }

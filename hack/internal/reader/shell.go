@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2" //nolint:revive // as in the suites
-	. "github.com/onsi/gomega"    //nolint:revive // as in the suites
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 )
 
 // shell is a bash that blocks are typed into.
