@@ -30,7 +30,7 @@ func (n *Node) provideVolumes(ctx context.Context) error {
 	}
 	_, err := n.client.StorageV1().StorageClasses().Create(ctx, &storagev1.StorageClass{
 		ObjectMeta:  metav1.ObjectMeta{Name: storageClass, Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
-		Provisioner: provisioner,
+		Provisioner: provisioner, AllowVolumeExpansion: new(true),
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("make the storage class: %w", err)
@@ -44,7 +44,7 @@ func (n *Node) provideVolumes(ctx context.Context) error {
 				return
 			case <-ticker.C:
 			}
-			if err := errors.Join(n.makeVolumes(ctx), n.removeVolumes(ctx)); err != nil && ctx.Err() == nil {
+			if err := errors.Join(n.makeVolumes(ctx), n.enlargeVolumes(ctx), n.removeVolumes(ctx)); err != nil && ctx.Err() == nil {
 				fmt.Fprintln(os.Stderr, "volumes:", err)
 			}
 		}
@@ -92,6 +92,36 @@ func (n *Node) makeVolume(ctx context.Context, claim *corev1.PersistentVolumeCla
 		return nil // it is about to be bound
 	}
 	return err
+}
+
+// enlargeVolumes gives every claim what it asks for: a folder has whatever the node's disk has.
+func (n *Node) enlargeVolumes(ctx context.Context) error {
+	claims, err := n.client.CoreV1().PersistentVolumeClaims("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, claim := range claims.Items {
+		asked := claim.Spec.Resources.Requests[corev1.ResourceStorage]
+		if claim.Status.Phase != corev1.ClaimBound || claim.DeletionTimestamp != nil || claim.Spec.StorageClassName == nil ||
+			*claim.Spec.StorageClassName != storageClass || claim.Status.Capacity.Storage().Cmp(asked) >= 0 {
+			continue
+		}
+		volume, err := n.client.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{})
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		volume.Spec.Capacity[corev1.ResourceStorage] = asked
+		claim.Status.Capacity[corev1.ResourceStorage] = asked
+		if _, err = n.client.CoreV1().PersistentVolumes().Update(ctx, volume, metav1.UpdateOptions{}); err == nil {
+			_, err = n.client.CoreV1().PersistentVolumeClaims(claim.Namespace).UpdateStatus(ctx, &claim, metav1.UpdateOptions{})
+		}
+		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // removeVolumes removes the volumes whose claim is gone, with what is in them.
