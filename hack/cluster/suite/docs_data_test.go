@@ -16,8 +16,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"maps"
 	"math/big"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -142,7 +145,11 @@ spec: {displayName: The Lobby}
 			again, err := tryKubectl(f.namespace, "", "exec", "chat-operator-0", "--", "/chat-operator", "export")
 			Expect(err).NotTo(HaveOccurred())
 			Expect(os.WriteFile(f.file("again.tar.gz"), []byte(again), 0o600)).To(Succeed())
-			Expect(archive(f.file("again.tar.gz"))).To(Equal(backup))
+			same := archive(f.file("again.tar.gz"))
+			Expect(slices.Collect(maps.Keys(same))).To(ConsistOf(slices.Collect(maps.Keys(backup))))
+			for name, content := range backup {
+				Expect(strings.Split(same[name], "\n")).To(Equal(strings.Split(content, "\n")), name)
+			}
 			f.login("tobias").hear("for later")
 			Expect(f.login("mira").roster()).To(HaveKeyWithValue("ines@elsewhere.example", HaveField("Name", "Ines")))
 			f.login("jun")

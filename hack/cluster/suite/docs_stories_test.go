@@ -53,11 +53,11 @@ func rest(f *follower) []reader.Moment {
 	}}
 }
 
-func troubleshooting(*follower) []reader.Moment {
+func troubleshooting(f *follower) []reader.Moment {
 	return []reader.Moment{{
-		Block: "kubectl chat status", After: func(out string) { Expect(out).To(And(ContainSubstring("chat.example.com"), ContainSubstring("/mira"))) },
+		Block: "kubectl chat status", Before: func() { f.applyUser("mira") }, After: func(out string) { Expect(out).To(And(ContainSubstring("chat.example.com"), ContainSubstring("/mira"))) },
 	}, {
-		Block: "--tail 50", After: func(out string) { Expect(out).To(ContainSubstring(`"level":"info"`)) },
+		Block: "--tail 50", After: func(out string) { Expect(out).To(ContainSubstring(`"level":"INFO"`)) },
 	}}
 }
 
@@ -79,7 +79,7 @@ func failures(f *follower) []reader.Moment {
 			f.rolledOut()
 		},
 		After: func(out string) {
-			Expect(out).To(And(MatchRegexp(`Reason: +Error`), MatchRegexp(`Exit Code: +137`), ContainSubstring(`"level":"info"`)))
+			Expect(out).To(And(MatchRegexp(`Reason: +Error`), MatchRegexp(`Exit Code: +137`), ContainSubstring(`"level":"INFO"`)))
 		},
 	}, {
 		Block: "out-of-service",
@@ -136,11 +136,18 @@ func upgrades(f *follower) []reader.Moment {
 		Block: "make deploy",
 		Before: func() {
 			f.clear()
-			kubectl("", "apply", "--server-side", "--kustomize="+filepath.Join(root, "config", "default"))
+			colon := strings.LastIndex(image, ":")
+			manifests, err := command("", filepath.Join(root, "hack", "overlay.sh"), image[:colon], image[colon+1:])
+			Expect(err).NotTo(HaveOccurred())
+			_, err = command(strings.ReplaceAll(manifests, "--log-level=info", "--log-level=debug"), "kubectl", "apply", "--server-side", "--filename=-")
+			Expect(err).NotTo(HaveOccurred())
+			f.rolledOut()
+			f.applyUser("mira")
 		},
 		After: func(string) {
-			Expect(f.kubectl("get", "statefulset", "chat-operator", "--output=jsonpath={..image}")).To(Equal(image))
-			f.applyUser("mira")
+			Expect(f.kubectl("get", "pod", "chat-operator-0", "--output=jsonpath={.spec.containers[0].image} {.spec.containers[0].args}")).To(
+				And(HavePrefix(image+" "), ContainSubstring("--log-level=info")))
+			f.applyUser("tobias")
 		},
 	}, {
 		Block: "helm rollback",
@@ -182,7 +189,7 @@ func withHelm(f *follower) []reader.Moment {
 			Expect(f.claims()).To(HaveKey("data-chat-operator-0"))
 			Expect(f.kubectl("get", "secret/chat-operator", "chatuser/mira", "--output=name")).To(And(ContainSubstring("mira"), ContainSubstring("secret/chat-operator")))
 			By("installing it again, which finds what was left")
-			f.install()
+			f.place()
 			Expect(f.login("mira").roster()).To(HaveKeyWithValue("tobias@"+f.domain, HaveField("Name", "Tobias")))
 			helm(f.namespace, "uninstall", f.release, "--wait")
 		},

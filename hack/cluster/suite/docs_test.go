@@ -54,6 +54,8 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 		removeCRDs()
 		DeferCleanup(installCRDs)
 		f = newFollower()
+		servers[f.server] = true
+		DeferCleanup(func() { delete(servers, f.server) })
 		DeferCleanup(f.clear)
 	})
 	for _, page := range Pages {
@@ -144,6 +146,12 @@ func (f *follower) install() {
 		return
 	}
 	f.clear()
+	f.place()
+}
+
+// place installs both charts.
+func (f *follower) place() {
+	GinkgoHelper()
 	helm("chat-operator", "upgrade", "--install", crdsRelease, filepath.Join(root, "charts", "chat-operator-crds"), "--create-namespace")
 	colon := strings.LastIndex(image, ":")
 	helm(f.namespace, "upgrade", "--install", f.release, filepath.Join(root, "charts", "chat-operator"), "--create-namespace", "--wait", "--timeout="+startLimit.String(),
