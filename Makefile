@@ -312,13 +312,15 @@ cluster-down: ## Remove it
 ##@ Install
 
 .PHONY: install
-install: ## Custom resources and namespace into the cluster of KUBECONFIG
+install: tools ## What belongs to the cluster (config/cluster) and the namespace, into the cluster of KUBECONFIG
 	@kubectl create namespace $(NAMESPACE) --dry-run=client --output=yaml | kubectl apply --filename=-
-	@kubectl apply --server-side --filename=config/crd/bases
+	@$(BIN)/kustomize build config/cluster | kubectl apply --server-side --filename=-
 
+# No overlay is meant by itself: that of somebody else's server would give this one another domain.
 .PHONY: deploy
-deploy: tools ## The operator into the cluster of KUBECONFIG (config/default, IMG)
-	@hack/overlay.sh '$(IMG_REPOSITORY)' '$(IMG_TAG)' | kubectl apply --server-side --filename=-
+deploy: tools ## A chat server into the cluster of KUBECONFIG (OVERLAY=path of yours, made after config/example)
+	@[ -n '$(OVERLAY)' ] || { echo "say OVERLAY=path, the kustomization of your server; docs/helm.md#with-kustomize says how to make one"; exit 1; }
+	@$(BIN)/kustomize build '$(OVERLAY)' | kubectl apply --server-side --filename=-
 
 .PHONY: manifests
 manifests: tools helm-tool ## Lint the Helm charts, render them in their variants, build the kustomizations

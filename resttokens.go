@@ -46,7 +46,7 @@ func (t tokens) Explain(authorization string) string {
 		return ""
 	}
 	return "Kubernetes tokens are not accepted here, because the operator may not ask the API server whose they are: " +
-		"set management.kubernetesTokens in the chart, or apply config/rbac/kubernetes_tokens.yaml"
+		"set management.kubernetesTokens in the chart, or add config/kubernetes-tokens to the kustomization"
 }
 
 // isJWT says whether a token has the shape of those that Kubernetes issues: three parts, of which the first is a JSON object (RFC 7515 §7.1).

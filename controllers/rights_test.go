@@ -46,7 +46,7 @@ var _ = Describe("The operator's rights", func() {
 	})
 })
 
-// The operators of this suite have the rights of config/rbac and no others, so a right that is missing fails a spec. This is the other half: a
+// The operators of this suite have the rights of config/rbac and no others (those that campaign, of config/leader-election besides), so a right that is missing fails a spec. This is the other half: a
 // right that none of them used is not to be granted. It takes the whole suite to say so.
 var _ = AfterSuite(func() {
 	suite, _ := GinkgoConfiguration()
@@ -72,8 +72,8 @@ var _ = AfterSuite(func() {
 		used[right(r.Group, resource, r.Verb)] = true
 	}
 	var unused []string
-	for _, name := range []string{"role.yaml", "leader_election_role.yaml"} {
-		content, err := os.ReadFile(filepath.Join(env.Root, "config", "rbac", name))
+	for _, folder := range []string{"rbac", "leader-election"} {
+		content, err := os.ReadFile(filepath.Join(env.Root, "config", folder, "role.yaml"))
 		Expect(err).NotTo(HaveOccurred())
 		var role rbacv1.Role
 		Expect(yaml.UnmarshalStrict(content, &role)).To(Succeed())
@@ -90,7 +90,7 @@ var _ = AfterSuite(func() {
 		}
 	}
 	slices.Sort(unused)
-	Expect(unused).To(BeEmpty(), "config/rbac grants what nothing in this suite made use of: take it away, or add the spec that needs it")
+	Expect(unused).To(BeEmpty(), "config/ grants what nothing in this suite made use of: take it away, or add the spec that needs it")
 })
 
 func right(group, resource, verb string) string {

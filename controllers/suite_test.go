@@ -96,12 +96,15 @@ func newNamespace(ctx context.Context, prefix string) string {
 	return namespace
 }
 
-// start runs an operator in a namespace, with the rights of config/rbac, until the
+// start runs an operator in a namespace, with the rights of config/rbac (and config/leader-election for one that campaigns), until the
 // spec ends or its stop is called. It returns when everything declared is in force.
 func start(ctx context.Context, namespace string, o options) *operator {
 	GinkgoHelper()
 	user, err := env.OperatorUser(ctx, namespace)
 	Expect(err).NotTo(HaveOccurred())
+	if o.leaderElect {
+		Expect(env.ElectLeaders(ctx, namespace)).To(Succeed())
+	}
 	op := &operator{
 		namespace: namespace, user: user, dataDir: o.dataDir,
 		directory: directory.New(domain), registry: prometheus.NewRegistry(), watches: newGate(), secretName: "chat-operator",

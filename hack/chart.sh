@@ -12,5 +12,5 @@ mkdir -p "$crds/crds" "$crds/roles" "$server/roles"
 cp config/crd/bases/*.yaml "$crds/crds/"
 cp config/rbac/role.yaml "$server/roles/"
 # One file a role: the chart reads each file as one resource.
-awk -v dir="$crds/roles" 'BEGIN { n = 1 } /^---$/ { n++; next } { print > (dir "/aggregated-" n ".yaml") }' config/rbac/aggregated_roles.yaml
+awk -v dir="$crds/roles" 'BEGIN { n = 1 } /^---$/ { n++; next } { print > (dir "/aggregated-" n ".yaml") }' config/cluster/aggregated_roles.yaml
 "${GO:-go}" run ./hack/schemas values

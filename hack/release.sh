@@ -22,17 +22,7 @@ for arch in amd64 arm64; do
   bin/cyclonedx-gomod bin -json -std -version "$version" -output "$dist/chat-operator-$number-linux-$arch.cdx.json" "bin/image/linux-$arch/chat-operator"
 done
 
-charts=$(mktemp -d)
-trap 'rm -r "$charts"' EXIT
-cp -r charts/* "$charts"
-sed -i "s|^  repository: chat-operator\$|  repository: $repository|" "$charts/chat-operator/values.yaml"
-grep -qxF "  repository: $repository" "$charts/chat-operator/values.yaml"
-for chart in "$charts"/*/; do
-  bin/helm package "$chart" --version "$number" --app-version "$number" --destination "$dist" >/dev/null
-done
-
-# For `kubectl apply --server-side --filename`.
-hack/overlay.sh "$repository" "$number" >"$dist/chat-operator-$number.yaml"
+hack/package.sh "$dist" "$number" "$repository"
 
 (cd "$dist" && sha256sum -- * >SHA256SUMS)
 ls -l "$dist"

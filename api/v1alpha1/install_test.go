@@ -16,10 +16,12 @@ import (
 
 var _ = Describe("config/default", func() {
 	It("installs as it is, into a namespace that takes no Pod but a restricted one", func(ctx context.Context) {
-		out, err := exec.CommandContext(ctx, env.Kubectl, "--kubeconfig="+env.Admin.Kubeconfig,
-			"apply", "--server-side", "--force-conflicts", "--validate=strict", "--kustomize="+filepath.Join(configFolder, "default")).CombinedOutput()
-		Expect(err).NotTo(HaveOccurred(), "%s", out)
-		Expect(string(out)).NotTo(ContainSubstring("Warning"))
+		for _, folder := range []string{"cluster", "namespace", "default"} {
+			out, err := exec.CommandContext(ctx, env.Kubectl, "--kubeconfig="+env.Admin.Kubeconfig,
+				"apply", "--server-side", "--force-conflicts", "--validate=strict", "--kustomize="+filepath.Join(configFolder, folder)).CombinedOutput()
+			Expect(err).NotTo(HaveOccurred(), "%s", out)
+			Expect(string(out)).NotTo(ContainSubstring("Warning"))
+		}
 
 		set := &appsv1.StatefulSet{}
 		Expect(admin.Get(ctx, types.NamespacedName{Namespace: "chat", Name: "chat-operator"}, set)).To(Succeed())

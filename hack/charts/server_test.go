@@ -14,7 +14,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	podsecurity "k8s.io/pod-security-admission/api"
@@ -375,61 +374,5 @@ func TestHelmTest(t *testing.T) {
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
-	}
-}
-
-// config/ is for those who use kustomize: the same server, as the chart has it without any values.
-func TestKustomizeSaysTheSame(t *testing.T) {
-	built := func(dir string) objects {
-		out, err := exec.Command(filepath.Join(root, "bin", "kustomize"), "build", filepath.Join(root, "config", dir)).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return decode(t, out)
-	}
-	list := render(t, "networkPolicy.enabled=true", "image.tag=latest")
-	// Their labels differ: kustomize has no releases and no versions of a chart.
-	plain := func(list objects) map[string]any {
-		all := map[string]any{}
-		for _, o := range list {
-			m, err := meta.Accessor(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			m.SetLabels(map[string]string{"app.kubernetes.io/component": m.GetLabels()["app.kubernetes.io/component"]})
-			switch o := o.(type) {
-			case *appsv1.StatefulSet:
-				delete(o.Spec.Selector.MatchLabels, "app.kubernetes.io/instance")
-				delete(o.Spec.Template.Labels, "app.kubernetes.io/instance")
-				delete(o.Spec.VolumeClaimTemplates[0].Labels, "app.kubernetes.io/instance")
-			case *corev1.Service:
-				delete(o.Spec.Selector, "app.kubernetes.io/instance")
-				if o.Spec.Type == corev1.ServiceTypeClusterIP {
-					o.Spec.Type = ""
-				}
-			case *networkingv1.NetworkPolicy:
-				delete(o.Spec.PodSelector.MatchLabels, "app.kubernetes.io/instance")
-			}
-			kind, _, name := describe(t, o)
-			all[kind+"/"+name] = o
-		}
-		return all
-	}
-	ours := plain(list)
-	for _, dir := range []string{"manager", "network-policy"} {
-		for name, theirs := range plain(built(dir)) {
-			if set, ok := theirs.(*appsv1.StatefulSet); ok {
-				set.Spec.Template.Spec.Containers[0].ImagePullPolicy = corev1.PullIfNotPresent
-			}
-			if !reflect.DeepEqual(theirs, ours[name]) {
-				t.Errorf("%s of config/%s and of the chart differ:\n%+v\n%+v", name, dir, theirs, ours[name])
-			}
-		}
-	}
-	for _, name := range []string{"chat-operator"} {
-		theirs, mine := get[*rbacv1.Role](t, built("rbac"), name), get[*rbacv1.Role](t, list, name)
-		if !reflect.DeepEqual(theirs.Rules, mine.Rules) {
-			t.Errorf("Role %s: %v and %v", name, theirs.Rules, mine.Rules)
-		}
 	}
 }

@@ -54,7 +54,7 @@ func prepareServer(namespace string) *server {
 	GinkgoHelper()
 	Expect(kube.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
 	rights := filepath.Join(work, namespace+"-rights")
-	Expect(overlay.Write(rights, filepath.Join(root, "config", "rbac"), namespace)).To(Succeed())
+	Expect(overlay.Write(rights, namespace, filepath.Join(root, "config", "rbac"))).To(Succeed())
 	kubectl(namespace, "", "apply", "--server-side", "--force-conflicts", "--kustomize="+rights)
 
 	// The API server takes up rights a moment after it has stored them.

@@ -88,7 +88,7 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 
 	crds := filepath.Join(root, "config", "crd", "bases")
-	kubectl("default", "", "apply", "--server-side", "--filename="+crds)
+	kubectl("default", "", "apply", "--server-side", "--kustomize="+filepath.Join(root, "config", "cluster"))
 	kubectl("default", "", "wait", "--for=condition=Established", "--timeout=30s", "--filename="+crds)
 })
 

@@ -53,7 +53,7 @@ func (k *kubectl) get(ctx context.Context, into any, args ...string) error {
 	return json.Unmarshal(out, into)
 }
 
-// install makes the namespace and puts the custom resources and the operator's rights in.
+// install makes the namespace and puts the custom resources, the roles of people and the operator's rights in.
 func (r *run) install(ctx context.Context) error {
 	namespace := fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, r.settings.namespace)
 	if _, err := r.kubectl.apply(ctx, namespace, "apply", "--server-side", "--filename=-"); err != nil {
@@ -61,7 +61,7 @@ func (r *run) install(ctx context.Context) error {
 	}
 	// Server-side: a large schema does not fit into the annotation of a client-side apply.
 	crds := filepath.Join(r.settings.config, "crd", "bases")
-	if _, err := r.kubectl.run(ctx, "apply", "--server-side", "--force-conflicts", "--filename="+crds); err != nil {
+	if _, err := r.kubectl.run(ctx, "apply", "--server-side", "--force-conflicts", "--kustomize="+filepath.Join(r.settings.config, "cluster")); err != nil {
 		return err
 	}
 	if _, err := r.kubectl.run(ctx, "wait", "--for=condition=Established", "--timeout=30s", "--filename="+crds); err != nil {
@@ -76,9 +76,8 @@ func (r *run) install(ctx context.Context) error {
 // grant applies config/rbac in the operator's namespace, whichever it is, which takes a kustomization of its own. REST accepts Kubernetes tokens
 // here: the cluster is this run's own, so a right in all of it takes nothing from anybody.
 func (r *run) grant(ctx context.Context) error {
-	dir := filepath.Join(r.settings.dir, "rights")
-	rights := filepath.Join(r.settings.config, "rbac")
-	if err := overlay.Write(dir, rights, r.settings.namespace, filepath.Join(rights, "kubernetes_tokens.yaml")); err != nil {
+	dir, config := filepath.Join(r.settings.dir, "rights"), r.settings.config
+	if err := overlay.Write(dir, r.settings.namespace, filepath.Join(config, "rbac"), filepath.Join(config, "kubernetes-tokens")); err != nil {
 		return err
 	}
 	_, err := r.kubectl.run(ctx, "apply", "--server-side", "--force-conflicts", "--kustomize="+dir)

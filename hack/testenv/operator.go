@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -16,58 +17,56 @@ import (
 // OperatorUser is the operator's service account in that namespace, with the Roles of config/rbac bound to it there and no
 // other right. Calling it again for one namespace gives another connection of the same user.
 func (e *Environment) OperatorUser(ctx context.Context, namespace string) (User, error) {
-	c, err := e.Client(e.Admin)
+	objects, err := e.apply(ctx, "rbac", namespace)
 	if err != nil {
 		return User{}, err
 	}
-	objects, err := e.rbacObjects()
-	if err != nil {
-		return User{}, err
-	}
-	account := ""
 	for _, o := range objects {
-		switch o.GetKind() {
-		case "ServiceAccount":
-			account = o.GetName()
-		case "Role":
-		case "RoleBinding":
-			if err := bindIn(o, namespace); err != nil {
-				return User{}, err
-			}
-		default:
-			continue // cluster-wide ones give rights to people, not to the operator
-		}
-		o.SetNamespace(namespace)
-		if err := c.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
-			return User{}, fmt.Errorf("create the %s of config/rbac: %w", o.GetKind(), err)
+		if o.GetKind() == "ServiceAccount" {
+			return e.AddUser("system:serviceaccount:"+namespace+":"+o.GetName(), "system:serviceaccounts", "system:serviceaccounts:"+namespace)
 		}
 	}
-	if account == "" {
-		return User{}, errors.New("config/rbac has no ServiceAccount")
-	}
-	return e.AddUser("system:serviceaccount:"+namespace+":"+account, "system:serviceaccounts", "system:serviceaccounts:"+namespace)
+	return User{}, errors.New("config/rbac has no ServiceAccount")
 }
 
-// AcceptKubernetesTokens gives the operator of a namespace the right that config/rbac/kubernetes_tokens.yaml gives.
+// AcceptKubernetesTokens gives the operator of a namespace the right of config/kubernetes-tokens.
 func (e *Environment) AcceptKubernetesTokens(ctx context.Context, namespace string) error {
+	_, err := e.apply(ctx, "kubernetes-tokens", namespace)
+	return err
+}
+
+// ElectLeaders gives the operator of a namespace the rights of config/leader-election.
+func (e *Environment) ElectLeaders(ctx context.Context, namespace string) error {
+	_, err := e.apply(ctx, "leader-election", namespace)
+	return err
+}
+
+// apply makes what a folder of config/ has in a namespace, where it is not there already.
+func (e *Environment) apply(ctx context.Context, folder, namespace string) ([]*unstructured.Unstructured, error) {
 	c, err := e.Client(e.Admin)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	objects, err := readObjects(filepath.Join(e.Root, "config", "rbac", "kubernetes_tokens.yaml"))
+	objects, err := readFolder(filepath.Join(e.Root, "config", folder))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, o := range objects {
-		if err := bindIn(o, namespace); err != nil {
-			return err
+		if strings.HasSuffix(o.GetKind(), "Binding") {
+			if err := bindIn(o, namespace); err != nil {
+				return nil, err
+			}
 		}
-		o.SetName(o.GetName() + "-" + namespace)
+		if o.GetKind() == "ClusterRoleBinding" {
+			o.SetName(o.GetName() + "-" + namespace)
+		} else {
+			o.SetNamespace(namespace)
+		}
 		if err := c.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
-			return err
+			return nil, fmt.Errorf("create the %s of config/%s: %w", o.GetKind(), folder, err)
 		}
 	}
-	return nil
+	return objects, nil
 }
 
 // bindIn lets a RoleBinding speak of the service account of that namespace, as kustomize does in an installation.
@@ -84,9 +83,9 @@ func bindIn(binding *unstructured.Unstructured, namespace string) error {
 	return unstructured.SetNestedSlice(binding.Object, subjects, "subjects")
 }
 
-// rbacObjects reads config/rbac.
-func (e *Environment) rbacObjects() ([]*unstructured.Unstructured, error) {
-	files, err := filepath.Glob(filepath.Join(e.Root, "config", "rbac", "*.yaml"))
+// readFolder reads the manifests of a folder.
+func readFolder(folder string) ([]*unstructured.Unstructured, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil {
 		return nil, err
 	}
