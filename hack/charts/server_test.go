@@ -244,6 +244,13 @@ func TestCertificates(t *testing.T) {
 	if want := []string{"chat.example", "rest.chat.example"}; !slices.Equal(certificate.Spec.DNSNames, want) {
 		t.Errorf("names %v", certificate.Spec.DNSNames)
 	}
+	// A certificate can be ordered while the server has another one.
+	for values, secret := range map[string]string{"tls.certManager.issuerRef.name=public": "", "tls.source=secret,tls.secretName=mine,tls.certManager.issuerRef.name=public": "mine"} {
+		list = render(t, values)
+		if got, ordered := mounted(list), get[*certmanagerv1.Certificate](t, list, "chat-operator"); got != secret || ordered.Spec.SecretName != "chat-operator-tls" {
+			t.Errorf("%s: the server has %q, cert-manager fills %q", values, got, ordered.Spec.SecretName)
+		}
+	}
 	if issuer := certificate.Spec.IssuerRef; issuer.Name != "public" || issuer.Kind != "Issuer" || issuer.Group != "cert-manager.io" {
 		t.Errorf("%+v", issuer)
 	}
@@ -271,6 +278,87 @@ func TestManagement(t *testing.T) {
 	for _, want := range []string{"--rest-trusted-proxies=10.0.0.0/8,::1", "--xmpp-trusted-proxies=192.0.2.1", "--pprof-bind-address=127.0.0.1:6060", "--domain=chat.example"} {
 		if !slices.Contains(args(set), want) {
 			t.Errorf("no %s in %v", want, args(set))
+		}
+	}
+}
+
+// Fields of a Service that go with its type are not given with another, which the API server refuses.
+func TestServiceFieldsGoWithTheType(t *testing.T) {
+	const all = "service.loadBalancerClass=a.example/b,service.loadBalancerSourceRanges={192.0.2.0/24},service.externalTrafficPolicy=Local,service.type="
+	for kind, want := range map[corev1.ServiceType][2]bool{
+		corev1.ServiceTypeClusterIP: {false, false}, corev1.ServiceTypeNodePort: {false, true}, corev1.ServiceTypeLoadBalancer: {true, true},
+	} {
+		spec := get[*corev1.Service](t, render(t, all+string(kind)), "chat-operator").Spec
+		if (spec.LoadBalancerClass != nil) != want[0] || (len(spec.LoadBalancerSourceRanges) != 0) != want[0] || (spec.ExternalTrafficPolicy != "") != want[1] {
+			t.Errorf("%s: %+v", kind, spec)
+		}
+	}
+}
+
+// The program is told of a limit that there is; without one, the API server would tell it of the whole node.
+func TestMemoryLimit(t *testing.T) {
+	told := func(values string) *corev1.ResourceFieldSelector {
+		for _, e := range get[*appsv1.StatefulSet](t, render(t, values), "chat-operator").Spec.Template.Spec.Containers[0].Env {
+			if e.Name == "MEMORY_LIMIT_BYTES" {
+				return e.ValueFrom.ResourceFieldRef
+			}
+		}
+		return nil
+	}
+	if ref := told("logLevel=info"); ref == nil || ref.Resource != "limits.memory" || ref.Divisor.Value() != 1 {
+		t.Errorf("%+v", ref)
+	}
+	for _, values := range []string{"resources.limits.memory=null", "resources.limits=null", "resources=null"} {
+		if ref := told(values); ref != nil {
+			t.Errorf("%s: %+v", values, ref)
+		}
+	}
+}
+
+// Where the cluster chooses who runs a Pod, the chart leaves that open.
+func TestPodSecurityContext(t *testing.T) {
+	list := render(t, "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null,podSecurityContext.fsGroup=null")
+	set, pod := get[*appsv1.StatefulSet](t, list, "chat-operator"), get[*corev1.Pod](t, list, "chat-operator-helm-test")
+	checkRestricted(t, set.Spec.Template.ObjectMeta, set.Spec.Template.Spec)
+	checkRestricted(t, pod.ObjectMeta, pod.Spec)
+	for _, c := range []*corev1.PodSecurityContext{set.Spec.Template.Spec.SecurityContext, pod.Spec.SecurityContext} {
+		if c.RunAsUser != nil || c.RunAsGroup != nil || c.FSGroup != nil {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+// An autoscaler may move the Pod when nothing but /tmp is on the node.
+func TestAutoscaler(t *testing.T) {
+	for _, values := range []string{"persistence.enabled=true", "persistence.enabled=false"} {
+		set := get[*appsv1.StatefulSet](t, render(t, values), "chat-operator")
+		if got := set.Spec.Template.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"]; got != "tmp" {
+			t.Errorf("%s: %q", values, got)
+		}
+	}
+}
+
+// The notes let somebody in: by a user of the release whose password is made, else by one that they say how to declare.
+func TestNotes(t *testing.T) {
+	for values, want := range map[string]struct {
+		user     string
+		declared bool
+	}{
+		"logLevel=info": {"mira", false},
+		"users[0].name=jose-x,users[0].spec.username=josé,users[1].name=tobias": {"tobias", true},
+		"users[0].name=tobias,users[0].spec.credentials.secretRef.name=a":       {"mira", false},
+		"users[0].name=mira,users[0].spec.credentials.secretRef.name=a":         {"first-user", false},
+		"users[0].name=mira,users[0].spec.displayName=Mira":                     {"mira", true},
+	} {
+		out, err := exec.Command(filepath.Join(root, "bin", "helm"), "install", "chat", chart, "--namespace", "chat", "--dry-run=client",
+			"--set", "domain=chat.example", "--set", values).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		_, notes, _ := strings.Cut(string(out), "\nNOTES:\n")
+		if !strings.Contains(notes, "log in as "+want.user+"@chat.example ") || !strings.Contains(notes, "chatuser/"+want.user+"\n") ||
+			strings.Contains(notes, "\n   kind: ChatUser\n") == want.declared || strings.Contains(notes, "    name: "+want.user) == want.declared {
+			t.Errorf("%s: %s", values, notes)
 		}
 	}
 }
@@ -369,6 +457,11 @@ func TestHelmTest(t *testing.T) {
 	if a := pod.Spec.Containers[0].Args; !slices.Contains(a, "--rest=https://chat-operator-management.chat.svc:9091") {
 		t.Errorf("%v", a)
 	}
+	pod = get[*corev1.Pod](t, render(t, "test.rest=false"), "chat-operator-helm-test")
+	if len(pod.Spec.Volumes) != 1 || len(pod.Spec.Containers[0].VolumeMounts) != 1 || strings.Contains(strings.Join(pod.Spec.Containers[0].Args, " "), "--rest") {
+		t.Errorf("%+v", pod.Spec)
+	}
+	pod = get[*corev1.Pod](t, list, "chat-operator-helm-test")
 	// The program says itself which options it has.
 	cmd := exec.Command("go", append([]string{"run", "."}, append(slices.Clone(pod.Spec.Containers[0].Args), "--help")...)...)
 	cmd.Dir = root

@@ -21,6 +21,12 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{/* Nothing in /tmp is needed on another node, so an autoscaler may take this one away. */}}
+{{- define "chat-operator.podAnnotations" -}}
+kubectl.kubernetes.io/default-container: chat-operator
+cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes: tmp
+{{- end }}
+
 {{/* The Secret of the server's certificate; empty when it makes one for itself. */}}
 {{- define "chat-operator.tlsSecret" -}}
 {{- if eq .Values.tls.source "secret" -}}
@@ -29,6 +35,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{ .Values.tls.secretName | default "chat-operator-tls" }}
 {{- else if .Values.tls.secretName -}}
 {{- fail "tls.secretName is given, and tls.source is selfSigned: say tls.source secret or certManager" }}
+{{- end -}}
+{{- end }}
+
+{{/* The Secret that cert-manager fills. While the server has another certificate, it is not the Secret of that one. */}}
+{{- define "chat-operator.orderedSecret" -}}
+{{- if eq .Values.tls.source "certManager" -}}
+{{ include "chat-operator.tlsSecret" . }}
+{{- else if eq .Values.tls.secretName "chat-operator-tls" -}}
+{{- fail "tls.certManager.issuerRef.name is given while the server uses the Secret chat-operator-tls, which cert-manager would write to: say tls.source certManager, or give that Secret another name" }}
+{{- else -}}
+chat-operator-tls
 {{- end -}}
 {{- end }}
 
