@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 const active = `"status":{"jid":"%s","conditions":[{"type":"Ready","status":"True","reason":"Active","message":"in force","lastTransitionTime":"2031-04-01T05:00:00Z"}]}`
@@ -209,6 +210,20 @@ chatuser/ines   SecretNotFound   5m      Secret "ines-password" does not exist: 
 		t.Error(out)
 	}
 	w.fails([]string{"status", "-o", "name"}, "json or yaml")
+}
+
+// The command that releases held purges is there for whoever comes hours later: an Event is kept for one.
+func TestHeldPurges(t *testing.T) {
+	held := 12
+	s := &server{Ready: true, PurgesHeld: &held}
+	var out strings.Builder
+	s.write(func(head, format string, args ...any) { fmt.Fprintf(&out, head+": "+format+"\n", args...) },
+		&output{now: func() time.Time { return time.Date(2031, 4, 5, 7, 0, 0, 0, time.FixedZone("", 7200)) }}, "support")
+	const want = "Purges held: 12, since so many accounts are gone at once. Declare them again if that was a mistake; if it was not: " +
+		"kubectl annotate --overwrite --namespace support secret chat-operator chat-operator.io/confirm-purge=2031-04-05T05:00:00Z\n"
+	if !strings.Contains(out.String(), want) {
+		t.Error(out.String())
+	}
 }
 
 func TestMetrics(t *testing.T) {

@@ -360,8 +360,8 @@ func (s *server) write(line func(head, format string, args ...any), p *output, n
 		line("Purges", "%d waiting", *s.PurgesPending)
 	}
 	if n := value(s.PurgesHeld); n > 0 {
-		line("Purges held", "%d, until somebody confirms that so many accounts were to go: "+
-			"kubectl get events --namespace %s --field-selector reason=PurgesHeld, or the server's log, has the command", n, namespace)
+		line("Purges held", "%d, since so many accounts are gone at once. Declare them again if that was a mistake; if it was not: "+
+			"kubectl annotate --overwrite --namespace %s secret %s %s=%s", n, namespace, installationSecret, v1alpha1.ConfirmPurgeAnnotation, p.now().UTC().Format(time.RFC3339))
 	}
 }
 
