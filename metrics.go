@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"math"
 	"time"
@@ -44,6 +45,7 @@ func measureProcess(set *metrics.Set, certificate *certificate, h *health, schem
 	})
 	set.Count(metrics.SchemaMissing, func() int { return len(schema.Missing()) })
 	set.Gauge(metrics.CertificateExpiry, func() float64 { return expiry(certificate) })
+	set.Gauge(metrics.CertificateLifetime, func() float64 { return lifetime(certificate.GetCertificate) })
 }
 
 // expiry is when the certificate in use runs out, in Unix time; 0 where none can be read.
@@ -62,4 +64,13 @@ func expiry(certificate *certificate) float64 {
 		return 0
 	}
 	return float64(leaf.NotAfter.Unix())
+}
+
+// lifetime is for how long the certificate in use was issued, in seconds; no number, which compares with nothing, where none can be read.
+func lifetime(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) float64 {
+	c, err := certificate(nil)
+	if err != nil || c == nil || c.Leaf == nil {
+		return math.NaN()
+	}
+	return c.Leaf.NotAfter.Sub(c.Leaf.NotBefore).Seconds()
 }

@@ -25,11 +25,12 @@ type Label struct{ Name, Values string }
 
 // The names.
 const (
-	BuildInfo         = "chat_operator_build_info"
-	Ready             = "chat_operator_ready"
-	Leading           = "chat_operator_leading"
-	CertificateExpiry = "chat_operator_certificate_expiry_timestamp_seconds"
-	SchemaMissing     = "chat_operator_schema_missing"
+	BuildInfo           = "chat_operator_build_info"
+	Ready               = "chat_operator_ready"
+	Leading             = "chat_operator_leading"
+	CertificateExpiry   = "chat_operator_certificate_expiry_timestamp_seconds"
+	CertificateLifetime = "chat_operator_certificate_lifetime_seconds"
+	SchemaMissing       = "chat_operator_schema_missing"
 
 	Sessions                   = "chat_operator_sessions"
 	Connections                = "chat_operator_connections"
@@ -75,6 +76,7 @@ func Table() []Metric {
 		{Ready, Gauge, nil, "1 while chat clients are let in, else 0: what /readyz says."},
 		{Leading, Gauge, nil, "1 while this replica reports and purges, else 0."},
 		{CertificateExpiry, Gauge, nil, "When the certificate that clients are shown runs out, in Unix time."},
+		{CertificateLifetime, Gauge, nil, "For how long that certificate was issued."},
 		{SchemaMissing, Gauge, nil, "Kinds and fields that this program knows and the cluster's custom resource definitions lack; 0 when they are as new as the program, or have not been compared yet."},
 
 		{Sessions, Gauge, []Label{{"state", "`connected`, `waiting`: for its client to come back"}}, "Sessions of clients."},
