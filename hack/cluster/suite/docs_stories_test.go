@@ -4,6 +4,7 @@ package suite
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -133,13 +134,17 @@ func upgrades(f *follower) []reader.Moment {
 			Expect(helm(f.namespace, "get", "values", f.release)).To(ContainSubstring("domain: chat.example.com"))
 		},
 	}, {
-		Block: "make deploy",
+		Block: "--kustomize overlay",
 		Before: func() {
 			f.clear()
+			kubectl("", "apply", "--server-side", "--kustomize="+filepath.Join(root, "config", "cluster"))
+			kubectl("", "create", "namespace", f.namespace)
 			colon := strings.LastIndex(image, ":")
-			manifests, err := command("", filepath.Join(root, "hack", "overlay.sh"), image[:colon], image[colon+1:])
-			Expect(err).NotTo(HaveOccurred())
-			_, err = command(strings.ReplaceAll(manifests, "--log-level=info", "--log-level=debug"), "kubectl", "apply", "--server-side", "--filename=-")
+			Expect(os.Mkdir(f.file("overlay"), 0o700)).To(Succeed())
+			Expect(os.WriteFile(f.file("overlay/kustomization.yaml"), fmt.Appendf(nil, "resources: [../config/default]\nimages: [{name: chat-operator, newName: %q, newTag: %q}]\n",
+				image[:colon], image[colon+1:]), 0o600)).To(Succeed())
+			manifests := kubectl("", "kustomize", f.file("overlay"))
+			_, err := command(strings.ReplaceAll(manifests, "--log-level=info", "--log-level=debug"), "kubectl", "apply", "--server-side", "--filename=-")
 			Expect(err).NotTo(HaveOccurred())
 			f.rolledOut()
 			f.applyUser("mira")
@@ -213,6 +218,11 @@ func withHelm(f *follower) []reader.Moment {
 		After: func(string) {
 			f.rolledOut()
 			f.applyUser("mira")
+			By("taking the server away, which leaves users, their data and the kinds")
+			kubectl("", "delete", "--kustomize="+f.file("overlay"))
+			Expect(f.claims()).To(HaveKey("data-chat-operator-0"))
+			Expect(f.kubectl("get", "chatusers", "--output=name")).To(ContainSubstring("/mira"))
+			Expect(os.RemoveAll(f.file("overlay"))).To(Succeed())
 		},
 	}}
 }

@@ -135,7 +135,7 @@ func (f *follower) clear() {
 	helm(f.namespace, "uninstall", f.release, "--ignore-not-found")
 	helm("chat-operator", "uninstall", crdsRelease, "--ignore-not-found")
 	kubectl("", "delete", "--ignore-not-found", "--timeout=2m", "namespace", "chat", "chat-operator", "argocd")
-	kubectl("", "delete", "--ignore-not-found", "--timeout=2m", "--kustomize="+filepath.Join(root, "config", "default"))
+	kubectl("", "delete", "--ignore-not-found", "--timeout=2m", "--kustomize="+filepath.Join(root, "config", "cluster"))
 	kubectl("", "delete", "clusterrole", "--ignore-not-found", "--selector=app.kubernetes.io/instance="+crdsRelease)
 }
 
