@@ -82,6 +82,19 @@ var _ = Describe("Removing an installation", func() {
 		deleteNamespace(s.namespace)
 	})
 
+	It("takes the custom resources again where the release declares some of them", func() {
+		s := newServer("declared", "users[0].name=mira")
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "chatuser/mira")
+		DeferCleanup(installCRDs)
+		removeCRDs()
+		out, err := tryHelm(s.namespace, "uninstall", s.release, "--wait")
+		Expect(err).To(MatchError(ContainSubstring("no matches for kind")), "%s", out)
+		installCRDs()
+		helm(s.namespace, "uninstall", s.release, "--wait")
+		gone(s)
+		Expect(s.kubectl("get", "chatusers", "--output=name")).To(BeEmpty())
+	})
+
 	It("goes on to the end when users are deleted with nobody there to look after them", func() {
 		s := inhabited("orphaned")
 		helm(s.namespace, "uninstall", s.release, "--wait")
