@@ -121,7 +121,7 @@ func remembered(t *testing.T, i *installation, s *store.Store) {
 	must(s.PutIdentities(ctx, []store.Identity{
 		{Kind: directory.KindUser.String(), Name: "mercutio", UID: "gone", Resource: "mercutio", DeletionPolicy: "Retain", State: store.Pending, Since: when},
 		{Kind: directory.KindUser.String(), Name: "tybalt", UID: "dead", Resource: "tybalt", DeletionPolicy: "Delete", State: store.PurgeNow, Since: when},
-		{Kind: directory.KindRoom.String(), Name: "orchard", UID: string(declared.UID), Resource: "orchard", DeletionPolicy: "Delete", State: store.Active, Since: when},
+		{Kind: directory.KindRoom.String(), Name: "orchard@conference", UID: string(declared.UID), Resource: "orchard", DeletionPolicy: "Delete", State: store.Active, Since: when},
 		{Kind: "user references", Name: "valentine", UID: "left", Resource: "valentine", State: store.Leaving, Since: when},
 	}))
 	must(s.PutItem(ctx, "juliet", account.Item{
@@ -146,7 +146,7 @@ func remembered(t *testing.T, i *installation, s *store.Store) {
 		{NoteKey: core.NoteKey{Username: "juliet", ID: 7, Session: []byte{0xff, 0x00, 0x80}}, Place: 3, Received: when},
 		{NoteKey: core.NoteKey{Username: "juliet", ID: 9}, Place: 4, Received: when, Stanza: []byte("<message><body>on its way</body></message>")},
 	}, nil))
-	opened, err := s.OpenRoom(ctx, "orchard", string(declared.UID))
+	opened, err := s.OpenRoom(ctx, "orchard@conference", string(declared.UID))
 	must(err)
 	subject := &room.Subject{XML: []byte("<subject>Balconies</subject>"), Plain: "Balconies", From: jid.MustParse("orchard@conference.chat.example/jul"), Time: when}
 	must(s.WriteRoom(ctx, opened.Owner, []muc.Write{
@@ -227,9 +227,9 @@ func TestExport(t *testing.T) {
 		t.Error("what is to be purged at once is in the export")
 	}
 
-	has("data/archive-000001.jsonl", `"room":"orchard"`, `"stanza":"<message type='groupchat'><body>O Romeo</body></message>"`, `"id":12`)
+	has("data/archive-000001.jsonl", `"room":"orchard@conference"`, `"stanza":"<message type='groupchat'><body>O Romeo</body></message>"`, `"id":12`)
 	hasNot("data/archive-000001.jsonl", "owner")
-	has("data/room-000001.jsonl", `"name":"orchard"`, `"subject_text":"Balconies"`)
+	has("data/room-000001.jsonl", `"name":"orchard@conference"`, `"subject_text":"Balconies"`)
 	has("data/room_nickname-000001.jsonl", `"nickname":"jul"`)
 	has("data/last_activity-000001.jsonl", `"status":"gone to Friar Laurence"`)
 	has("data/inflight-000001.jsonl", `"session":{"base64":"/wCA"}`, `"session":""`, `"stanza":null`)

@@ -274,9 +274,9 @@ func TestLinesAreStrict(t *testing.T) {
 func TestImportOfChangedExports(t *testing.T) {
 	at := chatter(t).exportTo("export")
 	for name, line := range map[string]string{
-		"data/room_nickname-000009.jsonl": `{"room":"orchard","jid":"a b@c","nickname":"x"}`,
+		"data/room_nickname-000009.jsonl": `{"room":"orchard@conference","jid":"a b@c","nickname":"x"}`,
 		"data/last_activity-000009.jsonl": `{"username":"Not Prepared","since":1,"status":""}`,
-		"data/archive-000009.jsonl":       `{"room":"orchard","id":99,"received":1,"peer":"","account":"","recent":false,"stanza":"<message>"}`,
+		"data/archive-000009.jsonl":       `{"room":"orchard@conference","id":99,"received":1,"peer":"","account":"","recent":false,"stanza":"<message>"}`,
 		"data/identity-000009.jsonl":      `{"kind":"user","name":"x","resource":"x","deletion_policy":"Delete","state":"Nonsense","since":1}`,
 	} {
 		if err := os.WriteFile(filepath.Join(at, name), []byte(line+"\n"), 0o600); err != nil {

@@ -253,7 +253,7 @@ func chatName(o client.Object) (name, bool) {
 		return name{directory.KindUser.String(), username}, err == nil
 	case *v1alpha1.ChatRoom:
 		local, err := jid.PrepareLocal(t.EffectiveRoomName())
-		return name{directory.KindRoom.String(), v1alpha1.RoomIdentity(local, t.EffectiveService())}, err == nil
+		return name{directory.KindRoom.String(), directory.RoomIdentity(local, t.EffectiveService())}, err == nil
 	case *v1alpha1.ChatGroup:
 		return name{directory.KindGroup.String(), t.EffectiveGroupName()}, true
 	case *v1alpha1.SystemProperty:

@@ -160,11 +160,11 @@ func TestImportedNamesAreActive(t *testing.T) {
 		t.Fatal(err)
 	}
 	to.remember(func(s *store.Store) {
-		row, ok, err := s.GetIdentity(t.Context(), directory.KindRoom.String(), "orchard")
+		row, ok, err := s.GetIdentity(t.Context(), directory.KindRoom.String(), "orchard@conference")
 		if err != nil || !ok || row.UID != string(orchard.UID) || row.State != store.Active || !row.Since.Equal(when) {
 			t.Errorf("the room's name is %v, %v", row, err)
 		}
-		room, uid, err := s.LookUpRoom(t.Context(), "orchard")
+		room, uid, err := s.LookUpRoom(t.Context(), "orchard@conference")
 		if err != nil || uid != string(orchard.UID) || room.Subject == nil || room.Subject.Plain != "Balconies" {
 			t.Errorf("the room is %v of %s, %v", room, uid, err)
 		}
