@@ -95,6 +95,10 @@ run: $(BIN)/run $(if $(filter current,$(CLUSTER)),,controlplane) build ## Start 
 test: controlplane ## Unit tests and suites against a real API server (PACKAGES=./xmpp/... for some)
 	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE=$(RACE) RACE_PACKAGES="$(RACE_PACKAGES)" hack/test.sh $(PACKAGES)
 
+.PHONY: race
+race: controlplane ## The two suites against a real API server, and the program that they run, under the race detector
+	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE=$(RACE) hack/suites.sh
+
 .PHONY: e2e
 e2e cluster-up: ARCH = $(shell $(GO) env GOARCH)
 ifeq ($(CLUSTER),current)

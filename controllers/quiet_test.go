@@ -16,7 +16,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
-var _ = Describe("At rest", func() {
+var _ = Describe("At rest", SpecPriority(1), func() {
 	It("nothing is written with a thousand objects of all kinds, nor by a restart", func(ctx SpecContext) {
 		namespace := newNamespace(ctx, "quiet")
 		op := start(ctx, namespace, options{})
@@ -183,7 +183,7 @@ var _ = Describe("The API server", func() {
 		var users v1alpha1.ChatUserList
 		Expect(kube.List(ctx, &users, client.InNamespace(namespace))).To(Succeed())
 		Expect(users.Items).To(HaveLen(3))
-	}, SpecTimeout(3*time.Minute), Serial)
+	}, SpecTimeout(3*time.Minute))
 })
 
 var _ = Describe("Two replicas", func() {

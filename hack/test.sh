@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What `make test` runs. Arguments are packages; without any, all of them, those with goroutines of their own under the race detector.
+# What `make test` runs. Arguments are packages; without any, all of them, those with goroutines of their own under the race detector. (The two
+# suites against a real API server are without it here: `make race` has them with it.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -14,25 +15,21 @@ if [ $# -gt 0 ]; then
   exec "$go" test $race -timeout "$timeout" "$@"
 fi
 
-all=$("$go" list ./...)
-# Two suites mostly wait, for an API server that is away for a minute: they run side by side, after everything else.
-e2e=$(grep '/hack/e2e$' <<<"$all" || true)
-controllers=$(grep '/controllers$' <<<"$all" || true)
-# shellcheck disable=SC2086
-raced=$("$go" list ${RACE_PACKAGES:-} | grep -vxF -e "$e2e" -e "$controllers")
-plain=$(comm -23 <(sort <<<"$all") <(sort <<<"$raced"$'\n'"$e2e"$'\n'"$controllers"))
-
-failed=0
-# shellcheck disable=SC2086
-"$go" test $race -timeout "$timeout" $raced || failed=1
-# shellcheck disable=SC2086
-"$go" test -timeout "$timeout" $plain || failed=1
-
+# The suites mostly wait, and the others compute: they get what the suites leave of the machine.
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
-"$go" test $race -timeout "$timeout" "$controllers" >"$out" 2>&1 &
-# The program is built by the suite: the cache of test results cannot see it change.
-RACE=$race "$go" test -count=1 -timeout "$timeout" "$e2e" || failed=1
-wait $! || failed=1
+RACE='' hack/suites.sh >"$out" 2>&1 &
+suites=$!
+
+all=$("$go" list ./... | grep -v -e '/hack/e2e$' -e '/controllers$')
+# shellcheck disable=SC2086
+raced=$("$go" list ${RACE_PACKAGES:-} | grep -xF "$all")
+plain=$(grep -vxF "$raced" <<<"$all")
+failed=0
+# shellcheck disable=SC2086
+nice "$go" test $race -timeout "$timeout" $raced || failed=1
+# shellcheck disable=SC2086
+nice "$go" test -timeout "$timeout" $plain || failed=1
+wait "$suites" || failed=1
 cat "$out"
 exit "$failed"

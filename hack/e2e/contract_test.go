@@ -73,7 +73,7 @@ type contract struct {
 	shown      sync.Map
 }
 
-var _ = Describe("The REST contract", Ordered, ContinueOnFailure, func() {
+var _ = Describe("The REST contract", Ordered, ContinueOnFailure, SpecPriority(2), func() {
 	c := &contract{}
 	BeforeAll(func() {
 		c.server = newServer("contract")

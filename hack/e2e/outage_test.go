@@ -21,7 +21,8 @@ const (
 	finishedWithin = time.Minute
 )
 
-var _ = Describe("The API server away for a minute", func() {
+// It is the longest to wait for, and begins first.
+var _ = Describe("The API server away for a minute", SpecPriority(3), func() {
 	It("leaves sessions and logins alone, refuses what cannot be declared, and loses and doubles nothing", func() {
 		s := newServer("outage")
 		for _, name := range []string{"mira", "tobias"} {

@@ -27,15 +27,12 @@ func newPlugin() *plugin {
 	GinkgoHelper()
 	dir := filepath.Join(work, "plugin")
 	if _, err := os.Stat(dir); err == nil {
-		return &plugin{dir: dir} // built already
+		return &plugin{dir: dir} // made already
 	}
 	Expect(os.MkdirAll(dir, 0o700)).To(Succeed())
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "kubectl-chat"), ".")
-	cmd.Dir = filepath.Join(root, "cmd", "kubectl-chat")
-	out, err := cmd.CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), "go build of the plugin:\n%s", out)
+	program := build("kubectl-chat", filepath.Join("cmd", "kubectl-chat"), ".")
+	Expect(os.Symlink(program, filepath.Join(dir, "kubectl-chat"))).To(Succeed())
 	completer := filepath.Join(dir, "kubectl_complete-chat")
-	_ = os.Remove(completer)
 	Expect(os.Symlink("kubectl-chat", completer)).To(Succeed())
 	return &plugin{dir: dir}
 }

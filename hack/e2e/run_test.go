@@ -21,14 +21,14 @@ import (
 	"github.com/chat-operator/chat-operator/hack/internal/supervise"
 )
 
-var _ = Describe("make run", Ordered, func() {
+var _ = Describe("make run", Ordered, SpecPriority(1), func() {
 	var (
 		runner string
 		dir    string
 		ports  []int
 	)
 	BeforeAll(func() {
-		runner, dir = build("run", "./hack/run"), filepath.Join(work, "running")
+		runner, dir = build("run", ".", "./hack/run"), filepath.Join(work, "running")
 		var err error
 		ports, err = localkube.FreePorts(10)
 		Expect(err).NotTo(HaveOccurred())

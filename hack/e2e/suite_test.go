@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ const (
 var (
 	root     string // of the repository
 	binaries string // etcd, kube-apiserver, kubectl
+	programs string // what build has built
 	operator string // the program
 	work     string // scratch folder
 
@@ -47,7 +49,13 @@ func TestEndToEnd(t *testing.T) {
 	RunSpecs(t, "End to end", suite, reporter)
 }
 
-var _ = BeforeSuite(func() {
+// The suite may run in several processes (hack/test.sh), each with a control plane of its own. What they test is built once.
+var _ = SynchronizedBeforeSuite(func() []byte {
+	dir, err := os.MkdirTemp("", "chat-e2e-programs-")
+	Expect(err).NotTo(HaveOccurred())
+	return []byte(dir)
+}, func(dir []byte) {
+	programs = string(dir)
 	var err error
 	root, err = filepath.Abs(filepath.Join("..", ".."))
 	Expect(err).NotTo(HaveOccurred())
@@ -62,7 +70,7 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(os.RemoveAll(work)).To(Succeed()) })
 
-	operator = build("chat-operator", ".")
+	operator = build("chat-operator", ".", ".")
 
 	group = supervise.New("")
 	DeferCleanup(func() { Expect(group.Close()).To(Succeed()) })
@@ -92,16 +100,26 @@ var _ = BeforeSuite(func() {
 	kubectl("default", "", "wait", "--for=condition=Established", "--timeout=30s", "--filename="+crds)
 })
 
-// build builds a program of this repository, with the race detector when RACE says so.
-func build(name, pkg string) string {
+var _ = SynchronizedAfterSuite(func() {}, func() { Expect(os.RemoveAll(programs)).To(Succeed()) })
+
+// build builds a program of this repository, from a module and a package in it, with the race detector when RACE says so; once for all processes
+// of the suite.
+func build(name, module, pkg string) string {
 	GinkgoHelper()
-	path := filepath.Join(work, name)
+	path := filepath.Join(programs, name)
+	turn, err := os.Create(path + ".lock")
+	Expect(err).NotTo(HaveOccurred())
+	defer turn.Close()
+	Expect(syscall.Flock(int(turn.Fd()), syscall.LOCK_EX)).To(Succeed())
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
 	args := []string{"build", "-o", path}
 	if race := os.Getenv("RACE"); race != "" {
 		args = append(args, race)
 	}
 	cmd := exec.Command("go", append(args, pkg)...)
-	cmd.Dir = root
+	cmd.Dir = filepath.Join(root, module)
 	out, err := cmd.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "go build %s:\n%s", pkg, out)
 	return path
