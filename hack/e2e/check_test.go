@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -59,7 +60,9 @@ var _ = Describe("chat-operator check", Ordered, ContinueOnFailure, func() {
 
 	It("tells no other server the secret of REST", func() {
 		var asked atomic.Bool
-		other := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
+		other := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
+		other.Config.ErrorLog = log.New(GinkgoWriter, "another server: ", 0)
+		other.StartTLS()
 		DeferCleanup(other.Close)
 		out, err := run(s.xmpp, right, "--rest="+other.URL, "--rest-secret-file="+secret)
 		Expect(err).To(HaveOccurred())

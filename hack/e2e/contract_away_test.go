@@ -130,13 +130,18 @@ func (c *contract) allChanges(status int, want both) (list []change) {
 	return list
 }
 
-// together sends all of them at once, and tells of all answers that are not as they have to be.
+// atOnce is how many changes are sent at once: that many the API server takes within the time that the program gives it, on any machine.
+const atOnce = 20
+
+// together sends the changes many at once, and tells of all answers that are not as they have to be.
 func (c *contract) together(changes []change) {
 	GinkgoHelper()
-	troubles := make(chan string, len(changes))
+	troubles, turn := make(chan string, len(changes)), make(chan struct{}, atOnce)
 	for _, one := range changes {
 		go func() {
 			defer GinkgoRecover()
+			turn <- struct{}{}
+			defer func() { <-turn }()
 			troubles <- c.try(one.f, one.row)
 		}()
 	}

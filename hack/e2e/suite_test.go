@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/hack/internal/localkube"
@@ -24,7 +26,7 @@ import (
 
 const (
 	// startLimit is far more than any process here needs to start.
-	startLimit = time.Minute
+	startLimit = 3 * time.Minute
 	// limit is how long anything that is promised without a figure may take.
 	limit = 10 * time.Second
 )
@@ -44,6 +46,7 @@ var (
 
 func TestEndToEnd(t *testing.T) {
 	RegisterFailHandler(Fail)
+	ctrllog.SetLogger(logr.Discard()) // of the client
 	suite, reporter := GinkgoConfiguration()
 	reporter.Succinct = !reporter.Verbose && !reporter.VeryVerbose
 	RunSpecs(t, "End to end", suite, reporter)
