@@ -120,33 +120,42 @@ func TestAttack04Limit(t *testing.T) {
 	mira.dies("one byte too many", "policy-violation")
 }
 
-// million is an attack of a million parts, each of which may have its number in place of @.
-func million(start, part, end string) string {
+// million is an attack of a million parts, each of which may have its number in place of @. It is made as it is sent, since most of it never is.
+type million struct{ start, part, end string }
+
+// pieces are what is sent, some thousand bytes at a time.
+func (m million) pieces(send func(string) bool) {
 	var b strings.Builder
-	b.WriteString(start)
+	b.WriteString(m.start)
 	for i := range 1_000_000 {
-		b.WriteString(strings.ReplaceAll(part, "@", strconv.Itoa(i)))
+		b.WriteString(strings.ReplaceAll(m.part, "@", strconv.Itoa(i)))
+		if b.Len() >= 8192 {
+			if !send(b.String()) {
+				return
+			}
+			b.Reset()
+		}
 	}
-	b.WriteString(end)
-	return b.String()
+	b.WriteString(m.end)
+	send(b.String())
 }
 
 // TestAttack05Million: a stanza, or a header, of a million levels, attributes, declarations or children. The first few of them are read.
 func TestAttack05Million(t *testing.T) {
 	h := generous(t)
-	stanzas := map[string]string{
-		"levels":                   million("", "<a>", ""),
-		"levels with declarations": million("", "<a xmlns:n@='urn:@'>", ""),
-		"attributes":               million("<message", " a@=''", "/>"),
-		"declarations":             million("<message", " xmlns:n@='urn:@'", "/>"),
-		"default declarations":     million("", "<a xmlns='urn:@'>", ""),
-		"children":                 million("<message>", "<a/>", "</message>"),
-		"empty CDATA sections":     million("<message>", "<![CDATA[]]>", "</message>"),
-		"references":               million("<message><body>", "&#65;", "</body></message>"),
+	stanzas := map[string]million{
+		"levels":                   {"", "<a>", ""},
+		"levels with declarations": {"", "<a xmlns:n@='urn:@'>", ""},
+		"attributes":               {"<message", " a@=''", "/>"},
+		"declarations":             {"<message", " xmlns:n@='urn:@'", "/>"},
+		"default declarations":     {"", "<a xmlns='urn:@'>", ""},
+		"children":                 {"<message>", "<a/>", "</message>"},
+		"empty CDATA sections":     {"<message>", "<![CDATA[]]>", "</message>"},
+		"references":               {"<message><body>", "&#65;", "</body></message>"},
 	}
-	headers := map[string]string{
-		"header's attributes":   million("<stream:stream", " a@=''", ">"),
-		"header's declarations": million("<stream:stream", " xmlns:n@='urn:@'", ">"),
+	headers := map[string]million{
+		"header's attributes":   {"<stream:stream", " a@=''", ">"},
+		"header's declarations": {"<stream:stream", " xmlns:n@='urn:@'", ">"},
 	}
 	for _, e := range entrances() {
 		t.Run(e.name, func(t *testing.T) {
@@ -167,7 +176,7 @@ func TestAttack05Million(t *testing.T) {
 
 // overruns sends more than the server reads, and expects that it is a violation of policy. The stream error that says so may be lost to the client,
 // whose bytes arrive at a connection that is closed; the server's count of violations is not.
-func (c *raw) overruns(h *host, what, s string) {
+func (c *raw) overruns(h *host, what string, attack million) {
 	c.t.Helper()
 	violations := h.server.meter.Refusals(meter.StanzaShape)
 	before := violations.Value()
@@ -178,8 +187,8 @@ func (c *raw) overruns(h *host, what, s string) {
 	taken := make(chan int, 1)
 	go func() {
 		n := 0
-		for n < len(s) {
-			m, err := io.WriteString(c.conn, s[n:min(n+8192, len(s))])
+		for piece := range attack.pieces {
+			m, err := io.WriteString(c.conn, piece)
 			n += m
 			if err != nil {
 				break

@@ -17,6 +17,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/muc"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
 	"github.com/chat-operator/chat-operator/xmpp/store"
+	"github.com/chat-operator/chat-operator/xmpp/store/storetest"
 	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
@@ -126,6 +127,7 @@ func newWorld(t *testing.T) *world {
 		w.dir.PutUser(directory.User{Ref: directory.Ref{Name: name, UID: name, Created: time.Unix(1, 0)}, Username: name})
 	}
 	w.dir.PutUser(directory.User{Ref: directory.Ref{Name: "root", UID: "root", Created: time.Unix(1, 0)}, Username: "root", Admin: true})
+	storetest.Empty(t, w.path)
 	w.start()
 	t.Cleanup(func() { w.stop() })
 	return w

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/chat-operator/chat-operator/xmpp/store"
+	"github.com/chat-operator/chat-operator/xmpp/store/storetest"
 )
 
 // engine opens stores of one kind. The behaviour tests run on every engine; a second
@@ -21,7 +22,9 @@ type engine struct {
 
 func engines() []engine {
 	return []engine{{name: "sqlite", open: func(t testing.TB) *store.Store {
-		return openAt(t, filepath.Join(t.TempDir(), "chat.db"))
+		path := filepath.Join(t.TempDir(), "chat.db")
+		storetest.Empty(t, path)
+		return openAt(t, path)
 	}}}
 }
 
