@@ -98,7 +98,7 @@ test: controlplane ## Unit tests and suites against a real API server (PACKAGES=
 
 .PHONY: race
 race: controlplane ## The two suites against a real API server, and the program that they run, under the race detector
-	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE=$(RACE) hack/suites.sh
+	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE="$(RACE)" hack/suites.sh
 
 .PHONY: e2e
 e2e cluster-up: ARCH = $(shell $(GO) env GOARCH)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -118,9 +119,7 @@ func build(name, module, pkg string) string {
 		return path
 	}
 	args := []string{"build", "-o", path}
-	if race := os.Getenv("RACE"); race != "" {
-		args = append(args, race)
-	}
+	args = append(args, strings.Fields(os.Getenv("RACE"))...)
 	cmd := exec.Command("go", append(args, pkg)...)
 	cmd.Dir = filepath.Join(root, module)
 	out, err := cmd.CombinedOutput()
