@@ -279,7 +279,7 @@ func TestNegotiationTimeout(t *testing.T) {
 		bound.bind(username, "x")
 		// Long enough for those that get as far as a login, however busy the machine is.
 		short := DefaultLimits()
-		short.NegotiationTimeout = max(700*time.Millisecond, 8*time.Since(begin))
+		short.NegotiationTimeout = min(max(700*time.Millisecond, 8*time.Since(begin)), patience/3)
 		limits.Store(short)
 		raw, err := net.Dial("tcp", s.Addr().String())
 		if err != nil {
