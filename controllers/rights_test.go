@@ -46,21 +46,13 @@ var _ = Describe("The operator's rights", func() {
 	})
 })
 
-// The operators of this suite have the rights of config/rbac and no others (those that campaign, of config/leader-election besides), so a right that is missing fails a spec. This is the other half: a
-// right that none of them used is not to be granted. It takes the whole suite to say so.
+// The operators of this suite have the rights of config/rbac and no others (those that campaign, of config/leader-election besides), so a right that
+// is missing fails a spec. This is the other half: a right that none of them used is not to be granted. It takes the whole suite to say so: each of
+// its processes tells what was used there.
 var _ = AfterSuite(func() {
-	suite, _ := GinkgoConfiguration()
-	if len(suite.FocusStrings)+len(suite.SkipStrings)+len(suite.FocusFiles)+len(suite.SkipFiles) > 0 || suite.LabelFilter != "" {
-		return
-	}
 	requests, err := env.Requests()
 	Expect(err).NotTo(HaveOccurred())
-	used := map[string]bool{}
-	// Watches begin with a list, which newer API servers stream and older ones, before Kubernetes 1.34, have to be asked for.
-	for _, resource := range []string{"chatusers", "chatgroups", "chatrooms", "systemproperties"} {
-		used[right(v1alpha1.GroupVersion.Group, resource, "list")] = true
-	}
-	used[right("", "secrets", "list")] = true
+	told := map[string]bool{}
 	for _, r := range requests {
 		if !strings.HasPrefix(r.User, "system:serviceaccount:") || !strings.HasSuffix(r.User, ":chat-operator") || r.Code == 403 {
 			continue
@@ -69,7 +61,27 @@ var _ = AfterSuite(func() {
 		if r.Subresource != "" {
 			resource += "/" + r.Subresource
 		}
-		used[right(r.Group, resource, r.Verb)] = true
+		if used := right(r.Group, resource, r.Verb); !told[used] {
+			told[used] = true
+			AddReportEntry(rightUsed+used, ReportEntryVisibilityNever)
+		}
+	}
+})
+
+const rightUsed = "a right that was used: "
+
+var _ = ReportAfterSuite("The operator's rights are used, all of them", func(report Report) {
+	suite := report.SuiteConfig
+	if len(suite.FocusStrings)+len(suite.SkipStrings)+len(suite.FocusFiles)+len(suite.SkipFiles) > 0 || suite.LabelFilter != "" || !report.SuiteSucceeded {
+		return
+	}
+	used := map[string]bool{}
+	for _, spec := range report.SpecReports {
+		for _, entry := range spec.ReportEntries {
+			if of, ok := strings.CutPrefix(entry.Name, rightUsed); ok {
+				used[of] = true
+			}
+		}
 	}
 	var unused []string
 	for _, folder := range []string{"rbac", "leader-election"} {
