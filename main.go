@@ -110,6 +110,9 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
+	if err := data.ClaimDomain(ctx, o.domain); err != nil {
+		return err
+	}
 
 	live, err := controllers.NewLiveClient(o.kubernetes)
 	if err != nil {

@@ -57,7 +57,7 @@ func newCommon(name, usage string, out io.Writer) *common {
 		c.flags.PrintDefaults()
 	}
 	c.flags.StringVar(&c.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "chat"), "namespace whose chat resources make the chat server")
-	c.flags.StringVar(&c.domain, "domain", "", "XMPP domain; empty: as the resources of the namespace tell")
+	c.flags.StringVar(&c.domain, "domain", "", "XMPP domain; empty: as the database or the resources of the namespace tell")
 	c.flags.StringVar(&c.dataDir, "data-dir", "data", "folder of the server's database")
 	c.flags.StringVar(&c.secretName, "secret-name", "chat-operator", "Secret with the installation's own keys")
 	c.flags.BoolVar(&c.quiet, "quiet", false, "do not show progress")

@@ -21,7 +21,7 @@ import (
 type exporter struct {
 	live       client.Reader
 	namespace  string
-	domain     string // empty: as the resources tell
+	domain     string // empty: as the database or the resources tell
 	secretName string // of the installation
 	database   string // path of the store
 	// secrets has credentials written.
@@ -55,8 +55,13 @@ func (e *exporter) run(ctx context.Context) (err error) {
 		return err
 	}
 	if e.domain == "" {
+		if e.domain, err = e.snapshot.Domain(ctx); err != nil {
+			return err
+		}
+	}
+	if e.domain == "" {
 		if e.domain = e.declared.domain(); e.domain == "" {
-			return fmt.Errorf("no resource of namespace %q tells the domain of its server: give --domain", e.namespace)
+			return fmt.Errorf("neither the database nor a resource of namespace %q tells the domain of its server: give --domain", e.namespace)
 		}
 	}
 	e.declared.belonging(e.secretName)

@@ -102,7 +102,7 @@ func (m *importer) run(ctx context.Context) (err error) {
 	if m.there, err = readNamespace(ctx, m.live, m.namespace); err != nil {
 		return err
 	}
-	if err := m.checkDomain(); err != nil {
+	if err := m.checkDomain(ctx); err != nil {
 		return err
 	}
 	plan, err := m.plan(ctx)
@@ -114,6 +114,11 @@ func (m *importer) run(ctx context.Context) (err error) {
 	}
 	if err := m.makeRoom(ctx); err != nil {
 		return err
+	}
+	if m.store != nil {
+		if err := m.store.ClaimDomain(ctx, m.domain); err != nil {
+			return err
+		}
 	}
 	if m.resources {
 		if err := m.makeResources(ctx, plan); err != nil {
@@ -234,7 +239,18 @@ func emptySnapshot(ctx context.Context) (*store.Snapshot, error) {
 }
 
 // checkDomain refuses what was written for another domain: addresses are everywhere in it.
-func (m *importer) checkDomain() error {
+func (m *importer) checkDomain(ctx context.Context) error {
+	if m.snapshot != nil {
+		kept, err := m.snapshot.Domain(ctx)
+		switch {
+		case err != nil:
+			return err
+		case m.domain != "" && kept != "" && kept != m.domain:
+			return fmt.Errorf("the database is that of the domain %s, and not of %s: give --domain=%s", kept, m.domain, kept)
+		case m.domain == "":
+			m.domain = kept
+		}
+	}
 	if m.domain == "" {
 		m.domain = m.there.domain()
 	}

@@ -328,4 +328,19 @@ func TestImportForAnotherDomain(t *testing.T) {
 	if _, err := to.importFrom("--domain", "other.example", at); err == nil || !strings.Contains(err.Error(), "chat.example") {
 		t.Errorf("got %v", err)
 	}
+	// The way that a server names which is started with another domain than that of its database.
+	report, err := to.importFrom("--domain", "other.example", "--source-domain", "chat.example", filepath.Join(at, "personal", "server-data.xml"))
+	if err != nil {
+		t.Fatal(err, report)
+	}
+	files := readFolder(t, to.exportTo("other", "--domain", "other.example"))
+	if got := files["personal/other.example/juliet.xml"]; !strings.Contains(got, `jid="nurse@other.example"`) || strings.Contains(got, `="nurse@chat.example"`) {
+		t.Errorf("juliet has %s", got)
+	}
+	// A database is of the domain that was read into it.
+	for _, args := range [][]string{{"--dry-run", at}, {at}} {
+		if _, err := to.importFrom(args...); err == nil || !strings.Contains(err.Error(), "the database is that of the domain other.example") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
 }

@@ -63,6 +63,12 @@ var _ = Describe("A start that cannot succeed", Ordered, ContinueOnFailure, func
 		fails([]string{"--data-dir=" + filepath.Join(file, "data")}, file, "--data-dir")
 	})
 
+	It("names the domain that its database is of", func() {
+		s.start()
+		s.stop()
+		fails([]string{"--domain=other.example"}, filepath.Join(s.dir, "chat.db"), "--domain=chat.example", "chat-operator export")
+	})
+
 	It("names a database that another process uses", func() {
 		s.start()
 		DeferCleanup(s.stop)

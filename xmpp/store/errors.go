@@ -21,6 +21,8 @@ var (
 	ErrFull = account.ErrFull
 	// ErrNewer: a newer program made the database.
 	ErrNewer = errors.New("the database is newer than this program")
+	// ErrDomain: the database is that of another domain.
+	ErrDomain = errors.New("the database is of another domain")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("the store is closed")
 )

@@ -70,6 +70,7 @@ func Statements() []string {
 		identityList, identityListOf, identityGet, identityPut, identityDelete,
 		auditedList, auditedBegun, auditedBegin, auditedPut, auditedDelete,
 		auditNextID, auditAppend, filtered, auditCount+counted, auditPrune,
+		domainGet, domainPut,
 	)
 }
 
