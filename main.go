@@ -73,6 +73,9 @@ func main() {
 
 // run wires the parts together and returns when all of them have ended.
 func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
+	if err := limitMemory(log); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
 		return fmt.Errorf("the folder of --data-dir cannot be used: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
@@ -107,6 +108,11 @@ func (c *campaign) Start(ctx context.Context) error {
 		LeaseMeta:  metav1.ObjectMeta{Namespace: c.namespace, Name: LeaseName},
 		Client:     client,
 		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())},
+	}
+	// An elector would ask for ever, and nobody would report.
+	if _, _, err := lock.Get(ctx); apierrors.IsForbidden(err) {
+		return fmt.Errorf("--leader-elect takes the right to get, create and update Leases in namespace %q, which the installation does not grant: one replica needs no election, "+
+			"so leave it away: %w", c.namespace, err)
 	}
 	ctx = logr.NewContext(ctx, c.log)
 	for ctx.Err() == nil {

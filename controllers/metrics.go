@@ -13,10 +13,11 @@ type counts struct {
 	purgesHeld, purgesPending atomic.Int64
 	purged                    map[directory.Kind]*meter.Counter
 	lags                      map[directory.Kind]*lag
+	readiness                 map[directory.Kind]*readiness
 }
 
 func newCounts(set *metrics.Set, o *Options, l *Leadership) (*counts, error) {
-	c := &counts{purged: map[directory.Kind]*meter.Counter{}, lags: map[directory.Kind]*lag{}}
+	c := &counts{purged: map[directory.Kind]*meter.Counter{}, lags: map[directory.Kind]*lag{}, readiness: map[directory.Kind]*readiness{}}
 	set.Count(metrics.PurgesHeld, func() int { return int(c.purgesHeld.Load()) })
 	set.Count(metrics.PurgesPending, func() int { return int(c.purgesPending.Load()) })
 	set.Count(metrics.Leading, func() int {
@@ -31,6 +32,10 @@ func newCounts(set *metrics.Set, o *Options, l *Leadership) (*counts, error) {
 	}
 	for _, kind := range directory.Kinds() {
 		set.Count(metrics.Declared, func() int { return o.Directory.Counts()[kind] }, kind.String())
+		ready := newReadiness()
+		c.readiness[kind] = ready
+		set.Count(metrics.Resources, func() int { return ready.count(true) }, kind.String(), "true")
+		set.Count(metrics.Resources, func() int { return ready.count(false) }, kind.String(), "false")
 		waiting := newLag(o.Clock)
 		c.lags[kind] = waiting
 		set.Histogram(metrics.ReconcileLag, waiting.took, kind.String())

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
@@ -37,9 +38,10 @@ type projector[T client.Object] struct {
 	named  naming
 	// audit records what others than this program do; nil: nobody does.
 	audit *auditor
-	// lag measures until when the status speaks of a change; observed is which one it speaks of. nil: nobody measures.
-	lag      *lag
-	observed func(T) int64
+	// lag measures until when the status speaks of a change, readiness counts what it says. nil: nobody measures.
+	lag       *lag
+	readiness *readiness
+	status    func(T) *v1alpha1.CommonStatus
 
 	registration cache.ResourceEventHandlerRegistration
 	queue        reportQueue
@@ -99,7 +101,10 @@ func (p *projector[T]) deleted(obj any) {
 	p.remove(o.GetName(), string(o.GetUID()))
 	p.enqueueClaimants(p.identity(o), false)
 	p.audit.removed(p.kind, p.identity(o), o)
-	p.lag.gone(o.GetName())
+	if p.status != nil {
+		p.lag.gone(o.GetName())
+		p.readiness.gone(o.GetName())
+	}
 }
 
 func (p *projector[T]) secretOf(o T) string {
@@ -119,8 +124,9 @@ func (p *projector[T]) enqueueNaming(secret string) {
 // take projects one state of an object. One that is being deleted and only waits
 // for somebody's finalizer is gone already, as far as chat is concerned.
 func (p *projector[T]) take(o T, initial bool) (identity string) {
-	if p.lag != nil {
-		p.lag.seen(o, p.observed(o))
+	if p.status != nil {
+		p.lag.seen(o, p.status(o).ObservedGeneration)
+		p.readiness.seen(o, p.status(o))
 	}
 	if o.GetDeletionTimestamp() != nil {
 		p.remove(o.GetName(), "")

@@ -178,7 +178,7 @@ func add[T client.Object](ctx context.Context, mgr manager.Manager, p *projector
 	l *Leadership, events eventRecorder, c clock.PassiveClock,
 ) (*projector[T], error) {
 	p.audit = a
-	p.lag, p.observed = counted.lags[p.kind], func(o T) int64 { return s.status(o).ObservedGeneration }
+	p.lag, p.readiness, p.status = counted.lags[p.kind], counted.readiness[p.kind], s.status
 	if err := p.register(ctx, mgr.GetCache(), s.new()); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,9 @@ func TestImportMovesTheDatabaseAside(t *testing.T) {
 			_, err = db.ExecContext(context.Background(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)")
 			return errors.Join(err, db.Close())
 		},
-		"damaged": func(path string) error { return os.WriteFile(path, []byte(strings.Repeat("this is no database ", 1000)), 0o600) },
+		"damaged": func(path string) error {
+			return os.WriteFile(path, []byte(strings.Repeat("this is no database ", 1000)), 0o600)
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			to := newInstallation(t)

@@ -59,6 +59,7 @@ const (
 	RESTDuration = "chat_operator_rest_request_duration_seconds"
 
 	Declared         = "chat_operator_declared"
+	Resources        = "chat_operator_resources"
 	ReconcileLag     = "chat_operator_reconcile_lag_seconds"
 	ReconcilePending = "chat_operator_reconcile_pending"
 	ReconcileOldest  = "chat_operator_reconcile_oldest_seconds"
@@ -121,6 +122,7 @@ func Table() []Metric {
 		{RESTDuration, Histogram, []Label{{"route", "as above"}, {"method", "as above"}}, "How long requests to the REST API took."},
 
 		{Declared, Gauge, []Label{{"kind", kinds}}, "Declared things in force: the size of the directory."},
+		{Resources, Gauge, []Label{{"kind", kinds}, {"ready", "`true`, `false`: the condition Ready says that it is not in force, or nothing yet"}}, "Resources in the namespace by their condition Ready."},
 		{ReconcileLag, Histogram, []Label{{"kind", kinds}}, "How long it took until the status of a changed resource spoke of the change, from when this process saw it."},
 		{ReconcilePending, Gauge, []Label{{"kind", kinds}}, "Resources whose status does not speak of their newest generation yet."},
 		{ReconcileOldest, Gauge, []Label{{"kind", kinds}}, "How long the one of these has waited that has waited longest; 0: there is none."},
