@@ -3,7 +3,12 @@
 package suite
 
 import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"path/filepath"
+	"strconv"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -24,6 +29,11 @@ var _ = Describe("An upgrade from an older version", func() {
 		s.kubectl(contact...)
 		Expect(s.kubectl("get", "chatuser", "mira", "--output=jsonpath={.spec.roster}")).To(BeEmpty())
 
+		By("hearing what the custom resources lack")
+		Eventually(func() string { return s.ask(8080, "/metrics") }, limit).Should(MatchRegexp(`(?m)^chat_operator_schema_missing [1-9]`))
+		Expect(s.ask(8081, "/readyz?verbose")).To(MatchRegexp(`\[!\]the API server does not know, and drops from manifests: .*ChatUser\.spec\.roster`))
+		Expect(s.kubectl("logs", s.pod().Name)).To(ContainSubstring("The custom resource definitions of the cluster are older than this program"))
+
 		By("upgrading both charts, what belongs to the cluster first")
 		installCRDs()
 		before := s.pod()
@@ -38,3 +48,18 @@ var _ = Describe("An upgrade from an older version", func() {
 			HaveKeyWithValue("ines@elsewhere.example", HaveField("Name", "Ines"))))
 	})
 })
+
+// ask gets a path from a port of the Pod, as the node does.
+func (s *server) ask(port int, path string) string {
+	GinkgoHelper()
+	if !direct {
+		pod := "/api/v1/namespaces/" + s.namespace + "/pods/" + s.pod().Name
+		return s.kubectl("get", "--raw", fmt.Sprintf("%s:%d/proxy%s", pod, port, path))
+	}
+	resp, err := http.Get("http://" + net.JoinHostPort(s.pod().Status.PodIP, strconv.Itoa(port)) + path)
+	Expect(err).NotTo(HaveOccurred())
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	Expect(err).NotTo(HaveOccurred())
+	return string(text)
+}
