@@ -172,6 +172,16 @@ image: ## The container image as bin/image/chat-operator-ARCH.tar, without Docke
 		--created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator-$(ARCH).tar
 	@echo "$(BIN)/image/chat-operator-$(ARCH).tar holds $(IMG) for $(ARCH): load it with 'ctr images import', 'kind load image-archive', 'podman load' or 'docker load'."
 
+.PHONY: image-index
+image-index: ## One image for amd64 and arm64 as bin/image/chat-operator.tar, for a registry (IMG=name:tag; docs/helm.md)
+	@for arch in amd64 arm64; do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/image/linux-$$arch/chat-operator .; \
+	done
+	@cd hack/image && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/image/write .
+	@$(BIN)/image/write --binary=$(BIN)/image/linux-amd64/chat-operator,$(BIN)/image/linux-arm64/chat-operator --arch=amd64,arm64 --tag=$(IMG) \
+		--version=$(VERSION) --revision=$(REVISION) --created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator.tar
+	@echo "$(BIN)/image/chat-operator.tar holds $(IMG) for amd64 and arm64: bring it to a registry with 'skopeo copy --all oci-archive:FILE docker://NAME:TAG'."
+
 .PHONY: release
 release: tools helm-tool release-tools ## Binaries, images, charts, manifests, SBOMs and checksums of VERSION=v1.2.3, into dist/
 	@VERSION=$(VERSION) MAKE=$(MAKE) hack/release.sh
@@ -259,7 +269,7 @@ test-image: ## The container image for both architectures, and tests of how it i
 	@cd hack/image && $(GO) test ./...
 	@$(MAKE) --no-print-directory image ARCH=amd64
 	@$(MAKE) --no-print-directory image ARCH=arm64
-
+	@$(MAKE) --no-print-directory image-index
 
 .PHONY: test-plugin
 test-plugin: ## Tests of `kubectl chat` by itself; with the program around it, hack/e2e

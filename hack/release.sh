@@ -22,6 +22,10 @@ for arch in amd64 arm64; do
   bin/cyclonedx-gomod bin -json -std -version "$version" -output "$dist/chat-operator-$number-linux-$arch.cdx.json" "bin/image/linux-$arch/chat-operator"
 done
 
+# Both under one name, for a registry.
+"${MAKE:-make}" --no-print-directory image-index IMG="$repository:$number" VERSION="$version"
+gzip --no-name --stdout bin/image/chat-operator.tar >"$dist/chat-operator-$number-image.tar.gz"
+
 hack/package.sh "$dist" "$number" "$repository"
 
 (cd "$dist" && sha256sum -- * >SHA256SUMS)

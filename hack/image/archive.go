@@ -27,9 +27,15 @@ var ports = []string{"5222/tcp", "5223/tcp", "8080/tcp", "8081/tcp", "9090/tcp",
 
 // settings are what an image is made of.
 type settings struct {
-	binary                                     []byte
-	reference, architecture, version, revision string
-	created                                    time.Time
+	builds                       []build
+	reference, version, revision string
+	created                      time.Time
+}
+
+// build is the program for an architecture.
+type build struct {
+	binary       []byte
+	architecture string
 }
 
 // Media types of the OCI image specification.
@@ -97,12 +103,45 @@ type (
 
 // write writes the archive of an image.
 func write(w io.Writer, s settings) error {
-	layer, err := makeLayer(s)
+	archive := &archive{tar: tar.NewWriter(w), at: s.created}
+	var images []descriptor
+	var docker []dockerImage
+	for _, b := range s.builds {
+		image, m, err := archive.image(s, b)
+		if err != nil {
+			return err
+		}
+		images = append(images, image)
+		docker = append(docker, dockerImage{Config: blobName(m.Config.Digest), RepoTags: []string{s.reference}, Layers: []string{blobName(m.Layers[0].Digest)}})
+	}
+	_, tag, err := splitReference(s.reference)
 	if err != nil {
 		return err
 	}
-	archive := &archive{tar: tar.NewWriter(w), at: s.created}
-	layerAt := archive.blob(typeLayer, layer)
+	top := images[0]
+	if len(images) > 1 {
+		top = archive.document(typeIndex, index{SchemaVersion: 2, MediaType: typeIndex, Manifests: images})
+	}
+	top.Annotations = map[string]string{
+		"io.containerd.image.name":          fullReference(s.reference),
+		"org.opencontainers.image.ref.name": tag,
+	}
+	archive.file("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	archive.json("index.json", index{SchemaVersion: 2, MediaType: typeIndex, Manifests: []descriptor{top}})
+	// A Docker archive has one image a name.
+	if len(docker) == 1 {
+		archive.json("manifest.json", docker)
+	}
+	return archive.close()
+}
+
+// image stores the image of one architecture.
+func (a *archive) image(s settings, b build) (descriptor, manifest, error) {
+	layer, err := makeLayer(b.binary, s.created)
+	if err != nil {
+		return descriptor{}, manifest{}, err
+	}
+	layerAt := a.blob(typeLayer, layer)
 	labels := map[string]string{
 		"org.opencontainers.image.title":       "chat-operator",
 		"org.opencontainers.image.description": "An XMPP chat server whose users, groups, rooms and settings are Kubernetes resources",
@@ -116,37 +155,23 @@ func write(w io.Writer, s settings) error {
 	for _, p := range ports {
 		exposed[p] = struct{}{}
 	}
-	configAt := archive.document(typeConfig, config{
-		Created: s.created, Architecture: s.architecture, OS: "linux",
+	configAt := a.document(typeConfig, config{
+		Created: s.created, Architecture: b.architecture, OS: "linux",
 		Config: execution{User: user, ExposedPorts: exposed, Entrypoint: []string{program}, WorkingDir: "/", Labels: labels},
 		// The layer is not compressed, so its digest is that of its content.
 		RootFS:  rootFS{Type: "layers", DiffIDs: []string{layerAt.Digest}},
 		History: []history{{Created: s.created, CreatedBy: "hack/image"}},
 	})
-	manifestAt := archive.document(typeManifest, manifest{
-		SchemaVersion: 2, MediaType: typeManifest, Config: configAt, Layers: []descriptor{layerAt},
-	})
-	_, tag, err := splitReference(s.reference)
-	if err != nil {
-		return err
-	}
-	manifestAt.Platform = &platform{Architecture: s.architecture, OS: "linux"}
-	manifestAt.Annotations = map[string]string{
-		"io.containerd.image.name":          fullReference(s.reference),
-		"org.opencontainers.image.ref.name": tag,
-	}
-	archive.file("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
-	archive.json("index.json", index{SchemaVersion: 2, MediaType: typeIndex, Manifests: []descriptor{manifestAt}})
-	archive.json("manifest.json", []dockerImage{{
-		Config: blobName(configAt.Digest), RepoTags: []string{s.reference}, Layers: []string{blobName(layerAt.Digest)},
-	}})
-	return archive.close()
+	m := manifest{SchemaVersion: 2, MediaType: typeManifest, Config: configAt, Layers: []descriptor{layerAt}}
+	at := a.document(typeManifest, m)
+	at.Platform = &platform{Architecture: b.architecture, OS: "linux"}
+	return at, m, nil
 }
 
 // makeLayer is the whole root: the program and the certificates, and the folders they are in.
-func makeLayer(s settings) ([]byte, error) {
+func makeLayer(binary []byte, created time.Time) ([]byte, error) {
 	var buffer bytes.Buffer
-	layer := &archive{tar: tar.NewWriter(&buffer), at: s.created}
+	layer := &archive{tar: tar.NewWriter(&buffer), at: created}
 	for _, dir := range []string{"etc/", "etc/ssl/", "etc/ssl/certs/"} {
 		layer.add(tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755}, nil)
 	}
@@ -155,7 +180,7 @@ func makeLayer(s settings) ([]byte, error) {
 		return nil, err
 	}
 	layer.file(certificates[1:], roots)
-	layer.add(tar.Header{Typeflag: tar.TypeReg, Name: program[1:], Mode: 0o755}, s.binary)
+	layer.add(tar.Header{Typeflag: tar.TypeReg, Name: program[1:], Mode: 0o755}, binary)
 	if err := layer.close(); err != nil {
 		return nil, err
 	}

@@ -167,6 +167,45 @@ func TestArchive(t *testing.T) {
 	}
 }
 
+// One name for all architectures: an index, from which every node takes its own.
+func TestIndex(t *testing.T) {
+	amd64, arm64 := compile(t, "amd64"), compile(t, "arm64")
+	output := filepath.Join(t.TempDir(), "image.tar")
+	if err := run([]string{"--binary=" + amd64 + "," + arm64, "--arch=amd64,arm64", "--output=" + output, "--tag=registry.example:5000/team/chat:1.2.3"}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	_, content := unpack(t, file)
+	var top, all index
+	decode(t, content["index.json"], &top)
+	if len(top.Manifests) != 1 || top.Manifests[0].MediaType != "application/vnd.oci.image.index.v1+json" || top.Manifests[0].Platform != nil ||
+		top.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != "1.2.3" || top.Manifests[0].Annotations["io.containerd.image.name"] != "registry.example:5000/team/chat:1.2.3" {
+		t.Fatalf("index.json: %+v", top)
+	}
+	decode(t, blobOf(t, content, top.Manifests[0]), &all)
+	if len(all.Manifests) != 2 {
+		t.Fatalf("%+v", all)
+	}
+	for i, binary := range []string{amd64, arm64} {
+		at := all.Manifests[i]
+		var m manifest
+		decode(t, blobOf(t, content, at), &m)
+		var c config
+		decode(t, blobOf(t, content, m.Config), &c)
+		if want := []string{"amd64", "arm64"}[i]; *at.Platform != (platform{Architecture: want, OS: "linux"}) || c.Architecture != want || at.MediaType != "application/vnd.oci.image.manifest.v1+json" {
+			t.Errorf("%+v: %+v", at, c)
+		}
+		checkRoot(t, blobOf(t, content, m.Layers[0]), binary)
+	}
+	if _, found := content["manifest.json"]; found {
+		t.Error("a Docker archive cannot have two images of one name")
+	}
+}
+
 // checkRoot looks into the only layer: the program, certificates, no shell, nothing that may be written.
 func checkRoot(t *testing.T, layer []byte, binary string) {
 	t.Helper()
@@ -206,6 +245,8 @@ func TestRefusesWhatWouldNotStart(t *testing.T) {
 		{arm, "arm64", "Chat:dev", "name in lower case"},
 		{arm, "arm64", "chat:", "write NAME:TAG"},
 		{"", "arm64", "chat:dev", "give --binary"},
+		{arm, "arm64,amd64", "chat:dev", "1 programs and --arch 2 architectures"},
+		{arm + "," + arm, "arm64,arm64", "chat:dev", "names arm64 twice"},
 	} {
 		output := filepath.Join(t.TempDir(), "image.tar")
 		err := run([]string{"--binary=" + test.binary, "--output=" + output, "--arch=" + test.architecture, "--tag=" + test.tag})

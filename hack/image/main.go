@@ -1,7 +1,8 @@
 // Command image writes the container image of the operator as one archive, without a container engine, a base image or a
 // registry: the binary on an empty root, with the root certificates that Mozilla trusts. The archive is an OCI image layout
 // and a Docker archive at once, so that `ctr images import`, `podman load`, `docker load` and `kind load image-archive` all
-// take it. The same input gives the same bytes.
+// take it. With a binary for each of several architectures it is a layout whose image is an index of one image each, from which every node takes its own:
+// one name in a registry for all. The same input gives the same bytes.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,13 +26,13 @@ func main() {
 
 func run(args []string) error {
 	var s settings
-	var binary, output string
+	var binary, architecture, output string
 	var created int64
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
-	flags.StringVar(&binary, "binary", "", "the operator, built without cgo for linux and the architecture")
+	flags.StringVar(&binary, "binary", "", "the operator, built without cgo for linux and the architecture; a comma list for several")
 	flags.StringVar(&output, "output", "", "the archive to write")
 	flags.StringVar(&s.reference, "tag", "chat-operator:dev", "name and tag of the image")
-	flags.StringVar(&s.architecture, "arch", "amd64", "amd64 or arm64")
+	flags.StringVar(&architecture, "arch", "amd64", "amd64 or arm64, or both as a comma list in the order of the binaries")
 	flags.StringVar(&s.version, "version", "unknown", "version of the operator, for the image's labels")
 	flags.StringVar(&s.revision, "revision", "", "commit that the operator was built from, for the image's labels")
 	flags.Int64Var(&created, "created", 0, "when the image was made, in seconds since 1970: the time of the commit makes the image reproducible")
@@ -45,11 +47,22 @@ func run(args []string) error {
 	if s.reference, err = checkReference(s.reference); err != nil {
 		return err
 	}
-	if s.binary, err = os.ReadFile(binary); err != nil {
-		return fmt.Errorf("reading the operator: %w", err)
+	binaries, architectures := strings.Split(binary, ","), strings.Split(architecture, ",")
+	if len(binaries) != len(architectures) {
+		return fmt.Errorf("--binary names %d programs and --arch %d architectures", len(binaries), len(architectures))
 	}
-	if err := checkBinary(s.binary, s.architecture); err != nil {
-		return fmt.Errorf("%s: %w", binary, err)
+	for i, name := range binaries {
+		p := build{architecture: architectures[i]}
+		if slices.ContainsFunc(s.builds, func(other build) bool { return other.architecture == p.architecture }) {
+			return fmt.Errorf("--arch names %s twice", p.architecture)
+		}
+		if p.binary, err = os.ReadFile(name); err != nil {
+			return fmt.Errorf("reading the operator: %w", err)
+		}
+		if err := checkBinary(p.binary, p.architecture); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		s.builds = append(s.builds, p)
 	}
 	return replace(output, func(w io.Writer) error { return write(w, s) })
 }
