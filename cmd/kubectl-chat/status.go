@@ -361,7 +361,7 @@ func (s *server) write(line func(head, format string, args ...any), p *output, n
 	}
 	if n := value(s.PurgesHeld); n > 0 {
 		line("Purges held", "%d, since so many accounts are gone at once. Declare them again if that was a mistake; if it was not: "+
-			"kubectl annotate --overwrite --namespace %s secret %s %s=%s", n, namespace, installationSecret, v1alpha1.ConfirmPurgeAnnotation, p.now().UTC().Format(time.RFC3339))
+			"kubectl annotate --overwrite --namespace %s secret %s %s=%s", n, namespace, installation, v1alpha1.ConfirmPurgeAnnotation, p.now().UTC().Format(time.RFC3339))
 	}
 }
 
