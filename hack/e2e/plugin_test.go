@@ -270,7 +270,7 @@ var _ = Describe("kubectl chat", Ordered, ContinueOnFailure, func() {
 			Expect(err).To(HaveOccurred())
 			return errOut
 		}
-		Expect(elsewhere("--rest-url=")).To(And(ContainSubstring("no Pod of a chat server"), ContainSubstring("--rest-url")))
+		Expect(elsewhere("--rest-url=")).To(And(ContainSubstring("no chat server (a StatefulSet"), ContainSubstring("--rest-url")))
 		Expect(elsewhere("--rest-url=http://chat.example:9090")).To(ContainSubstring("without encryption"))
 		Expect(elsewhere("--rest-url=https://"+s.restTLS, "--rest-tls-server-name="+domain)).To(ContainSubstring("--rest-ca-file"))
 		Expect(elsewhere("--rest-url=https://"+s.restTLS, "--rest-ca-file="+s.certs.certFile)).To(ContainSubstring("--rest-tls-server-name"))
