@@ -12,9 +12,14 @@ import (
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 )
 
-// keepOfResource drops from a chat resource, before it enters the cache, what only
+// keepOfResources makes what drops from a chat resource, before it enters the cache, what only
 // the API server and other tools need; it is most of its size. Who wrote it last stays, for the audit log.
-func keepOfResource(obj any) (any, error) {
+func keepOfResources() func(obj any) (any, error) {
+	var shared sharedLabels
+	return func(obj any) (any, error) { return keepOfResource(obj, &shared) }
+}
+
+func keepOfResource(obj any, shared *sharedLabels) (any, error) {
 	o, ok := obj.(metav1.Object)
 	if !ok {
 		return obj, nil
@@ -58,9 +63,6 @@ func compact(list []metav1.Condition) []metav1.Condition {
 	}
 	return kept
 }
-
-// shared has the labels of everything in the cache.
-var shared sharedLabels
 
 // maxSharedLabels bounds how many sets of labels are remembered.
 const maxSharedLabels = 256

@@ -46,7 +46,7 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 		Logger:         o.Log,
 		Cache: crcache.Options{
 			DefaultNamespaces: map[string]crcache.Config{o.Namespace: {}},
-			DefaultTransform:  keepOfResource,
+			DefaultTransform:  keepOfResources(),
 			ByObject: map[client.Object]crcache.ByObject{
 				&corev1.Secret{}: {Field: secretSelector(), Transform: keepOfSecret},
 			},

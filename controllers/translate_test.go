@@ -274,13 +274,14 @@ func TestKeepOfSecret(t *testing.T) {
 }
 
 func TestKeepOfResource(t *testing.T) {
+	keep := keepOfResources()
 	user := func(name string, labels map[string]string) *v1alpha1.ChatUser {
 		u := &v1alpha1.ChatUser{ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: labels,
 			Annotations: map[string]string{"kubectl.kubernetes.io/last-applied-configuration": "{}", v1alpha1.CreatedAtAnnotation: "2009-05-01T12:00:00Z"},
 		}}
 		u.Status.Conditions = append(make([]metav1.Condition, 0, 4), metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Message: name})
-		kept, err := keepOfResource(u)
+		kept, err := keep(u)
 		if err != nil || kept != any(u) {
 			t.Fatal(kept, err)
 		}

@@ -14,9 +14,13 @@ import (
 const firstPort, ports = 10000, 22000
 
 // nextPort goes round them from anywhere, so that processes that look at once hardly meet, and a process gives none twice.
-var nextPort atomic.Uint32
+var nextPort = startAnywhere()
 
-func init() { nextPort.Store(rand.Uint32N(ports)) }
+func startAnywhere() *atomic.Uint32 {
+	next := &atomic.Uint32{}
+	next.Store(rand.Uint32N(ports))
+	return next
+}
 
 // FreePorts finds n ports of 127.0.0.1 that nobody listens on.
 func FreePorts(n int) ([]int, error) {
