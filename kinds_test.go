@@ -11,8 +11,12 @@ import (
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/hack/testenv"
@@ -41,6 +45,15 @@ func TestStartWithoutAKind(t *testing.T) {
 	rooms := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "chatrooms.chat-operator.io"}}
 	if err := admin.Delete(t.Context(), rooms); err != nil {
 		t.Fatal(err)
+	}
+	// It is served until it is gone.
+	var served unstructured.UnstructuredList
+	served.SetGroupVersionKind(schema.GroupVersionKind{Group: "chat-operator.io", Version: "v1alpha1", Kind: "ChatRoomList"})
+	for deadline := time.Now().Add(time.Minute); !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err); err = admin.List(t.Context(), &served) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the API server still has rooms: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	namespace, err := env.NewNamespace(t.Context(), "kinds")
 	if err != nil {
