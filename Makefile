@@ -63,6 +63,9 @@ endif
 IMG_TAG = $(lastword $(subst :, ,$(IMG)))
 IMG_REPOSITORY = $(IMG:%:$(IMG_TAG)=%)
 
+# The newest release before this commit, from which `make e2e` upgrades; empty as long as there is none.
+OLDER ?= $(shell git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null)
+
 # The cluster of `make e2e` and `make cluster-up`.
 CLUSTER_FLAGS = --binaries=$(ASSETS) --node-binaries=$(abspath $(BIN)/node) --image=$(abspath $(BIN)/image/chat-operator-$(ARCH).tar)
 
@@ -101,6 +104,12 @@ race: controlplane ## The two suites against a real API server, and the program 
 	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE="$(RACE)" hack/suites.sh
 
 .PHONY: e2e
+ifneq ($(if $(filter current,$(CLUSTER)),,$(OLDER)),)
+e2e: older
+e2e: CLUSTER_FLAGS += --image=$(abspath $(BIN)/older/image.tar)
+e2e: export OLDER_CHARTS = $(abspath $(BIN)/older/charts)
+e2e: export OLDER_IMG = chat-operator:$(OLDER)
+endif
 e2e cluster-up: ARCH = $(shell $(GO) env GOARCH)
 ifeq ($(CLUSTER),current)
 e2e: controlplane helm-tool tools build plugin ## The chart in a real cluster of its own, as root (CLUSTER=current: in the cluster of KUBECONFIG, which has IMG; FOCUS=pattern)
@@ -111,6 +120,11 @@ endif
 	@[ -t 1 ] || export GINKGO_NO_COLOR=TRUE; export IMG='$(IMG)' PATH="$(ASSETS):$(abspath $(BIN)):$$PATH"; cd hack/cluster/suite && \
 		exec $(if $(filter current,$(CLUSTER)),,$(abspath $(BIN))/cluster run --dir=$(abspath .run-e2e) $(CLUSTER_FLAGS) --) \
 		$(abspath $(BIN))/cluster.test -test.timeout=25m -ginkgo.timeout=24m -ginkgo.v $(if $(FOCUS),-ginkgo.focus='$(FOCUS)')
+
+.PHONY: older
+older: ARCH = $(shell $(GO) env GOARCH)
+older:
+	@hack/older.sh $(OLDER) $(ARCH)
 
 .PHONY: verify
 verify: tools lint-tools helm-tool ## Everything that must hold besides the tests: generated files, formatting, modules, linters

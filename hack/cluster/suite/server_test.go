@@ -92,10 +92,10 @@ var _ = JustAfterEach(func() {
 // install installs the release, or upgrades it, with further values (as for --set) and waits until it serves.
 func (s *server) install(values ...string) {
 	GinkgoHelper()
-	s.installFrom(filepath.Join(root, "charts", "chat-operator"), values...)
+	s.installFrom(filepath.Join(root, "charts", "chat-operator"), image, values...)
 }
 
-func (s *server) installFrom(chart string, values ...string) {
+func (s *server) installFrom(chart, image string, values ...string) {
 	GinkgoHelper()
 	colon := strings.LastIndex(image, ":")
 	args := []string{

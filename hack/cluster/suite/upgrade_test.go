@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -46,6 +47,48 @@ var _ = Describe("An upgrade from an older version", func() {
 		Eventually(func() any { return s.login("mira").roster() }, limit).Should(And(
 			HaveKeyWithValue("otto@elsewhere.example", HaveField("Name", "Otto")),
 			HaveKeyWithValue("ines@elsewhere.example", HaveField("Name", "Ines"))))
+	})
+})
+
+// What is asserted here is what people have, not what versions have in common: it holds for any two of them.
+var _ = Describe("An upgrade from the newest release", func() {
+	It("keeps accounts, contacts, messages that wait, rooms and the REST API's secret", func() {
+		charts, older := os.Getenv("OLDER_CHARTS"), os.Getenv("OLDER_IMG")
+		if charts == "" {
+			Skip("there is no release yet that this commit follows")
+		}
+		DeferCleanup(installCRDs)
+		By("installing " + older)
+		helm(crdsNamespace, "upgrade", "--install", crdsRelease, filepath.Join(charts, "chat-operator-crds"))
+		waitCRDs()
+		s := prepareServer("newest")
+		s.installFrom(filepath.Join(charts, "chat-operator"), older)
+		s.applyUser("mira")
+		s.applyUser("tobias")
+		s.login("mira").addContact("ines@elsewhere.example", "Ines")
+		apply(s.namespace, `
+apiVersion: chat-operator.io/v1alpha1
+kind: ChatRoom
+metadata: {name: lounge}
+spec: {persistent: true, subject: Tea at four}
+`)
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "chatroom/lounge")
+		s.login("tobias").say(s, "mira", "before the upgrade")
+		users := s.call("rest", "GET", "/users", nil)
+		secret := s.kubectl("get", "secret", "chat-operator", "--output=jsonpath={.data.rest-secret}")
+		before := s.pod()
+
+		By("upgrading both charts, what belongs to the cluster first")
+		installCRDs()
+		s.install()
+		s.ready(string(before.UID))
+		Expect(s.pod().Spec.Containers[0].Image).To(HaveSuffix(image))
+
+		s.login("mira").hear("before the upgrade")
+		Expect(s.login("mira").roster()).To(HaveKeyWithValue("ines@elsewhere.example", HaveField("Name", "Ines")))
+		Expect(s.kubectl("get", "secret", "chat-operator", "--output=jsonpath={.data.rest-secret}")).To(Equal(secret))
+		Expect(s.call("rest", "GET", "/users", nil)).To(Equal(users))
+		Expect(s.call("rest", "GET", "/chatrooms/lounge", nil).Body).To(ContainSubstring("Tea at four"))
 	})
 })
 
