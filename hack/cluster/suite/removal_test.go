@@ -87,6 +87,8 @@ var _ = Describe("Removing an installation", func() {
 		s.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "chatuser/mira")
 		DeferCleanup(installCRDs)
 		removeCRDs()
+		// Somebody else uninstalls it, whose Helm has not remembered the kinds.
+		GinkgoT().Setenv("KUBECACHEDIR", GinkgoT().TempDir())
 		out, err := tryHelm(s.namespace, "uninstall", s.release, "--wait")
 		Expect(err).To(MatchError(ContainSubstring("no matches for kind")), "%s", out)
 		installCRDs()
