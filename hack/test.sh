@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `make test` runs. Arguments are packages; without any, all of them, those with goroutines of their own under the race detector. (The two
-# suites against a real API server are without it here: `make race` has them with it.)
+# What `make test` runs, and with RACE=-race what `make race` runs: what has goroutines of its own (RACE_PACKAGES), under the race detector, which takes
+# several times the processor time. Arguments are packages; without any, all of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -8,28 +8,22 @@ race=${RACE:-}
 timeout=20m
 [ -t 1 ] || export GINKGO_NO_COLOR=TRUE
 
-if [ -z "$race" ]; then
-  echo "No C compiler is here: the tests run without the race detector."
-fi
 if [ $# -gt 0 ]; then
+  # shellcheck disable=SC2086
   exec "$go" test $race -timeout "$timeout" "$@"
 fi
 
 # The suites mostly wait, and the others compute: they get what the suites leave of the machine.
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
-RACE='' hack/suites.sh >"$out" 2>&1 &
+hack/suites.sh >"$out" 2>&1 &
 suites=$!
 
-all=$("$go" list ./... | grep -v -e '/hack/e2e$' -e '/controllers$')
 # shellcheck disable=SC2086
-raced=$("$go" list ${RACE_PACKAGES:-} | grep -xF "$all")
-plain=$(grep -vxF "$raced" <<<"$all")
+packages=$("$go" list $([ -n "$race" ] && echo ${RACE_PACKAGES:-./...} || echo ./...) | grep -v -e '/hack/e2e$' -e '/controllers$')
 failed=0
 # shellcheck disable=SC2086
-nice "$go" test $race -timeout "$timeout" $raced || failed=1
-# shellcheck disable=SC2086
-nice "$go" test -timeout "$timeout" $plain || failed=1
+nice "$go" test $race -timeout "$timeout" $packages || failed=1
 wait "$suites" || failed=1
 cat "$out"
 exit "$failed"
