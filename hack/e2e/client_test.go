@@ -82,8 +82,8 @@ func (s *server) tryLogin(username, password string, mechanism sasl.Mechanism) (
 }
 
 func (s *server) connect(username, password string, mechanism sasl.Mechanism, directTLS bool) (*chatClient, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx, done := chat.Patience(limit)
+	defer done()
 	addr := s.xmpp
 	if directTLS {
 		addr = s.xmpps
@@ -135,8 +135,8 @@ func (c *chatClient) close() {
 
 func (c *chatClient) send(kind func(context.Context) error) {
 	GinkgoHelper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx, done := chat.Patience(limit)
+	defer done()
 	Expect(kind(ctx)).To(Succeed())
 }
 
@@ -168,8 +168,8 @@ func (c *chatClient) say(username, text string) {
 // roster asks for the contact list.
 func (c *chatClient) roster() map[string]roster.Item {
 	GinkgoHelper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx, done := chat.Patience(limit)
+	defer done()
 	iter := roster.Fetch(ctx, c.session)
 	items := map[string]roster.Item{}
 	for iter.Next() {

@@ -11,6 +11,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"mellium.im/xmlstream"
+
+	"github.com/chat-operator/chat-operator/hack/internal/chat"
 )
 
 // raw sends a stanza as it is written.
@@ -26,8 +28,8 @@ func tokens(stanza string) xml.TokenReader {
 // ask sends a request and returns the answer.
 func (c *chatClient) ask(request string) incoming {
 	GinkgoHelper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx, done := chat.Patience(limit)
+	defer done()
 	r, err := c.session.SendIQ(ctx, tokens(request))
 	Expect(err).NotTo(HaveOccurred())
 	defer r.Close()

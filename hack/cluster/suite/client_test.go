@@ -50,15 +50,15 @@ func (s *server) login(name string) *chatClient {
 	GinkgoHelper()
 	c, err := s.tryLogin(name, passwordOf(name))
 	Expect(err).NotTo(HaveOccurred(), "log in as %s", name)
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx, done := chat.Patience(limit)
+	defer done()
 	Expect(c.session.Send(ctx, stanza.Presence{}.Wrap(nil))).To(Succeed())
 	return c
 }
 
 func (s *server) tryLogin(name, password string) (*chatClient, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx, done := chat.Patience(limit)
+	defer done()
 	conn, err := s.dial(ctx, "xmpp")
 	if err != nil {
 		return nil, err
@@ -97,8 +97,8 @@ func (c *chatClient) handle(t xmlstream.TokenReadEncoder, start *xml.StartElemen
 // say sends a message to a user of the server.
 func (c *chatClient) say(s *server, name, text string) {
 	GinkgoHelper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx, done := chat.Patience(limit)
+	defer done()
 	to := jid.MustParse(name + "@" + s.domain)
 	Expect(c.session.Encode(ctx, message{stanza.Message{Type: stanza.ChatMessage, To: to}, text})).To(Succeed())
 }
@@ -124,8 +124,8 @@ func (c *chatClient) hear(text string) {
 // roster asks for the contact list.
 func (c *chatClient) roster() map[string]roster.Item {
 	GinkgoHelper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx, done := chat.Patience(limit)
+	defer done()
 	iter := roster.Fetch(ctx, c.session)
 	items := map[string]roster.Item{}
 	for iter.Next() {
@@ -139,8 +139,8 @@ func (c *chatClient) roster() map[string]roster.Item {
 // addContact writes a contact into the list, which is kept on the volume.
 func (c *chatClient) addContact(address, nickname string) {
 	GinkgoHelper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx, done := chat.Patience(limit)
+	defer done()
 	Expect(roster.Set(ctx, c.session, roster.Item{JID: jid.MustParse(address), Name: nickname})).To(Succeed())
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"time"
 
 	"mellium.im/sasl"
 	"mellium.im/xmpp"
@@ -18,6 +19,14 @@ type Login struct {
 	// TLS is the client's configuration. DirectTLS says that the connection begins with TLS (XEP-0368); otherwise STARTTLS comes first.
 	TLS       *tls.Config
 	DirectTLS bool
+}
+
+// Patience gives a context for one call of the client library, which ends after a time unless done is called before. Calling done does not end it: a
+// context that ends in the moment that a call returns is taken by the library, now and then, for one that ended before, and what is written next fails.
+func Patience(limit time.Duration) (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	timer := time.AfterFunc(limit, cancel)
+	return ctx, func() { timer.Stop() }
 }
 
 // Open negotiates a session, up to a bound resource, on a connection that it closes when that fails.
