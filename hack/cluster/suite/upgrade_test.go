@@ -65,6 +65,7 @@ var _ = Describe("An upgrade from the newest release", func() {
 		s.installFrom(filepath.Join(charts, "chat-operator"), older)
 		s.applyUser("mira")
 		s.applyUser("tobias")
+		s.applyUser("tove") // who is not online before the upgrade
 		s.login("mira").addContact("ines@elsewhere.example", "Ines")
 		apply(s.namespace, `
 apiVersion: chat-operator.io/v1alpha1
@@ -73,7 +74,7 @@ metadata: {name: lounge}
 spec: {persistent: true, subject: Tea at four}
 `)
 		s.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "chatroom/lounge")
-		s.login("tobias").say(s, "mira", "before the upgrade")
+		s.login("tobias").say(s, "tove", "before the upgrade")
 		users := s.call("rest", "GET", "/users", nil)
 		secret := s.kubectl("get", "secret", "chat-operator", "--output=jsonpath={.data.rest-secret}")
 		before := s.pod()
@@ -84,7 +85,7 @@ spec: {persistent: true, subject: Tea at four}
 		s.ready(string(before.UID))
 		Expect(s.pod().Spec.Containers[0].Image).To(HaveSuffix(image))
 
-		s.login("mira").hear("before the upgrade")
+		s.login("tove").hear("before the upgrade")
 		Expect(s.login("mira").roster()).To(HaveKeyWithValue("ines@elsewhere.example", HaveField("Name", "Ines")))
 		Expect(s.kubectl("get", "secret", "chat-operator", "--output=jsonpath={.data.rest-secret}")).To(Equal(secret))
 		Expect(s.call("rest", "GET", "/users", nil)).To(Equal(users))
