@@ -5,13 +5,17 @@
 GO ?= go
 
 # `make run`: the cluster ("local" starts one, "current" uses that of KUBECONFIG), the namespace, that is the chat server,
-# its XMPP domain, the folder of data, and ports on 127.0.0.1.
+# its XMPP domain, the folder of data, whether the samples are applied to a new one, whether the operator is started (else only
+# the control plane), and ports on 127.0.0.1 (PORTS=free finds free ones).
 CLUSTER ?= local
 NAMESPACE ?= chat
 DOMAIN ?= localhost
 RUN_DIR ?= .run
 SAMPLES ?= true
+OPERATOR ?= true
 LOG_LEVEL ?= info
+PORTS ?=
+ifneq ($(PORTS),free)
 XMPP_PORT ?= 5222
 XMPPS_PORT ?= 5223
 REST_PORT ?= 9090
@@ -22,6 +26,7 @@ APISERVER_PORT ?= 16443
 ETCD_PORT ?= 12379
 ETCD_PEER_PORT ?= 12380
 CONTROLLER_MANAGER_PORT ?= 20257
+endif
 # Further flags of the operator.
 ARGS ?=
 
@@ -69,6 +74,13 @@ OLDER ?= $(shell git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null)
 # The cluster of `make e2e` and `make cluster-up`.
 CLUSTER_FLAGS = --binaries=$(ASSETS) --node-binaries=$(abspath $(BIN)/node) --image=$(abspath $(BIN)/image/chat-operator-$(ARCH).tar)
 
+# Ports that have been given; the others are free ones.
+PORT_FLAGS = $(if $(XMPP_PORT),--xmpp-port=$(XMPP_PORT)) $(if $(XMPPS_PORT),--xmpps-port=$(XMPPS_PORT)) \
+	$(if $(REST_PORT),--rest-port=$(REST_PORT)) $(if $(REST_TLS_PORT),--rest-tls-port=$(REST_TLS_PORT)) \
+	$(if $(HEALTH_PORT),--health-port=$(HEALTH_PORT)) $(if $(METRICS_PORT),--metrics-port=$(METRICS_PORT)) \
+	$(if $(APISERVER_PORT),--apiserver-port=$(APISERVER_PORT)) $(if $(ETCD_PORT),--etcd-port=$(ETCD_PORT)) \
+	$(if $(ETCD_PEER_PORT),--etcd-peer-port=$(ETCD_PEER_PORT)) $(if $(CONTROLLER_MANAGER_PORT),--controller-manager-port=$(CONTROLLER_MANAGER_PORT))
+
 # Modules of this repository.
 MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus hack/charts hack/tools/release hack/tools/containerd hack/tools/runc
 # Where the race detector pays: everything with goroutines of its own.
@@ -90,9 +102,7 @@ help: ## This list
 run: $(BIN)/run $(if $(filter current,$(CLUSTER)),,controlplane) build ## Start a chat server with a Kubernetes of its own, on loopback (CLUSTER=current: in the cluster of KUBECONFIG)
 	@exec $(BIN)/run up --cluster=$(CLUSTER) --dir=$(RUN_DIR) --binaries=$(ASSETS) --operator=$(BIN)/chat-operator \
 		--namespace=$(NAMESPACE) --domain=$(DOMAIN) --samples=$(SAMPLES) --log-level=$(LOG_LEVEL) \
-		--xmpp-port=$(XMPP_PORT) --xmpps-port=$(XMPPS_PORT) --rest-port=$(REST_PORT) --rest-tls-port=$(REST_TLS_PORT) \
-		--health-port=$(HEALTH_PORT) --metrics-port=$(METRICS_PORT) --apiserver-port=$(APISERVER_PORT) \
-		--etcd-port=$(ETCD_PORT) --etcd-peer-port=$(ETCD_PEER_PORT) --controller-manager-port=$(CONTROLLER_MANAGER_PORT) \
+		$(if $(filter false,$(OPERATOR)),--control-plane-only) $(if $(filter free,$(PORTS)),--free-ports) $(PORT_FLAGS) \
 		-- $(ARGS)
 
 .PHONY: test
@@ -328,11 +338,11 @@ clean: ## Remove what was built (bin/ without the control plane) and the data of
 ##@ A cluster to play with
 
 .PHONY: cluster-up
-cluster-up: node image ## A real cluster with one node and the image in it, on this machine, without Docker (needs root)
+cluster-up: node image helm-tool plugin ## A real cluster with one node and the image in it, on this machine, without Docker (needs root)
 	@$(BIN)/cluster up --dir=$(abspath .run-cluster) $(CLUSTER_FLAGS)
 
 .PHONY: cluster-shell
-cluster-shell: ## A shell inside it, where kubectl, helm and `make helm-install` work
+cluster-shell: ## A shell inside it, where kubectl, helm, `kubectl chat` and `make helm-install` work
 	@exec $(BIN)/cluster exec --dir=$(abspath .run-cluster) $(CLUSTER_FLAGS)
 
 .PHONY: cluster-down

@@ -65,7 +65,7 @@ func up(ctx context.Context, args []string) error {
 	for {
 		if _, err := os.Stat(s.readyFile()); err == nil {
 			fmt.Fprintf(os.Stderr, "The cluster runs. It is reachable from inside its namespaces alone:\n"+
-				"  make cluster-shell         a shell in there, with kubectl and helm\n"+
+				"  make cluster-shell         a shell in there, with kubectl, kubectl chat and helm\n"+
 				"  make cluster-down          removes it with everything in it\n"+
 				"Logs are in %s.\n", filepath.Join(s.Dir, "logs"))
 			return nil

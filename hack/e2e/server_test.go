@@ -83,7 +83,7 @@ func prepareServer(namespace string) *server {
 func (s *server) writeKubeconfig() string {
 	GinkgoHelper()
 	path := filepath.Join(work, s.namespace+".kubeconfig")
-	Expect(localkube.WriteKubeconfig(path, s.proxy.url, nil, nil, nil)).To(Succeed())
+	Expect(localkube.WriteKubeconfig(path, s.proxy.url, "", nil, nil, nil)).To(Succeed())
 	return path
 }
 

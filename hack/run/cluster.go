@@ -100,18 +100,47 @@ func (r *run) waitGranted(ctx context.Context) error {
 	}
 }
 
-// applySamples applies config/samples, and remembers which users are among them.
+// samplesApplied is the annotation of a namespace that has had the samples: what somebody has deleted or changed of them stays so.
+const samplesApplied = "run.chat-operator.io/samples-applied"
+
+// wantsSamples reports whether the samples are wanted and have not been applied yet. Who begins without an operator is about to read something in,
+// and nothing shall be in its way.
+func (r *run) wantsSamples(ctx context.Context) (bool, error) {
+	if !r.settings.samples || r.settings.controlPlaneOnly {
+		return false, nil
+	}
+	var namespace struct {
+		Metadata struct {
+			Annotations map[string]string `json:"annotations"`
+		} `json:"metadata"`
+	}
+	if err := r.kubectl.get(ctx, &namespace, "namespace", r.settings.namespace); err != nil {
+		return false, err
+	}
+	return namespace.Metadata.Annotations[samplesApplied] == "", nil
+}
+
+func (r *run) samplesDir() string { return filepath.Join(r.settings.config, "samples") }
+
+// applySamples applies config/samples and remembers that, and which users are among them.
 func (r *run) applySamples(ctx context.Context) error {
-	out, err := r.kubectl.run(ctx, "apply", "--output=name", "--kustomize="+filepath.Join(r.settings.config, "samples"))
+	out, err := r.kubectl.run(ctx, "apply", "--output=name", "--kustomize="+r.samplesDir())
 	if err != nil {
 		return err
 	}
-	for name := range strings.FieldsSeq(string(out)) {
+	r.applied = chatUsers(out)
+	_, err = r.kubectl.run(ctx, "annotate", "--overwrite", "namespace", r.settings.namespace, samplesApplied+"=true")
+	return err
+}
+
+// chatUsers are the users in what kubectl prints with --output=name.
+func chatUsers(names []byte) (users []string) {
+	for name := range strings.FieldsSeq(string(names)) {
 		if strings.HasPrefix(name, "chatuser.") {
-			r.sampleUsers = append(r.sampleUsers, name)
+			users = append(users, name)
 		}
 	}
-	return nil
+	return users
 }
 
 // checkCluster makes sure that the cluster of KUBECONFIG is prepared; this program changes nothing there.

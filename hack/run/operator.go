@@ -16,7 +16,7 @@ func (r *run) startOperator(ctx context.Context, kubeconfig string) error {
 	args := []string{
 		"--namespace=" + s.namespace,
 		"--domain=" + s.domain,
-		"--data-dir=" + filepath.Join(s.dir, "operator"),
+		"--data-dir=" + s.dataDir(),
 		"--xmpp-bind-address=" + s.xmpp.address(),
 		"--xmpps-bind-address=" + s.xmpps.address(),
 		"--rest-bind-address=" + s.rest.address(),

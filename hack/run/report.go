@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,6 +18,7 @@ type report struct {
 	restSecret          string
 	operatorPID         int
 	accounts            []account
+	moreAccounts        int // that are there besides
 }
 
 type account struct {
@@ -32,15 +34,16 @@ func (r *run) report(ctx context.Context) (*report, error) {
 	defer cancel()
 	s := r.settings
 	rep := &report{
-		kubeconfig:  r.kubectl.kubeconfig,
-		kubectl:     r.kubectl.path,
-		xmppAddr:    s.xmpp.address(),
-		restURL:     "http://" + s.rest.address() + "/plugins/restapi/v1",
-		operatorPID: r.operator.PID(),
+		kubeconfig: r.kubectl.kubeconfig,
+		kubectl:    r.kubectl.path,
 	}
 	if rep.kubeconfig == "" {
 		rep.kubeconfig = currentKubeconfig()
 	}
+	if s.controlPlaneOnly {
+		return rep, nil
+	}
+	rep.xmppAddr, rep.restURL, rep.operatorPID = s.xmpp.address(), "http://"+s.rest.address()+"/plugins/restapi/v1", r.operator.PID()
 	var secret struct {
 		Data map[string][]byte `json:"data"`
 	}
@@ -48,25 +51,26 @@ func (r *run) report(ctx context.Context) (*report, error) {
 		return nil, err
 	}
 	rep.restSecret = string(secret.Data["rest-secret"])
-	if len(r.sampleUsers) > 0 {
+	if len(r.applied) > 0 {
 		// Until then the Secrets with the generated passwords may not be there.
-		args := append([]string{"wait", "--for=condition=Ready", "--timeout=20s"}, r.sampleUsers...)
+		args := append([]string{"wait", "--for=condition=Ready", "--timeout=20s"}, r.applied...)
 		if _, err := r.kubectl.run(ctx, args...); err != nil {
 			return nil, err
 		}
 	}
+	return rep, r.reportAccounts(ctx, rep)
+}
+
+// shownAccounts is how many accounts are shown.
+const shownAccounts = 2
+
+// reportAccounts finds accounts to log in with: not locked, with a password that can be read. Those of the samples come first.
+func (r *run) reportAccounts(ctx context.Context, rep *report) error {
 	var users struct {
-		Items []struct {
-			Status struct {
-				JID     string `json:"jid"`
-				Binding struct {
-					Name string `json:"name"`
-				} `json:"binding"`
-			} `json:"status"`
-		} `json:"items"`
+		Items []chatUser `json:"items"`
 	}
 	if err := r.kubectl.get(ctx, &users, "chatusers"); err != nil {
-		return nil, err
+		return err
 	}
 	var secrets struct {
 		Items []struct {
@@ -77,18 +81,53 @@ func (r *run) report(ctx context.Context) (*report, error) {
 		} `json:"items"`
 	}
 	if err := r.kubectl.get(ctx, &secrets, "secrets"); err != nil {
-		return nil, err
+		return err
 	}
 	readable := map[string]bool{} // Secrets of accounts made by REST hold only verifiers
 	for _, s := range secrets.Items {
 		readable[s.Metadata.Name] = len(s.Data["password"]) > 0
 	}
-	for _, u := range users.Items {
-		if len(rep.accounts) < 2 && readable[u.Status.Binding.Name] {
-			rep.accounts = append(rep.accounts, account{jid: u.Status.JID, secret: u.Status.Binding.Name})
+	var samples []string
+	if r.settings.samples && !r.settings.current {
+		out, err := r.kubectl.run(ctx, "get", "--ignore-not-found", "--output=name", "--kustomize="+r.samplesDir())
+		if err != nil {
+			return err
+		}
+		samples = chatUsers(out)
+	}
+	rep.accounts = pickAccounts(users.Items, readable, samples)
+	rep.moreAccounts = len(users.Items) - len(rep.accounts)
+	return nil
+}
+
+// chatUser is what is looked at of a ChatUser.
+type chatUser struct {
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Spec struct {
+		Locked bool `json:"locked"`
+	} `json:"spec"`
+	Status struct {
+		JID     string `json:"jid"`
+		Binding struct {
+			Name string `json:"name"`
+		} `json:"binding"`
+	} `json:"status"`
+}
+
+func pickAccounts(users []chatUser, readable map[string]bool, samples []string) (picked []account) {
+	isSample := func(u chatUser) bool {
+		return slices.ContainsFunc(samples, func(name string) bool { return strings.HasSuffix(name, "/"+u.Metadata.Name) })
+	}
+	for _, sample := range []bool{true, false} {
+		for _, u := range users {
+			if isSample(u) == sample && !u.Spec.Locked && readable[u.Status.Binding.Name] && len(picked) < shownAccounts {
+				picked = append(picked, account{jid: u.Status.JID, secret: u.Status.Binding.Name})
+			}
 		}
 	}
-	return rep, nil
+	return picked
 }
 
 func (rep *report) print(out io.Writer, s *settings, took time.Duration) {
@@ -98,39 +137,58 @@ func (rep *report) print(out io.Writer, s *settings, took time.Duration) {
 			kubectl = rel
 		}
 	}
+	if s.current {
+		kubectl += " --namespace " + s.namespace // the kubeconfig of a cluster of its own says which one
+	}
 	fmt.Fprintf(out, "\nReady after %.1f s.\n\n", took.Seconds())
 	fmt.Fprintf(out, "  Kubernetes  export KUBECONFIG=%s\n", rep.kubeconfig)
-	fmt.Fprintf(out, "              %s --namespace %s get chat\n", kubectl, s.namespace)
-	fmt.Fprintf(out, "  XMPP        host 127.0.0.1, port %d (STARTTLS) or %d (direct TLS), domain %s, self-signed certificate\n", s.xmpp.number, s.xmpps.number, s.domain)
-	fmt.Fprintf(out, "  REST        %s\n", rep.restURL)
-	fmt.Fprintf(out, "              header  Authorization: %s\n", rep.restSecret)
-	fmt.Fprintf(out, "              in a browser: http://%s/plugins/restapi/docs/; with TLS on port %d\n", s.rest.address(), s.restTLS.number)
-	for i, a := range rep.accounts {
-		head := "            "
-		if i == 0 {
-			head = "  Accounts  "
-		}
-		fmt.Fprintf(out, "%s  %s, password from\n", head, a.jid)
-		fmt.Fprintf(out, "                %s --kubeconfig %s --namespace %s get secret %s --output jsonpath='{.data.password}' | base64 -d\n",
-			kubectl, rep.kubeconfig, s.namespace, a.secret)
+	fmt.Fprintf(out, "              %s get chat\n", kubectl)
+	if s.controlPlaneOnly {
+		fmt.Fprintln(out, "  Operator    not started: its database is free for `chat-operator import`")
+	} else {
+		rep.printServer(out, s, kubectl)
 	}
+	fmt.Fprintf(out, "  Data        %s\n", s.dataDir())
 	fmt.Fprintf(out, "  Logs        %s\n", filepath.Join(s.dir, "logs"))
 	fmt.Fprintf(out, "  Scripts     . %s\n", filepath.Join(s.dir, "env"))
 	fmt.Fprintln(out, "\nCtrl-C stops everything.")
 }
 
+// printServer says how to reach the chat server, and as whom.
+func (rep *report) printServer(out io.Writer, s *settings, kubectl string) {
+	fmt.Fprintf(out, "  XMPP        host 127.0.0.1, port %d (STARTTLS) or %d (direct TLS), domain %s, self-signed certificate\n", s.xmpp.number, s.xmpps.number, s.domain)
+	fmt.Fprintf(out, "  REST        %s\n", rep.restURL)
+	fmt.Fprintf(out, "              header  Authorization: %s\n", rep.restSecret)
+	fmt.Fprintf(out, "              in a browser: http://%s/plugins/restapi/docs/; with TLS on port %d\n", s.rest.address(), s.restTLS.number)
+	head := "  Accounts    "
+	for _, a := range rep.accounts {
+		fmt.Fprintf(out, "%s%s, password from\n", head, a.jid)
+		fmt.Fprintf(out, "                %s --kubeconfig %s get secret %s --output jsonpath='{.data.password}' | base64 -d\n", kubectl, rep.kubeconfig, a.secret)
+		head = "              "
+	}
+	if rep.moreAccounts > 0 {
+		and := ""
+		if len(rep.accounts) > 0 {
+			and = "and "
+		}
+		fmt.Fprintf(out, "%s%s%d more: %s get chatusers\n", head, and, rep.moreAccounts, kubectl)
+	}
+}
+
 // writeEnv writes the file that scripts source. It appears when everything is ready, whole, and holds a secret: for its owner alone.
 func writeEnv(s *settings, rep *report) error {
 	var b strings.Builder
-	for _, v := range [][2]string{
-		{"KUBECONFIG", rep.kubeconfig},
-		{"XMPP_ADDR", rep.xmppAddr},
-		{"XMPP_DOMAIN", s.domain},
-		{"REST_URL", rep.restURL},
-		{"REST_SECRET", rep.restSecret},
-		{"KUBECTL_CHAT_REST_URL", rep.restURL}, // where the plugin finds a server that is no Pod
-		{"OPERATOR_PID", fmt.Sprint(rep.operatorPID)},
-	} {
+	vars := [][2]string{{"KUBECONFIG", rep.kubeconfig}, {"CHAT_DATA_DIR", s.dataDir()}, {"XMPP_DOMAIN", s.domain}}
+	if !s.controlPlaneOnly {
+		vars = append(vars, [][2]string{
+			{"XMPP_ADDR", rep.xmppAddr},
+			{"REST_URL", rep.restURL},
+			{"REST_SECRET", rep.restSecret},
+			{"KUBECTL_CHAT_REST_URL", rep.restURL}, // where the plugin finds a server that is no Pod
+			{"OPERATOR_PID", fmt.Sprint(rep.operatorPID)},
+		}...)
+	}
+	for _, v := range vars {
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], shellQuote(v[1]))
 	}
 	path := filepath.Join(s.dir, "env")

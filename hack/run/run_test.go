@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestCheckPortsNamesEachBusyPortAndItsVariable(t *testing.T) {
 	if err == nil {
 		t.Fatal("a busy port was taken for free")
 	}
-	for _, want := range []string{"XMPP with STARTTLS", "XMPP_PORT=PORT", ln.Addr().String(), "etcd", "ETCD_PORT=PORT"} {
+	for _, want := range []string{"XMPP with STARTTLS", "XMPP_PORT=PORT", ln.Addr().String(), "etcd", "ETCD_PORT=PORT", "PORTS=free"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
@@ -44,13 +45,69 @@ func TestSettingsComeFromFlags(t *testing.T) {
 	}
 }
 
+func TestFreePortsAreForWhatIsNotGiven(t *testing.T) {
+	s, err := parseSettings([]string{"--free-ports", "--xmpp-port=15222"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.xmpp.number != 15222 || s.xmpp.variable != "XMPP_PORT" {
+		t.Errorf("the port that was given became %+v", s.xmpp)
+	}
+	for _, p := range s.portFlags() {
+		if p.port.number == p.number {
+			t.Errorf("%s has its port of always, %d", p.what, p.number)
+		}
+	}
+}
+
+func TestTheControlPlaneAlone(t *testing.T) {
+	s, err := parseSettings([]string{"--control-plane-only"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.ports()); n != 4 {
+		t.Errorf("it listens on %d ports, want those of the control plane", n)
+	}
+	if _, err := parseSettings([]string{"--control-plane-only", "--cluster=current"}); err == nil {
+		t.Error("a run of nothing at all was accepted")
+	}
+}
+
+func TestAccountsToLogInWith(t *testing.T) {
+	user := func(name string, locked bool) (u chatUser) {
+		u.Metadata.Name, u.Spec.Locked = name, locked
+		u.Status.JID, u.Status.Binding.Name = name+"@localhost", name+"-password"
+		return u
+	}
+	users := []chatUser{user("ada", false), user("ines", true), user("jun", false), user("mira", false), user("tobias", false)}
+	readable := map[string]bool{"ada-password": true, "ines-password": true, "mira-password": true, "tobias-password": true}
+	samples := []string{"chatuser.chat-operator.io/mira", "chatuser.chat-operator.io/tobias"}
+	for _, c := range []struct {
+		name  string
+		users []chatUser
+		want  []string
+	}{
+		{"the samples come first", users, []string{"mira@localhost", "tobias@localhost"}},
+		{"then others, none locked, none whose password nobody can read", users[:4], []string{"mira@localhost", "ada@localhost"}},
+		{"a locked sample", []chatUser{user("ada", false), user("mira", true)}, []string{"ada@localhost"}},
+	} {
+		var got []string
+		for _, a := range pickAccounts(c.users, readable, samples) {
+			got = append(got, a.jid)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestOneRunAFolder(t *testing.T) {
 	dir := t.TempDir()
 	unlock, err := lockDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lockDir(dir); err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "RUN_DIR") {
+	if _, err := lockDir(dir); err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "make run RUN_DIR=FOLDER PORTS=free") {
 		t.Errorf("a second run got %v", err)
 	}
 	unlock()

@@ -27,7 +27,9 @@ type settings struct {
 	domain    string
 	current   bool // use the cluster of KUBECONFIG
 	samples   bool
-	logLevel  string
+	// controlPlaneOnly leaves the operator out, so that another program can have its database.
+	controlPlaneOnly bool
+	logLevel         string
 
 	xmpp, xmpps, rest, restTLS, health, metrics  port
 	apiServer, etcd, etcdPeer, controllerManager port
@@ -52,6 +54,8 @@ func parseSettings(args []string) (*settings, error) {
 	flags.StringVar(&s.namespace, "namespace", "chat", "namespace, that is: chat server")
 	flags.StringVar(&s.domain, "domain", "localhost", "XMPP domain")
 	flags.BoolVar(&s.samples, "samples", true, "apply config/samples")
+	flags.BoolVar(&s.controlPlaneOnly, "control-plane-only", false, "start no operator, so that its database is free for an import")
+	free := flags.Bool("free-ports", false, "find a free port for whatever no other flag gives one")
 	flags.StringVar(&s.logLevel, "log-level", "info", "the operator's log level")
 	cluster := flags.String("cluster", "local", `"local" starts a control plane, "current" uses the cluster of KUBECONFIG`)
 	for _, p := range s.portFlags() {
@@ -67,6 +71,14 @@ func parseSettings(args []string) (*settings, error) {
 		s.current = true
 	default:
 		return nil, fmt.Errorf("CLUSTER=%s is neither local nor current", *cluster)
+	}
+	if s.current && s.controlPlaneOnly {
+		return nil, errors.New("with CLUSTER=current and OPERATOR=false there is nothing to start")
+	}
+	if *free {
+		if err := s.takeFreePorts(flags); err != nil {
+			return nil, err
+		}
 	}
 	s.passOn = flags.Args()
 	for _, path := range []*string{&s.dir, &s.binaries, &s.operator, &s.config} {
@@ -102,6 +114,26 @@ func (s *settings) portFlags() []portFlag {
 	}
 }
 
+// takeFreePorts gives every listener a free port whose flag has not been given.
+func (s *settings) takeFreePorts(flags *flag.FlagSet) error {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	all := s.portFlags()
+	ports, err := localkube.FreePorts(len(all))
+	if err != nil {
+		return err
+	}
+	for i, p := range all {
+		if !given[p.flag] {
+			p.port.number = ports[i]
+		}
+	}
+	return nil
+}
+
+// dataDir is the folder with the operator's database.
+func (s *settings) dataDir() string { return filepath.Join(s.dir, "operator") }
+
 // freePorts prints flags that give every listener a free port.
 func freePorts(out io.Writer) error {
 	flags := (&settings{}).portFlags()
@@ -117,7 +149,10 @@ func freePorts(out io.Writer) error {
 
 // ports are the ports that will be listened on.
 func (s *settings) ports() []port {
-	ports := []port{s.xmpp, s.xmpps, s.rest, s.restTLS, s.health, s.metrics}
+	var ports []port
+	if !s.controlPlaneOnly {
+		ports = append(ports, s.xmpp, s.xmpps, s.rest, s.restTLS, s.health, s.metrics)
+	}
 	if !s.current {
 		ports = append(ports, s.apiServer, s.etcd, s.etcdPeer, s.controllerManager)
 	}
@@ -156,12 +191,18 @@ func checkPorts(ports []port) error {
 		}
 		_ = ln.Close()
 	}
+	if len(errs) > 0 {
+		errs = append(errs, errors.New("to have free ports for everything: make run PORTS=free"))
+	}
 	return errors.Join(errs...)
 }
 
 // checkBinaries names what is missing of the programs that are needed.
 func (s *settings) checkBinaries() error {
-	needed := []string{s.operator}
+	var needed []string
+	if !s.controlPlaneOnly {
+		needed = append(needed, s.operator)
+	}
 	if !s.current {
 		needed = append(needed, filepath.Join(s.binaries, "etcd"), filepath.Join(s.binaries, "kube-apiserver"))
 	}

@@ -19,7 +19,8 @@ import (
 func lockDir(dir string) (unlock func(), err error) {
 	unlock, err = lock.Dir(dir)
 	if held := (*lock.HeldError)(nil); errors.As(err, &held) {
-		return nil, fmt.Errorf("another run works in %s (process %s); stop it with Ctrl-C, or give this one a folder and ports of its own: make run RUN_DIR=FOLDER", held.Dir, held.PID)
+		return nil, fmt.Errorf("another run works in %s (process %s); stop it with Ctrl-C, or have this one beside it, with a folder and ports of its own: "+
+			"make run RUN_DIR=FOLDER PORTS=free", held.Dir, held.PID)
 	}
 	return unlock, err
 }
@@ -86,16 +87,16 @@ func up(ctx context.Context, restoreSignals func(), args []string, out io.Writer
 
 // run is one run of everything.
 type run struct {
-	settings    *settings
-	out         io.Writer
-	group       *supervise.Group
-	kubectl     *kubectl
-	procs       []*supervise.Process
-	operator    *supervise.Process
-	sampleUsers []string // of config/samples, as kubectl names them
+	settings *settings
+	out      io.Writer
+	group    *supervise.Group
+	kubectl  *kubectl
+	procs    []*supervise.Process
+	operator *supervise.Process // nil without one
+	applied  []string           // users of config/samples that this run has declared, as kubectl names them
 }
 
-// start goes from nothing to an operator that answers its readiness probe.
+// start goes from nothing to an operator that answers its readiness probe, or without one to an API server.
 func (r *run) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -114,6 +115,9 @@ func (r *run) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if r.settings.controlPlaneOnly {
+		return nil
+	}
 	return r.step("Starting the operator", func() error { return r.startOperator(ctx, operatorKubeconfig) })
 }
 
@@ -121,7 +125,7 @@ func (r *run) start(ctx context.Context) error {
 func (r *run) startCluster(ctx context.Context) (string, error) {
 	s := r.settings
 	cluster, err := localkube.New(localkube.Config{
-		Binaries: s.binaries, Dir: s.dir,
+		Binaries: s.binaries, Dir: s.dir, Namespace: s.namespace,
 		APIPort: s.apiServer.number, EtcdPort: s.etcd.number, EtcdPeerPort: s.etcdPeer.number, ControllerManagerPort: s.controllerManager.number,
 	}, r.group)
 	if err != nil {
@@ -138,7 +142,11 @@ func (r *run) startCluster(ctx context.Context) (string, error) {
 	if err := r.step("Installing the custom resources and the operator's rights", func() error { return r.install(ctx) }); err != nil {
 		return "", err
 	}
-	if s.samples {
+	wanted, err := r.wantsSamples(ctx)
+	if err != nil {
+		return "", err
+	}
+	if wanted {
 		if err := r.step("Applying config/samples", func() error { return r.applySamples(ctx) }); err != nil {
 			return "", err
 		}

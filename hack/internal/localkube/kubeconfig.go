@@ -13,11 +13,12 @@ func (c *Cluster) WriteKubeconfig(path, user string, groups ...string) error {
 	if err != nil {
 		return err
 	}
-	return WriteKubeconfig(path, c.URL(), c.pki.kube.certPEM, certPEM, keyPEM)
+	return WriteKubeconfig(path, c.URL(), c.cfg.Namespace, c.pki.kube.certPEM, certPEM, keyPEM)
 }
 
-// WriteKubeconfig writes a kubeconfig file for the server at url, whose certificate ca signs. A client without certificate has nil for both.
-func WriteKubeconfig(path, url string, ca, clientCert, clientKey []byte) error {
+// WriteKubeconfig writes a kubeconfig file for the server at url, whose certificate ca signs. namespace may be empty. A client without certificate
+// has nil for both.
+func WriteKubeconfig(path, url, namespace string, ca, clientCert, clientKey []byte) error {
 	b64 := base64.StdEncoding.EncodeToString
 	var b strings.Builder
 	fmt.Fprintf(&b, `apiVersion: v1
@@ -33,10 +34,14 @@ contexts:
   context:
     cluster: local
     user: local
-users:
+`, url, b64(ca))
+	if namespace != "" {
+		fmt.Fprintf(&b, "    namespace: %s\n", namespace)
+	}
+	b.WriteString(`users:
 - name: local
   user:
-`, url, b64(ca))
+`)
 	if clientCert == nil {
 		b.WriteString("    token: none\n")
 	} else {

@@ -30,6 +30,8 @@ type Config struct {
 	// NodeAddress makes it the control plane of a cluster with a node: the API server listens at this address, which Pods and the kubelet
 	// can reach, and every controller runs. Empty: no node, and nothing is reachable but on loopback.
 	NodeAddress string
+	// Namespace is the one that its kubeconfigs mean where a command names none; empty: Kubernetes' own default.
+	Namespace string
 	// Throwaway trades the safety of the data in a power failure for speed: for tests.
 	Throwaway bool
 	// APIServerArgs are added to the API server's arguments.
