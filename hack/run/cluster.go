@@ -70,7 +70,7 @@ func (r *run) install(ctx context.Context) error {
 	if err := r.grant(ctx); err != nil {
 		return err
 	}
-	return r.waitGranted(ctx)
+	return r.waitTakenUp(ctx)
 }
 
 // grant applies config/rbac in the operator's namespace, whichever it is, which takes a kustomization of its own. REST accepts Kubernetes tokens
@@ -84,11 +84,21 @@ func (r *run) grant(ctx context.Context) error {
 	return err
 }
 
-// waitGranted waits until the API server has taken up the operator's rights, which happens a moment after they are stored.
-func (r *run) waitGranted(ctx context.Context) error {
+// waitTakenUp waits until the API server has taken up the operator's rights and serves the kinds, which happens a moment after they are stored.
+func (r *run) waitTakenUp(ctx context.Context) error {
 	user := "system:serviceaccount:" + r.settings.namespace + ":" + serviceAccount
+	for _, question := range [][]string{{"auth", "can-i", "get", "secrets", "--as=" + user}, {"get", "chat"}} {
+		if err := r.waitAnswer(ctx, question...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitAnswer waits until kubectl succeeds.
+func (r *run) waitAnswer(ctx context.Context, args ...string) error {
 	for {
-		_, err := r.kubectl.run(ctx, "auth", "can-i", "get", "secrets", "--as="+user)
+		_, err := r.kubectl.run(ctx, args...)
 		if err == nil {
 			return nil
 		}
@@ -100,37 +110,30 @@ func (r *run) waitGranted(ctx context.Context) error {
 	}
 }
 
-// samplesApplied is the annotation of a namespace that has had the samples: what somebody has deleted or changed of them stays so.
-const samplesApplied = "run.chat-operator.io/samples-applied"
+// begunAnnotation is on a namespace that has been begun.
+const begunAnnotation = "run.chat-operator.io/begun"
 
-// wantsSamples reports whether the samples are wanted and have not been applied yet. Who begins without an operator is about to read something in,
-// and nothing shall be in its way.
-func (r *run) wantsSamples(ctx context.Context) (bool, error) {
-	if !r.settings.samples || r.settings.controlPlaneOnly {
-		return false, nil
-	}
+// isNew reports whether nobody has begun with the namespace yet. Only then it gets the samples: what somebody deletes or changes of them stays so.
+func (r *run) isNew(ctx context.Context) (bool, error) {
 	var namespace struct {
 		Metadata struct {
 			Annotations map[string]string `json:"annotations"`
 		} `json:"metadata"`
 	}
-	if err := r.kubectl.get(ctx, &namespace, "namespace", r.settings.namespace); err != nil {
-		return false, err
-	}
-	return namespace.Metadata.Annotations[samplesApplied] == "", nil
+	err := r.kubectl.get(ctx, &namespace, "namespace", r.settings.namespace)
+	return namespace.Metadata.Annotations[begunAnnotation] == "", err
 }
 
 func (r *run) samplesDir() string { return filepath.Join(r.settings.config, "samples") }
 
-// applySamples applies config/samples and remembers that, and which users are among them.
+// applySamples applies config/samples, and remembers which users are among them.
 func (r *run) applySamples(ctx context.Context) error {
 	out, err := r.kubectl.run(ctx, "apply", "--output=name", "--kustomize="+r.samplesDir())
 	if err != nil {
 		return err
 	}
 	r.applied = chatUsers(out)
-	_, err = r.kubectl.run(ctx, "annotate", "--overwrite", "namespace", r.settings.namespace, samplesApplied+"=true")
-	return err
+	return nil
 }
 
 // chatUsers are the users in what kubectl prints with --output=name.

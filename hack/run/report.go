@@ -166,12 +166,12 @@ func (rep *report) printServer(out io.Writer, s *settings, kubectl string) {
 		fmt.Fprintf(out, "                %s --kubeconfig %s get secret %s --output jsonpath='{.data.password}' | base64 -d\n", kubectl, rep.kubeconfig, a.secret)
 		head = "              "
 	}
-	if rep.moreAccounts > 0 {
-		and := ""
-		if len(rep.accounts) > 0 {
-			and = "and "
-		}
-		fmt.Fprintf(out, "%s%s%d more: %s get chatusers\n", head, and, rep.moreAccounts, kubectl)
+	switch {
+	case rep.moreAccounts == 0:
+	case len(rep.accounts) == 0:
+		fmt.Fprintf(out, "%s%d: %s get chatusers\n", head, rep.moreAccounts, kubectl)
+	default:
+		fmt.Fprintf(out, "%sand %d more: %s get chatusers\n", head, rep.moreAccounts, kubectl)
 	}
 }
 

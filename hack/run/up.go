@@ -116,6 +116,9 @@ func (r *run) start(ctx context.Context) error {
 		}
 	}
 	if r.settings.controlPlaneOnly {
+		if err := os.MkdirAll(r.settings.dataDir(), 0o700); err != nil {
+			return fmt.Errorf("make the folder of the operator's data: %w", err)
+		}
 		return nil
 	}
 	return r.step("Starting the operator", func() error { return r.startOperator(ctx, operatorKubeconfig) })
@@ -142,19 +145,28 @@ func (r *run) startCluster(ctx context.Context) (string, error) {
 	if err := r.step("Installing the custom resources and the operator's rights", func() error { return r.install(ctx) }); err != nil {
 		return "", err
 	}
-	wanted, err := r.wantsSamples(ctx)
-	if err != nil {
+	if err := r.beginNamespace(ctx); err != nil {
 		return "", err
-	}
-	if wanted {
-		if err := r.step("Applying config/samples", func() error { return r.applySamples(ctx) }); err != nil {
-			return "", err
-		}
 	}
 	// The operator runs with the rights of its ServiceAccount and no others, so that a missing rule shows here and not in production.
 	kubeconfig := filepath.Join(s.dir, "operator.kubeconfig")
 	return kubeconfig, cluster.WriteKubeconfig(kubeconfig, "system:serviceaccount:"+s.namespace+":"+serviceAccount,
 		"system:serviceaccounts", "system:serviceaccounts:"+s.namespace)
+}
+
+// beginNamespace applies the samples to a new namespace. Who begins without an operator is about to read something in, and nothing shall be in its way.
+func (r *run) beginNamespace(ctx context.Context) error {
+	fresh, err := r.isNew(ctx)
+	if err != nil || !fresh {
+		return err
+	}
+	if r.settings.samples && !r.settings.controlPlaneOnly {
+		if err := r.step("Applying config/samples", func() error { return r.applySamples(ctx) }); err != nil {
+			return err
+		}
+	}
+	_, err = r.kubectl.run(ctx, "annotate", "namespace", r.settings.namespace, begunAnnotation+"=true")
+	return err
 }
 
 func (r *run) step(what string, do func() error) error {
