@@ -17,6 +17,7 @@ import (
 	"mellium.im/sasl"
 
 	"github.com/chat-operator/chat-operator/hack/internal/localkube"
+	"github.com/chat-operator/chat-operator/hack/internal/markdown"
 	"github.com/chat-operator/chat-operator/hack/internal/reader"
 	"github.com/chat-operator/chat-operator/hack/internal/supervise"
 )
@@ -34,13 +35,13 @@ var _ = Describe("make run", Ordered, SpecPriority(1), func() {
 		Expect(err).NotTo(HaveOccurred())
 	})
 
-	up := func() *supervise.Process {
+	up := func(more ...string) *supervise.Process {
 		GinkgoHelper()
 		args := []string{"up", "--dir=" + dir, "--binaries=" + binaries, "--operator=" + operator, "--config=" + filepath.Join(root, "config")}
 		for i, name := range []string{"xmpp", "xmpps", "rest", "rest-tls", "health", "metrics", "apiserver", "etcd", "etcd-peer", "controller-manager"} {
 			args = append(args, fmt.Sprintf("--%s-port=%d", name, ports[i]))
 		}
-		p, err := group.Start(supervise.Spec{Name: "make run", Path: runner, Args: args, Log: filepath.Join(work, "run.log"), Grace: startLimit})
+		p, err := group.Start(supervise.Spec{Name: "make run", Path: runner, Args: append(args, more...), Log: filepath.Join(work, "run.log"), Grace: startLimit})
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(p.Stop)
 		return p
@@ -107,6 +108,8 @@ var _ = Describe("make run", Ordered, SpecPriority(1), func() {
 
 		By("following the pages for those who begin, to the letter")
 		begin(dir, env)
+		out, err = exec.Command(filepath.Join(binaries, "kubectl"), "--kubeconfig="+env["KUBECONFIG"], "delete", "chatuser", "tobias").CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), string(out))
 
 		By("refusing a second run in the same folder")
 		second := up()
@@ -115,6 +118,37 @@ var _ = Describe("make run", Ordered, SpecPriority(1), func() {
 		Expect(second.Tail(5)).To(ContainSubstring(strconv.Itoa(p.PID())))
 
 		// SIGTERM to the runner alone.
+		Expect(p.Stop()).To(Succeed())
+		leavesNothing()
+	})
+
+	It("starts the control plane alone, so that a backup can be read in as the page says", func() {
+		p := up()
+		env := ready(p)
+		other := filepath.Join(work, "running-other")
+		r := newReader("checkout-import", other)
+		export := exec.Command(operator, "export", "--kubeconfig="+env["KUBECONFIG"], "--data-dir="+env["CHAT_DATA_DIR"], "-o", filepath.Join(r.Dir, "backup.tar.gz"))
+		out, err := export.CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), string(out))
+		Expect(p.Stop()).To(Succeed())
+		leavesNothing()
+
+		dir = other
+		p = up("--control-plane-only")
+		env = ready(p)
+		Expect(env).NotTo(HaveKey("OPERATOR_PID"))
+		r.Prelude = ". .run/env\nexport PATH=\"$PWD/bin:$PWD/bin/k8s:$PATH\"\n"
+		r.Runs = func(b markdown.Block) bool { return b.Language == "sh" && b.Needs == "control-plane" }
+		r.Follow(filepath.Join("docs", "backup.md"))
+		Expect(p.Stop()).To(Succeed())
+
+		By("finding what was read in, and no samples over it")
+		p = up()
+		env = ready(p)
+		users, err := exec.Command(filepath.Join(binaries, "kubectl"), "--kubeconfig="+env["KUBECONFIG"], "get", "chatusers", "--output=name").CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), string(users))
+		Expect(string(users)).To(ContainSubstring("/jun"))
+		Expect(string(users)).NotTo(ContainSubstring("/tobias"))
 		Expect(p.Stop()).To(Succeed())
 		leavesNothing()
 	})
