@@ -112,14 +112,14 @@ func TestTheIndexHasAllPages(t *testing.T) {
 // What a block may need beyond a server on this machine. Those that need a cluster are run in one by hack/cluster/suite; what the others need is not there:
 // a reason says why.
 var needs = map[string]string{
-	"":             "",
-	"cluster":      "",
+	"":        "",
+	"cluster": "",
 	// An API server and no operator, as hack/e2e starts it for this.
 	"control-plane": "",
-	"cert-manager": "an issuer that proves a domain, and the program that asks it",
-	"docker":       "an engine that builds images, and a registry that takes them",
-	"internet":     "a repository to clone",
-	"openfire":     "another server with a database of its own; hack/e2e reads in what one says",
+	"cert-manager":  "an issuer that proves a domain, and the program that asks it",
+	"docker":        "an engine that builds images, and a registry that takes them",
+	"internet":      "a repository to clone",
+	"openfire":      "another server with a database of its own; hack/e2e reads in what one says",
 }
 
 func TestCommandsParse(t *testing.T) {
