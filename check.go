@@ -34,11 +34,14 @@ import (
 type check struct {
 	xmpp, domain, user, passwordFile string
 	rest, restSecretFile             string
+	// justInstalled says that the server's name and the account may take a moment to be there.
+	justInstalled bool
 }
 
 const checkUsage = `Usage: chat-operator check --xmpp HOST:PORT --domain DOMAIN --user NAME --password-file FILE [--rest URL --rest-secret-file FILE]
 
-Logs in over XMPP and calls the REST API, and says whether both worked.
+Logs in over XMPP and calls the REST API, and says whether both worked. What may be better in a moment is tried again, such as a connection that is
+refused; what will not, such as a wrong password, ends it at once. One line end at the end of a file with a secret is not taken as part of it.
 
 `
 
@@ -55,7 +58,8 @@ func runCheck(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&c.passwordFile, "password-file", "", "file with the account's password, such as a key of a mounted Secret")
 	flags.StringVar(&c.rest, "rest", "", "address of the REST API, such as http://HOST:9090; empty: it is not called")
 	flags.StringVar(&c.restSecretFile, "rest-secret-file", "", "file with the shared secret of the REST API")
-	flags.DurationVar(&patience, "timeout", time.Minute, "how long to try: an account that was just made takes a moment")
+	flags.BoolVar(&c.justInstalled, "just-installed", false, "server and account were just made: try again also where the server's name or the login is not known yet")
+	flags.DurationVar(&patience, "timeout", time.Minute, "how long to try again")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -64,6 +68,12 @@ func runCheck(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if (c.rest == "") != (c.restSecretFile == "") {
 		return errors.New("--rest and --rest-secret-file belong together")
+	}
+	if _, port, err := net.SplitHostPort(c.xmpp); err != nil || port == "" {
+		return fmt.Errorf("--xmpp %q is no address: write HOST:PORT", c.xmpp)
+	}
+	if u, err := url.Parse(c.rest); c.rest != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("--rest %q is no address: write it like http://HOST:9090", c.rest)
 	}
 	var err error
 	if c.domain, err = jid.PrepareDomain(c.domain); err != nil {
@@ -74,21 +84,28 @@ func runCheck(ctx context.Context, args []string, out io.Writer) error {
 	return c.try(ctx, out)
 }
 
-// try tries until it works, or until there is no time left.
+// try tries until it works, until trying again is of no use, or until there is no time left.
 func (c *check) try(ctx context.Context, out io.Writer) error {
-	const pause, oneTry = time.Second, 15 * time.Second
+	const shortest, longest, oneTry = time.Second, 16 * time.Second, 15 * time.Second
+	pause := shortest
 	for {
 		attempt, cancel := context.WithTimeout(ctx, oneTry)
 		err := c.once(attempt, out)
 		cancel()
-		if err == nil {
-			return nil
+		unknown := c.justInstalled && notKnownYet(err)
+		if err == nil || !unknown && !temporary(err) {
+			return err
+		}
+		if unknown {
+			pause = min(2*pause, longest) // each login that is refused counts towards the limit at which the account takes none for a while
+		} else {
+			pause = shortest
 		}
 		select {
 		case <-ctx.Done():
 			return err
 		case <-time.After(pause):
-			fmt.Fprintln(out, "Once more:", err)
+			fmt.Fprintln(out, "Trying again:", err)
 		}
 	}
 }
@@ -109,13 +126,14 @@ func (c *check) once(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// readSecret reads a file anew for each try: a mounted Secret may still be that of an account's earlier life.
+// readSecret reads a file anew for each try: a mounted Secret may still be that of an account's earlier life. No secret has a line end in it, so one at
+// the end is that of the tool which wrote the file.
 func readSecret(file string) (string, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("a secret cannot be read: %w", err)
 	}
-	return string(content), nil
+	return strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r"), nil
 }
 
 // callREST asks for the account that has just logged in.
@@ -146,7 +164,7 @@ func (c *check) callREST(ctx context.Context, certificate []byte) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the answer is %s", resp.Status)
+		return &answerError{resp.StatusCode, resp.Status}
 	}
 	var user struct {
 		Username string `json:"username"`
@@ -230,7 +248,7 @@ func (c *check) authenticate(stream *checkStream, offered *features, state *tls.
 	}
 	client, err := scram.SHA256.NewClient(c.user, password, "")
 	if err != nil {
-		return fmt.Errorf("the username or password cannot be used: %w", err)
+		return fmt.Errorf("the username, or the password in %s, has characters that no login may have: %w", c.passwordFile, err)
 	}
 	binding, err := scram.NewTLSExporterBinding(state)
 	if err != nil {
@@ -297,11 +315,8 @@ func (c *check) open(conn net.Conn) (*checkStream, *features, error) {
 func (s *checkStream) next() (xml.StartElement, error) {
 	for {
 		token, err := s.in.Token()
-		if errors.Is(err, io.EOF) {
-			err = errors.New("the server closed the connection")
-		}
 		if err != nil {
-			return xml.StartElement{}, err
+			return xml.StartElement{}, ended(err)
 		}
 		if start, ok := token.(xml.StartElement); ok {
 			return start, nil
@@ -324,7 +339,7 @@ func (s *checkStream) read(name string, answer any) error {
 		return err
 	}
 	if start.Name.Local == name {
-		return s.in.DecodeElement(answer, &start)
+		return ended(s.in.DecodeElement(answer, &start))
 	}
 	var refusal struct {
 		Children []struct {
@@ -333,11 +348,12 @@ func (s *checkStream) read(name string, answer any) error {
 		} `xml:",any"`
 	}
 	if err := s.in.DecodeElement(&refusal, &start); err != nil {
-		return err
+		return ended(err)
 	}
-	said := []string{start.Name.Local}
+	r := &refusedError{said: []string{start.Name.Local}}
 	for _, child := range refusal.Children {
-		said = append(said, strings.TrimSpace(child.XMLName.Local+" "+child.Text))
+		r.conditions = append(r.conditions, child.XMLName.Local)
+		r.said = append(r.said, strings.TrimSpace(child.XMLName.Local+" "+child.Text))
 	}
-	return fmt.Errorf("the server answers: %s", strings.Join(said, ", "))
+	return r
 }

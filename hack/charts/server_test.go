@@ -450,7 +450,7 @@ func TestHelmTest(t *testing.T) {
 		}
 	}
 	checkRestricted(t, pod.ObjectMeta, pod.Spec)
-	if a := pod.Spec.Containers[0].Args; a[0] != "check" || !slices.Contains(a, "--rest=http://chat-operator-management.chat.svc:9090") {
+	if a := pod.Spec.Containers[0].Args; a[0] != "check" || !slices.Contains(a, "--just-installed") || !slices.Contains(a, "--rest=http://chat-operator-management.chat.svc:9090") {
 		t.Errorf("%v", a)
 	}
 	pod = get[*corev1.Pod](t, render(t, "management.http=false"), "chat-operator-helm-test")

@@ -30,7 +30,7 @@ var _ = Describe("chat-operator check", Ordered, ContinueOnFailure, func() {
 			Expect(os.WriteFile(path, []byte(content), 0o600)).To(Succeed())
 			return path
 		}
-		right, wrong, secret = file("right", "the probe's word"), file("wrong", "another word"), file("rest-secret", s.restSecret())
+		right, wrong, secret = file("right", "the probe's word\n"), file("wrong", "another word"), file("rest-secret", s.restSecret())
 	})
 
 	run := func(xmpp, passwordFile string, more ...string) (string, error) {
@@ -51,7 +51,7 @@ var _ = Describe("chat-operator check", Ordered, ContinueOnFailure, func() {
 	It("fails with a wrong password, for XMPP and for REST", func() {
 		out, err := run(s.xmpp, wrong)
 		Expect(err).To(HaveOccurred())
-		Expect(out).To(ContainSubstring("not-authorized"))
+		Expect(out).To(And(ContainSubstring("the password is wrong, or there is no such account"), ContainSubstring("not-authorized"), Not(ContainSubstring("again"))))
 		out, err = run(s.xmpp, right, "--rest=http://"+s.rest, "--rest-secret-file="+wrong)
 		Expect(err).To(HaveOccurred())
 		Expect(out).To(ContainSubstring("401"))

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/chat-operator/chat-operator/xmpp/auth"
+	"github.com/chat-operator/chat-operator/xmpp/stanza"
+)
+
+// refusedError is what a server answers instead of what it was asked for.
+type refusedError struct {
+	conditions []string // RFC 6120 §4.9.3, §6.5
+	said       []string
+}
+
+func (e *refusedError) has(condition string) bool { return slices.Contains(e.conditions, condition) }
+
+func (e *refusedError) Error() string {
+	said := "the server answers: " + strings.Join(e.said, ", ")
+	switch {
+	case e.has(auth.NotAuthorized):
+		return "the password is wrong, or there is no such account, or somebody between here and the server ends TLS (" + said + ")"
+	case e.has(auth.AccountDisabled):
+		return "the account is locked (" + said + ")"
+	case e.has(stanza.StreamHostUnknown):
+		return "the server has another domain than that of --domain (" + said + ")"
+	}
+	return said
+}
+
+// answerError is an answer of REST that is not the one to a call that worked.
+type answerError struct {
+	status int
+	text   string
+}
+
+func (e *answerError) Error() string {
+	if e.status == http.StatusUnauthorized {
+		return "the secret is not the one that opens it, or it is closed to this address (the answer is " + e.text + ")"
+	}
+	return "the answer is " + e.text
+}
+
+// errEnded is the end of a stream that nobody has closed.
+var errEnded = errors.New("the server closed the connection")
+
+// ended names the end of a stream, which is in the middle of a document of XML.
+func ended(err error) error {
+	var syntax *xml.SyntaxError
+	if errors.Is(err, io.EOF) || errors.As(err, &syntax) && syntax.Msg == "unexpected EOF" {
+		return errEnded
+	}
+	return err
+}
+
+// temporary says whether it may be otherwise in a moment: the server is starting, is being replaced, or has too much to do.
+func temporary(err error) bool {
+	var refused *refusedError
+	var answer *answerError
+	var alert tls.AlertError
+	var address *net.AddrError
+	var lookup *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &refused):
+		return slices.ContainsFunc([]string{
+			auth.TemporaryAuthFailure, stanza.StreamSystemShutdown, stanza.StreamResourceConstraint, stanza.StreamInternalServerError,
+			stanza.StreamConnectionTimeout, stanza.StreamReset,
+		}, refused.has)
+	case errors.As(err, &answer):
+		return slices.Contains([]int{
+			http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+		}, answer.status)
+	case errors.As(err, &alert), errors.As(err, &address):
+		return false
+	case errors.As(err, &lookup):
+		return !lookup.IsNotFound
+	}
+	return errors.As(err, &op) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errEnded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// notKnownYet says whether the name of the server, or the login, is not known.
+func notKnownYet(err error) bool {
+	var refused *refusedError
+	var answer *answerError
+	var lookup *net.DNSError
+	switch {
+	case errors.As(err, &refused):
+		return refused.has(auth.NotAuthorized)
+	case errors.As(err, &answer):
+		return answer.status == http.StatusNotFound || answer.status == http.StatusUnauthorized
+	case errors.As(err, &lookup):
+		return lookup.IsNotFound
+	}
+	return false
+}
