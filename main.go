@@ -76,16 +76,10 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if err := limitMemory(log); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
-		return fmt.Errorf("the folder of --data-dir cannot be used: %w", err)
-	}
-	certificate, err := watchCertificate(o, log)
-	if err != nil {
-		return err
-	}
-	// Sockets and the database are taken before anything is asked of Kubernetes, so that whoever
-	// has them already is named at once.
-	restListeners, err := o.listenForREST(ctx, certificate.GetCertificate)
+	// Sockets and the database are taken before anything is asked of Kubernetes, so that whoever has them already is named at once; and sockets
+	// before anything is written, so that a start that fails for them leaves nothing behind. Nobody is shown the certificate before all of it runs.
+	var certificate *certificate
+	restListeners, err := o.listenForREST(ctx, func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate.GetCertificate(hello) })
 	if err != nil {
 		return err
 	}
@@ -107,6 +101,15 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	}
 	if profiles != nil {
 		defer profiles.Close()
+	}
+	if err := o.free(ctx); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
+		return fmt.Errorf("the folder of --data-dir cannot be used: %w", err)
+	}
+	if certificate, err = watchCertificate(o, log); err != nil {
+		return err
 	}
 	data, err := store.Open(ctx, filepath.Join(o.dataDir, "chat.db"), log)
 	if err != nil {
@@ -293,6 +296,24 @@ func (o *options) listenForREST(ctx context.Context, certificate func(*tls.Clien
 		}
 	}
 	return list, nil
+}
+
+// free says whether a socket that is only opened later can be.
+func (o *options) free(ctx context.Context) error {
+	for _, l := range []struct{ address, who, option string }{
+		{o.xmpp, "XMPP clients", "--xmpp-bind-address"},
+		{o.xmpps, "XMPP clients with direct TLS", "--xmpps-bind-address"},
+		{o.metrics, "Metrics", "--metrics-bind-address"},
+	} {
+		ln, err := listen(ctx, l.address, l.who, l.option)
+		if err != nil {
+			return err
+		}
+		if ln != nil {
+			ln.Close()
+		}
+	}
+	return nil
 }
 
 // explainManager names the option behind a socket of the manager that is taken.

@@ -38,10 +38,23 @@ type options struct {
 	kubernetes                    *rest.Config
 }
 
+const usage = `Usage: chat-operator [flags]
+       chat-operator check|export|import [flags]
+
+Without a command, it is the operator and the chat server of a namespace. Its commands, each of which has a --help of its own:
+
+  check   log in as clients do, and say whether it worked
+  export  write everything of an installation down, as a backup
+  import  read a backup in, or the users of another server
+
+Flags:
+`
+
 func parseOptions(args []string) (*options, error) {
 	o := &options{}
 	var proxies, xmppProxies string
 	flags := flag.NewFlagSet("chat-operator", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprint(flags.Output(), usage); flags.PrintDefaults() }
 	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "chat"), "namespace whose chat resources make this chat server")
 	flags.StringVar(&o.domain, "domain", "localhost", "XMPP domain: the part of addresses after the @")
 	flags.StringVar(&o.host, "host", "", "host name under which programs reach the server, for generated Secrets; empty: the domain")
@@ -66,7 +79,7 @@ func parseOptions(args []string) (*options, error) {
 		return nil, err
 	}
 	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("%q is not understood: options start with --", flags.Arg(0))
+		return nil, fmt.Errorf("%q is not understood: the commands are check, export and import, and options start with --", flags.Arg(0))
 	}
 	if (o.certFile == "") != (o.keyFile == "") {
 		return nil, errors.New("--tls-cert-file and --tls-key-file belong together: give both, or neither for a self-signed certificate")

@@ -106,7 +106,7 @@ const exportUsage = `chat-operator export [flags]
 Writes everything of an installation down: its resources and Secrets, and what the server remembers. The server may go on running meanwhile.
 In a cluster:
 
-  kubectl exec -n chat deploy/chat-operator -- /chat-operator export > backup.tar.gz
+  (umask 077; kubectl exec -n chat chat-operator-0 -- /chat-operator export > backup.tar.gz)
 
 Whoever has the export can log in as anybody: keep it like a password.`
 

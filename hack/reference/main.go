@@ -25,7 +25,7 @@ func main() {
 
 func run(dir string) error {
 	all := bytes.NewBufferString(generated + "# Flags\n\n`chat-operator --help` prints the same, and so do its commands.\n\n")
-	for _, command := range []string{"", "export", "import"} {
+	for _, command := range []string{"", "check", "export", "import"} {
 		program := exec.Command("go", append([]string{"run", "."}, append(strings.Fields(command), "--help")...)...)
 		program.Env = append(os.Environ(), "POD_NAMESPACE=") // a default of the Pod that this may run in is none
 		help, err := program.CombinedOutput()

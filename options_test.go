@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Whoever mistypes a command is told which there are.
+func TestCommandsAreNamed(t *testing.T) {
+	_, err := parseOptions([]string{"chek"})
+	for _, command := range []string{"check", "export", "import"} {
+		if err == nil || !strings.Contains(err.Error(), command) {
+			t.Errorf("%v does not name %s", err, command)
+		}
+		if !strings.Contains(usage, "\n  "+command) {
+			t.Errorf("--help does not list %s", command)
+		}
+	}
+}
+
+// A start that fails since a port is taken writes nothing.
+func TestTakenPortLeavesNothing(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, set := range map[string]func(*options, string){
+		"XMPP":          func(o *options, at string) { o.xmpp = at },
+		"XMPP over TLS": func(o *options, at string) { o.xmpps = at },
+		"metrics":       func(o *options, at string) { o.metrics = at },
+		"REST":          func(o *options, at string) { o.rest = at },
+		"REST over TLS": func(o *options, at string) { o.restTLS = at },
+		"probes":        func(o *options, at string) { o.probes = at },
+		"profiles":      func(o *options, at string) { o.profiles = at },
+	} {
+		o := &options{domain: "chat.example", dataDir: filepath.Join(t.TempDir(), "data"), xmpp: off, xmpps: off, metrics: off, rest: off, restTLS: off, probes: off, profiles: off}
+		set(o, taken.Addr().String())
+		var logged bytes.Buffer
+		if err := run(t.Context(), o, slog.New(slog.NewJSONHandler(&logged, nil))); err == nil || !strings.Contains(err.Error(), "another program listens there") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(o.dataDir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %s is there: %v", name, o.dataDir, err)
+		}
+	}
+}
