@@ -95,6 +95,8 @@ func newMapper() meta.RESTMapper {
 		authenticationv1.SchemeGroupVersion.WithResource("tokenreview"), meta.RESTScopeRoot)
 	mapper.AddSpecific(authorizationv1.SchemeGroupVersion.WithKind("SubjectAccessReview"), authorizationv1.SchemeGroupVersion.WithResource("subjectaccessreviews"),
 		authorizationv1.SchemeGroupVersion.WithResource("subjectaccessreview"), meta.RESTScopeRoot)
+	mapper.AddSpecific(corev1.SchemeGroupVersion.WithKind("Namespace"), corev1.SchemeGroupVersion.WithResource("namespaces"),
+		corev1.SchemeGroupVersion.WithResource("namespace"), meta.RESTScopeRoot)
 	add := func(version schema.GroupVersion, kind, plural string) {
 		// A multi-namespace cache looks the scope of lists up as well.
 		for _, k := range []string{kind, kind + "List"} {

@@ -164,8 +164,33 @@ func runImport(ctx context.Context, args []string, connect func(*rest.Config) (c
 	err = m.run(ctx)
 	j.progress.end()
 	m.report.print(std.Out, o.dryRun)
+	if err == nil {
+		fmt.Fprintln(std.Out, m.where())
+	}
 	j.tell()
 	return err
+}
+
+// where says into what everything was read: what a person has not named was guessed.
+func (m *importer) where() string {
+	parts := []string{}
+	if m.resources {
+		parts = append(parts, fmt.Sprintf("namespace %q", m.namespace))
+	}
+	if m.data {
+		database := m.database
+		if at, err := filepath.Abs(database); err == nil {
+			database = at
+		}
+		if database = "the database " + database; m.fresh {
+			database += ", which is new"
+		}
+		parts = append(parts, database)
+	}
+	if m.dryRun {
+		return "Without --dry-run, this would go into " + strings.Join(parts, " and ")
+	}
+	return "Read into " + strings.Join(parts, " and ")
 }
 
 // tell says at the end what a person has to know.
@@ -174,13 +199,22 @@ func (j *job) tell() {
 		fmt.Fprintln(j.std.Out, "Note:", note)
 	}
 	if len(j.generated) > 0 {
-		fmt.Fprintf(j.std.Out, "The passwords of %d users could not be taken over. Each gets a new one, in a Secret that status.binding.name of the ChatUser names:\n", len(j.generated))
+		passwords := "passwords"
+		if len(j.generated) == 1 {
+			passwords = "password"
+		}
+		fmt.Fprintf(j.std.Out, "The %s of %s could not be taken over. Each gets a new one, in a Secret that status.binding.name of the ChatUser names:\n",
+			passwords, counted(len(j.generated), "user"))
 		for _, username := range j.generated {
 			fmt.Fprintln(j.std.Out, " ", username)
 		}
 	}
 	if len(j.locked) > 0 {
-		fmt.Fprintf(j.std.Out, "%d users without a password that could be taken over are locked:\n", len(j.locked))
+		are := "are"
+		if len(j.locked) == 1 {
+			are = "is"
+		}
+		fmt.Fprintf(j.std.Out, "%s without a password that could be taken over %s locked:\n", counted(len(j.locked), "user"), are)
 		for _, username := range j.locked {
 			fmt.Fprintln(j.std.Out, " ", username)
 		}
@@ -308,14 +342,15 @@ func (j *job) convert(ctx context.Context, from string, in io.Reader, beside *os
 		source: from, domain: j.domain, from: j.sourceDomain, declared: j.outputDir != "", declareContacts: j.declareContacts,
 		lock: j.without == withoutLock, notes: j.notes, progress: j.progress,
 	}
-	if c.domain == "" && j.live != nil {
-		there, err := readNamespace(ctx, j.live, j.namespace)
-		if err != nil {
+	var err error
+	if j.live != nil {
+		if c.there, err = readNamespace(ctx, j.live, j.namespace); err != nil {
 			return nil, err
 		}
-		c.domain = there.domain()
+		if c.domain == "" {
+			c.domain = c.there.domain()
+		}
 	}
-	var err error
 	if c.keys, err = j.readKeys(); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,6 +27,8 @@ type conversion struct {
 	declared bool
 	// declareContacts puts contacts into the resources of users, instead of into the database.
 	declareContacts bool
+	// there is what the namespace has already; nil: nothing is known of it.
+	there *resources
 	// lock locks users without a password that could be taken over; otherwise, one is generated for each.
 	lock bool
 	// keys are SCRAM keys that came beside the users.
@@ -159,15 +162,17 @@ func (c *conversion) credentials(resource *v1alpha1.ChatUser, u *foreignUser) {
 	if credential.IsZero() {
 		credential = c.keys[u.username]
 	}
+	secretName := resource.Name + "-login"
 	if credential.IsZero() && u.password != "" {
+		salt, iterations := c.factors(secretName)
 		var err error
-		if credential, err = auth.Derive(u.password, nil, 0); err != nil {
+		if credential, err = auth.Derive(u.password, salt, iterations); err != nil {
 			c.notes.add(fmt.Sprintf("The password of %s cannot be taken over: %v", u.username, err))
 		}
 	}
 	switch {
 	case !credential.IsZero():
-		secret := provision.VerifierSecret(resource.Name+"-login", resource.Name, credential)
+		secret := provision.VerifierSecret(secretName, resource.Name, credential)
 		if c.declared {
 			secret.Labels, secret.Annotations, secret.Type = nil, nil, ""
 		}
@@ -179,6 +184,21 @@ func (c *conversion) credentials(resource *v1alpha1.ChatUser, u *foreignUser) {
 	default:
 		c.generated = append(c.generated, u.username)
 	}
+}
+
+// factors are salt and iterations of the verifiers in a Secret that is there, by which the same password has the same verifiers; none: it gets new
+// ones. A salt that were made of the password itself would help to guess it.
+func (c *conversion) factors(secret string) (salt []byte, iterations int) {
+	if c.there == nil || c.there.Secrets[secret] == nil {
+		return nil, 0
+	}
+	data := c.there.Secrets[secret].Data
+	one, err := auth.ParseVerifier(auth.SHA256, string(data[v1alpha1.ScramSHA256Key]))
+	other, failed := auth.ParseVerifier(auth.SHA1, string(data[v1alpha1.ScramSHA1Key]))
+	if err != nil || failed != nil || one.Iterations != other.Iterations || !bytes.Equal(one.Salt, other.Salt) {
+		return nil, 0
+	}
+	return one.Salt, one.Iterations
 }
 
 // contacts gives the contacts of a user as they are here, each once and nobody their own.

@@ -99,7 +99,7 @@ func TestConvertOpenfireXML(t *testing.T) {
 	if got := string(secret.Data[v1alpha1.ScramSHA1Key]); got != pencil1 || len(secret.Data) != 1 {
 		t.Errorf("the keys of pencil are %v", secret.Data)
 	}
-	contains(t, said, `"not a name" is left out`, `another one of that name`, "The password of ines is not in the list", "passwords of 1 users could not be taken over", "  ines\n")
+	contains(t, said, `"not a name" is left out`, `another one of that name`, "The password of ines is not in the list", "The password of 1 user could not be taken over", "  ines\n")
 }
 
 func TestConvertWithKeysFromTheDatabase(t *testing.T) {
@@ -125,7 +125,7 @@ func TestConvertAndLock(t *testing.T) {
 	if ines := parsed[v1alpha1.ChatUser](t, files, "manifests/chatusers/ines.yaml"); ines.Spec.Locked == nil || !*ines.Spec.Locked {
 		t.Errorf("ines is %+v", ines)
 	}
-	contains(t, said, "1 users without a password that could be taken over are locked", "  ines\n")
+	contains(t, said, "1 user without a password that could be taken over is locked", "  ines\n")
 	mira := parsed[v1alpha1.ChatUser](t, files, "manifests/chatusers/mira.yaml")
 	if len(mira.Spec.Roster) != 2 || mira.Spec.Roster[0].JID != "tobias@im.olddomain.example" || *mira.Spec.Roster[0].Subscription != v1alpha1.SubscriptionBoth {
 		t.Errorf("mira's contacts are %+v", mira.Spec.Roster)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
@@ -47,6 +49,8 @@ type importer struct {
 	moveAside bool
 	// resources and data say which halves are read in.
 	resources, data bool
+	// fresh says that there was no database before.
+	fresh bool
 
 	progress *progress
 	notes    *notes
@@ -78,13 +82,20 @@ type name struct {
 type ConflictError struct{ Count int }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%d things are there already and differ, and nothing was changed: look at the list above, and give --on-conflict=skip to leave them as they are, "+
-		"or --on-conflict=replace to put what is read in in their place", e.Count)
+	things, them, their := "things are there already and differ", "them as they are", "their"
+	if e.Count == 1 {
+		things, them, their = "thing is there already and differs", "it as it is", "its"
+	}
+	return fmt.Sprintf("%d %s, and nothing was changed: look at the list above, and give --on-conflict=skip to leave %s, "+
+		"or --on-conflict=replace to put what is read in in %s place", e.Count, things, them, their)
 }
 
 // run reads everything in.
 func (m *importer) run(ctx context.Context) (err error) {
 	m.blocked, m.waiting, m.rooms = map[name]string{}, map[name]store.Row{}, map[string]int64{}
+	if err := m.checkNamespace(ctx); err != nil {
+		return err
+	}
 	if err := m.open(ctx); err != nil {
 		return err
 	}
@@ -104,6 +115,10 @@ func (m *importer) run(ctx context.Context) (err error) {
 	}
 	if err := m.checkDomain(ctx); err != nil {
 		return err
+	}
+	if m.fresh && m.there.count() > len(m.there.Secrets) {
+		m.notes.add(fmt.Sprintf("there are chat resources in namespace %q already, and no database was at %s: if their server remembers something, "+
+			"that is in another folder, which --data-dir names", m.namespace, m.database))
 	}
 	plan, err := m.plan(ctx)
 	if err != nil {
@@ -153,6 +168,8 @@ func (m *importer) open(ctx context.Context) error {
 		return fmt.Errorf("the export has tables of version %d, and this program's are at %d: read it in with the version that made it, and upgrade then",
 			m.bundle.index.Tables, store.TablesVersion())
 	}
+	_, err := os.Stat(m.database)
+	m.fresh = errors.Is(err, fs.ErrNotExist)
 	if !m.dryRun {
 		// A folder that is missing is more often a mistake than a wish.
 		if _, err := os.Stat(filepath.Dir(m.database)); err != nil {
@@ -165,14 +182,18 @@ func (m *importer) open(ctx context.Context) error {
 			m.store, err = store.Open(ctx, m.database, slog.New(slog.DiscardHandler))
 		}
 		if errors.Is(err, store.ErrInUse) {
-			return fmt.Errorf("%w. What the server remembers can only be read in while it is stopped: scale it to 0, or give --only=resources", err)
+			otherwise := ""
+			if m.resources {
+				otherwise = ", or give --only=resources"
+			}
+			return fmt.Errorf("%w. What the server remembers can only be read in while it is stopped: scale it to 0%s", err, otherwise)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	var snapshot *store.Snapshot
-	err := fs.ErrNotExist
+	err = fs.ErrNotExist
 	if !m.moveAside {
 		snapshot, err = store.OpenSnapshot(ctx, m.database)
 	}
@@ -238,6 +259,15 @@ func emptySnapshot(ctx context.Context) (*store.Snapshot, error) {
 	return snapshot, errors.Join(err, s.Close())
 }
 
+// checkNamespace refuses a namespace that is not there. Who may not see namespaces is told by each resource.
+func (m *importer) checkNamespace(ctx context.Context) error {
+	err := m.live.Get(ctx, client.ObjectKey{Name: m.namespace}, &corev1.Namespace{})
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("there is no namespace %q: make it first, or name another one with --namespace", m.namespace)
+	}
+	return nil
+}
+
 // checkDomain refuses what was written for another domain: addresses are everywhere in it.
 func (m *importer) checkDomain(ctx context.Context) error {
 	if m.snapshot != nil {
@@ -258,6 +288,10 @@ func (m *importer) checkDomain(ctx context.Context) error {
 		return fmt.Errorf("the export is of the domain %s, and this server has the domain %s: an export can only be read in for its own domain", m.bundle.index.Domain, m.domain)
 	}
 	m.domain = m.bundle.index.Domain
+	if there := m.there.domain(); m.snapshot == nil && there != "" && there != m.domain {
+		return fmt.Errorf("what is read in is of the domain %s, and the chat server of namespace %q has the domain %s: name another namespace, or read users of another server in with --domain=%[3]s",
+			m.domain, m.namespace, there)
+	}
 	return nil
 }
 

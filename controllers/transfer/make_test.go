@@ -138,7 +138,7 @@ func TestImportOfASecretThatGetsNoOwner(t *testing.T) {
 	to.Client = ownerless{live}
 	report, err := to.importFrom(at)
 	to.Client = live
-	if err == nil || !strings.Contains(err.Error(), "1 things could not be read in") {
+	if err == nil || !strings.Contains(err.Error(), "1 thing could not be read in") {
 		t.Errorf("got %v", err)
 	}
 	contains(t, report, `Secret "juliet-4fk2" was made, but would stay when ChatUser "juliet" goes: giving it its owner: `, "Secret: 4 made, 1 failed", "ChatUser: 3 made\n")

@@ -101,7 +101,19 @@ func (r *report) failed() error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d things could not be read in: the list above says why; correct them, and read the export in again with --on-conflict=skip", n)
+	them := "them"
+	if n == 1 {
+		them = "it"
+	}
+	return fmt.Errorf("%s could not be read in: the list above says why; correct %s, and read the export in again with --on-conflict=skip", counted(n, "thing"), them)
+}
+
+// counted is a number with what is counted.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // print writes everything for a person.
