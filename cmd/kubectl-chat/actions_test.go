@@ -39,6 +39,7 @@ func TestKick(t *testing.T) {
 	w.answer("GET /sessions/nobody", `{"sessions":[]}`)
 	w.takes("DELETE /sessions/nobody", http.StatusOK)
 	w.answer("GET /users/nobody", noUser)
+	w.fails([]string{"kick"}, "nobody is named: give the users")
 	w.fails([]string{"kick", "nobody"}, `no user "nobody"`)
 	w.fails([]string{"kick", "tobias@chat.example/phone"}, "kubectl chat kick tobias")
 }

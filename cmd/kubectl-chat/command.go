@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,6 +69,13 @@ func newCommand(o *options) *cobra.Command {
 	flags.StringVar(&o.serverName, "rest-tls-server-name", "", "Name in the certificate of the server behind --rest-url, where it is not that of the address")
 	flags.BoolVar(&o.insecure, "rest-insecure-skip-tls-verify", false, "Do not check the certificate of the server behind --rest-url")
 	flags.StringVar(&o.auth, "auth", envOr(envAuth, authSecret), "How to log in to the REST API: secret, or token, which sends your Kubernetes token to the chat server ("+envAuth+")")
+
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if text := err.Error(); strings.HasSuffix(text, " in -A") || strings.HasSuffix(text, " --all-namespaces") {
+			return errors.New("a chat server is that of one namespace: name it with --namespace")
+		}
+		return err
+	})
 
 	root.AddCommand(
 		newUsers(o), newSessions(o), newRooms(o), newStatus(o),

@@ -161,6 +161,12 @@ func (o *options) credentials(ctx context.Context, k *kubernetes) (value, name s
 		return "", "", fmt.Errorf("your Kubernetes user may not read Secret %q of namespace %q, which the chat server's REST API is opened with: "+
 			"ask for that right, give a secret with --rest-secret or --rest-secret-file, or send your own Kubernetes token to the chat server with --auth=token%s", secret, k.namespace, unread)
 	case apierrors.IsNotFound(err):
+		if o.restURL == "" {
+			// A server that is not there, or cannot start, has made none.
+			if _, failed := findPod(ctx, k); failed != nil {
+				return "", "", failed
+			}
+		}
 		return "", "", fmt.Errorf("namespace %q has no Secret %q, which the chat server makes at its first start: choose the namespace of a chat server with --namespace, "+
 			"or name another Secret with --rest-secret%s", k.namespace, secret, unread)
 	case err != nil:

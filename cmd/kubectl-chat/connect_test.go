@@ -112,6 +112,10 @@ func TestPodThatIsNotThere(t *testing.T) {
 	w := newWorld(t)
 	w.objects[pods] = strings.ReplaceAll(pod, `"Running"`, `"Pending"`)
 	w.fails([]string{"sessions"}, "Pod chat-operator-0", "Pending", "kubectl describe pod")
+	// Its program ends as soon as it is started. The Pod runs, for Kubernetes.
+	w.objects[pods] = strings.NewReplacer(`"status":"True"`, `"status":"False"`, `"state":{"running":{"startedAt":"2031-04-02T02:00:00Z"}}`,
+		`"name":"chat-operator","state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1}}`).Replace(pod)
+	w.fails([]string{"sessions"}, "ends again and again", "`kubectl logs --previous chat-operator-0 --namespace chat`")
 	// It runs, and nothing listens on the port yet.
 	w.objects[pods] = strings.ReplaceAll(pod, "9091", "9099")
 	w.fails([]string{"sessions"}, "Pod chat-operator-0 does not answer", "nothing listens on port 9099")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -16,9 +17,11 @@ func newKick(o *options) *cobra.Command {
 
 The REST API closes all sessions of a user, not one of them.`,
 		Example:           "  kubectl chat kick tobias",
-		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: o.completeUsers(-1),
 		RunE: func(cmd *cobra.Command, names []string) error {
+			if len(names) == 0 {
+				return errors.New("nobody is named: give the users whose sessions are to be closed")
+			}
 			for _, name := range names {
 				if isSession(name) {
 					return fmt.Errorf("%s is one session, and the server closes all of a user or none: `kubectl chat kick %s` closes them", show(name), show(localPart(name)))

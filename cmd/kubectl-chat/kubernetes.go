@@ -105,10 +105,13 @@ func isNoKind(err error) bool {
 	return apierrors.IsNotFound(err) && errors.As(err, &status) && (status.Status().Details == nil || status.Status().Details.Name == "")
 }
 
+// notLookedAt is the message of a resource that has no condition.
+const notLookedAt = "the operator has not looked at it yet: is it running?"
+
 // readiness is condition Ready of a resource as a table shows it.
 func readiness(conditions []metav1.Condition) (status, reason, message string, since metav1.Time) {
 	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); c != nil {
 		return string(c.Status), c.Reason, c.Message, c.LastTransitionTime
 	}
-	return string(metav1.ConditionUnknown), v1alpha1.ReasonPending, "the operator has not looked at it yet: is it running?", metav1.Time{}
+	return string(metav1.ConditionUnknown), v1alpha1.ReasonPending, notLookedAt, metav1.Time{}
 }

@@ -212,6 +212,35 @@ chatuser/ines   SecretNotFound   5m      Secret "ines-password" does not exist: 
 	w.fails([]string{"status", "-o", "name"}, "json or yaml")
 }
 
+// Resources in a namespace that no server serves wait for nobody.
+func TestStatusOfANamespaceWithoutAServer(t *testing.T) {
+	w := newWorld(t)
+	w.declareNothing()
+	w.declare("chatusers", "ChatUser", `{"metadata":{"name":"ines","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{}}`)
+	delete(w.objects, statefulSet)
+	for _, secret := range []bool{true, false} {
+		if !secret {
+			delete(w.objects, "/api/v1/namespaces/chat/secrets/chat-operator")
+		}
+		out, _, err := w.run("status")
+		if err == nil || !strings.Contains(err.Error(), `namespace "chat" has no chat server`) {
+			t.Error(err)
+		}
+		if !strings.Contains(out, "no chat server serves namespace chat: choose its namespace with --namespace\n") || strings.Contains(out, "is it running") {
+			t.Error(out)
+		}
+	}
+}
+
+// A server is that of one namespace, whichever way all of them are asked for.
+func TestAllNamespaces(t *testing.T) {
+	w := newWorld(t)
+	for _, flag := range []string{"-A", "--all-namespaces"} {
+		w.fails([]string{"users", flag}, "that of one namespace", "--namespace")
+	}
+	w.fails([]string{"users", "--al"}, "--al")
+}
+
 // The command that releases held purges is there for whoever comes hours later: an Event is kept for one.
 func TestHeldPurges(t *testing.T) {
 	held := 12

@@ -117,6 +117,14 @@ func (o *options) status(ctx context.Context, k *kubernetes) (*status, error) {
 	if err != nil {
 		s.Trouble = err.Error()
 	}
+	var none *noServerError
+	if errors.As(err, &none) {
+		for i := range s.NotReady {
+			if s.NotReady[i].Message == notLookedAt {
+				s.NotReady[i].Message = fmt.Sprintf("no chat server serves namespace %s: choose its namespace with --namespace", k.namespace)
+			}
+		}
+	}
 	return s, err
 }
 

@@ -72,8 +72,7 @@ func throughPod(ctx context.Context, k *kubernetes) (*chatServer, error) {
 func findPod(ctx context.Context, k *kubernetes) (*corev1.Pod, error) {
 	set, err := k.apps.StatefulSets(k.namespace).Get(ctx, installation, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("namespace %q has no chat server (a StatefulSet named %s): choose another with --namespace, "+
-			"or give the address of a server that runs elsewhere with --rest-url", k.namespace, installation)
+		return nil, &noServerError{k.namespace}
 	}
 	if err != nil {
 		return nil, k.explain("get statefulsets", err)
@@ -97,7 +96,26 @@ func findPod(ctx context.Context, k *kubernetes) (*corev1.Pod, error) {
 		return nil, fmt.Errorf("Pod %s of namespace %q is not running (%s): look at it with `kubectl describe pod %[1]s --namespace %[2]s`",
 			best.Name, best.Namespace, best.Status.Phase)
 	}
+	if isEnding(&best) {
+		return nil, fmt.Errorf("the chat server in Pod %s of namespace %q ends again and again: `kubectl logs --previous %[1]s --namespace %[2]s` says why",
+			best.Name, best.Namespace)
+	}
 	return &best, nil
+}
+
+// noServerError says that a namespace has no chat server.
+type noServerError struct{ namespace string }
+
+func (e *noServerError) Error() string {
+	return fmt.Sprintf("namespace %q has no chat server (a StatefulSet named %s): choose another with --namespace, "+
+		"or give the address of a server that runs elsewhere with --rest-url", e.namespace, installation)
+}
+
+// isEnding says whether the server of a Pod, and not what may stand beside it, has ended, and is started again only after a while.
+func isEnding(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.Name == installation && (c.State.Terminated != nil || c.State.Waiting != nil && c.LastTerminationState.Terminated != nil)
+	})
 }
 
 // isOf says whether a StatefulSet has made a Pod. A reference to its owner can be written into any Pod, a name is there once: those that the
