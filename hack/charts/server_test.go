@@ -54,6 +54,9 @@ func TestEveryVariant(t *testing.T) {
 			checkRestricted(t, set.Spec.Template.ObjectMeta, set.Spec.Template.Spec)
 			checkSelected(t, list, set)
 			checkVolumes(t, set)
+			if policy := set.Spec.Template.Spec.Containers[0].TerminationMessagePolicy; policy != corev1.TerminationMessageFallbackToLogsOnError {
+				t.Errorf("why it ended is only in its log: %s", policy)
+			}
 		})
 	}
 }
