@@ -3,7 +3,6 @@
 package suite
 
 import (
-	"fmt"
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
@@ -16,6 +15,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"math/big"
