@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// naming knows which resources of a kind name which Secret, for the Secret that comes after them. An index of the cache knows that too, but takes a
-// third of what a user takes in all: nearly every Secret is named once.
+// naming knows which resources of a kind name which Secret, for the Secret that comes after them. An index of the cache knows that too, but takes
+// ten times the room: nearly every Secret is named once.
 type naming struct {
 	mu sync.RWMutex // guards both
 	// first has one resource for each Secret that is named, others has the rest.

@@ -9,6 +9,6 @@ import (
 // Client libraries ask by the name of a method, which may change.
 func TestInformersBeginWithAList(t *testing.T) {
 	if !watchlist.DoesClientNotSupportWatchListSemantics(&patient{}) {
-		t.Error("informers begin with a watch that has everything, which takes twice as long")
+		t.Error("informers begin with a watch that has everything, which takes twice the time of the API server")
 	}
 }

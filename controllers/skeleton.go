@@ -125,7 +125,7 @@ func (r *reporter[T]) reconcile(ctx context.Context, key client.ObjectKey) error
 
 // write patches the status if it changed, and records an Event if that is a transition.
 func (r *reporter[T]) write(ctx context.Context, before, after T) error {
-	// Comparing takes a tenth of what it takes to find out that a patch is empty, and at a start there is nothing new for anybody.
+	// A patch would be found empty only after JSON was made of both, and at a start there is nothing new for anybody.
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}

@@ -97,14 +97,14 @@ func newFollower() *follower {
 	scratch, err := os.MkdirTemp("", "chat-docs-")
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(os.RemoveAll(scratch)).To(Succeed()) })
-	checkout, stubs := filepath.Join(scratch, "checkout"), filepath.Join(scratch, "stubs")
+	checkout, programs := filepath.Join(scratch, "checkout"), filepath.Join(scratch, "programs")
 	Expect(os.Mkdir(checkout, 0o700)).To(Succeed())
 	for _, folder := range []string{"bin", "charts", "config", "docs"} {
 		Expect(os.Symlink(filepath.Join(root, folder), filepath.Join(checkout, folder))).To(Succeed())
 	}
 	program, err := exec.LookPath("make")
 	Expect(err).NotTo(HaveOccurred())
-	reader.Executable(stubs, "make", "exec "+program+" --directory='"+root+`' "$@"`)
+	reader.Executable(programs, "make", "exec "+program+" --directory='"+root+`' "$@"`)
 	// Its own, for pages may change it.
 	kubeconfig := filepath.Join(scratch, "kubeconfig")
 	Expect(os.WriteFile(kubeconfig, []byte(kubectl("", "config", "view", "--raw", "--flatten", "--minify")), 0o600)).To(Succeed())
@@ -117,7 +117,7 @@ func newFollower() *follower {
 	return &follower{
 		server: &server{namespace: "chat", release: "chat", domain: "chat.example.com"},
 		Reader: &reader.Reader{
-			Root: root, Dir: checkout, Scratch: scratch, Path: stubs + ":" + os.Getenv("PATH"), Patience: 2 * startLimit,
+			Root: root, Dir: checkout, Scratch: scratch, Path: programs + ":" + os.Getenv("PATH"), Patience: 2 * startLimit,
 			Env: []string{"KUBECONFIG=" + kubeconfig, "GOCACHE=" + build, "GOMODCACHE=" + modules},
 			Elsewhere: strings.NewReplacer(
 				"REGISTRY/chat-operator:dev", image, "REGISTRY/chat-operator:NEW", image,
