@@ -52,10 +52,10 @@ func newReader(name, run string, elsewhere ...string) *reader.Reader {
 		Expect(os.Symlink(to, filepath.Join(checkout, link))).To(Succeed())
 	}
 	// What `make` makes is there already. That the Makefile knows the target is what is left to be seen.
-	stubs := filepath.Join(checkout, "stubs")
-	reader.Executable(stubs, "make", "PATH='"+os.Getenv("PATH")+"' exec make --dry-run --directory='"+root+"' \"$@\" >/dev/null")
+	programs := filepath.Join(checkout, "programs")
+	reader.Executable(programs, "make", "PATH='"+os.Getenv("PATH")+"' exec make --dry-run --directory='"+root+"' \"$@\" >/dev/null")
 	return &reader.Reader{
-		Root: root, Dir: checkout, Scratch: work, Path: stubs + ":/usr/local/bin:/usr/bin:/bin",
+		Root: root, Dir: checkout, Scratch: work, Path: programs + ":/usr/local/bin:/usr/bin:/bin",
 		Elsewhere: strings.NewReplacer(elsewhere...), Runs: runs, Patience: startLimit,
 	}
 }
