@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,13 +90,33 @@ func TestSchemaOverTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var (
+			mu     sync.Mutex // guards what follows: a clock's turn orders nothing between the test and what it looks at
 			answer []byte
 			fails  error = apierrors.NewNotFound(schema.GroupResource{}, "") // of a server that has not published anything yet
 			asked  int
-			said   []string
+			lines  []string
 		)
-		log := funcr.New(func(_, args string) { said = append(said, args) }, funcr.Options{})
-		s := controllers.SchemaOf(func(context.Context) ([]byte, error) { asked++; return answer, fails }, log)
+		log := funcr.New(func(_, args string) {
+			mu.Lock()
+			defer mu.Unlock()
+			lines = append(lines, args)
+		}, funcr.Options{})
+		s := controllers.SchemaOf(func(context.Context) ([]byte, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked++
+			return answer, fails
+		}, log)
+		publish := func(document []byte, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			answer, fails, asked = document, err, 0
+		}
+		said := func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(lines)
+		}
 		var ended sync.WaitGroup
 		ended.Go(func() { s.Run(ctx) })
 		after := func(pause time.Duration) (missing int, remarks string) {
@@ -106,38 +127,40 @@ func TestSchemaOverTime(t *testing.T) {
 		if missing, remarks := after(5 * time.Second); missing != 0 || remarks != "" {
 			t.Errorf("while the server starts: %d, %q", missing, remarks)
 		}
-		answer, fails = current, nil
-		if missing, remarks := after(15 * time.Second); missing != 0 || remarks != "" || len(said) != 0 {
-			t.Errorf("when all is well: %d, %q, %v", missing, remarks, said)
+		publish(current, nil)
+		if missing, remarks := after(15 * time.Second); missing != 0 || remarks != "" || len(said()) != 0 {
+			t.Errorf("when all is well: %d, %q, %v", missing, remarks, said())
 		}
-		answer = older
+		publish(older, nil)
 		missing, remarks := after(6 * time.Minute)
 		if missing != 4 || !strings.Contains(remarks, "ChatUser.spec.deletionPolicy") || !strings.Contains(remarks, "upgrade the custom resource definitions") {
 			t.Errorf("after a downgrade: %d, %q", missing, remarks)
 		}
-		if len(said) != 1 || !strings.Contains(said[0], "ChatUser.spec.deletionPolicy") {
-			t.Errorf("the log: %v", said)
+		if len(said()) != 1 || !strings.Contains(said()[0], "ChatUser.spec.deletionPolicy") {
+			t.Errorf("the log: %v", said())
 		}
-		answer = current
-		if missing, remarks := after(2 * time.Minute); missing != 0 || remarks != "" || len(said) != 2 {
-			t.Errorf("after the upgrade: %d, %q, %v", missing, remarks, said)
+		publish(current, nil)
+		if missing, remarks := after(2 * time.Minute); missing != 0 || remarks != "" || len(said()) != 2 {
+			t.Errorf("after the upgrade: %d, %q, %v", missing, remarks, said())
 		}
-		fails = errors.New("away") // from the next attempt on
+		publish(current, errors.New("away")) // from the next attempt on
 		if missing, remarks := after(7 * time.Minute); missing != 0 || remarks != "" {
 			t.Errorf("while it can pass: %d, %q", missing, remarks)
 		}
-		asked = 0
-		if missing, remarks := after(time.Hour); missing != 0 || !strings.Contains(remarks, "cannot be read") || !strings.Contains(remarks, "away") || len(said) != 3 {
-			t.Errorf("after an hour: %d, %q, %v", missing, remarks, said)
+		publish(current, errors.New("away"))
+		if missing, remarks := after(time.Hour); missing != 0 || !strings.Contains(remarks, "cannot be read") || !strings.Contains(remarks, "away") || len(said()) != 3 {
+			t.Errorf("after an hour: %d, %q, %v", missing, remarks, said())
 		}
+		mu.Lock()
 		if asked > 13 {
 			t.Errorf("asked %d times in an hour", asked)
 		}
-		fails = nil
+		mu.Unlock()
+		publish(current, nil)
 		if missing, remarks := after(6 * time.Minute); missing != 0 || remarks != "" {
 			t.Errorf("when it can be read again: %d, %q", missing, remarks)
 		}
-		fails = apierrors.NewNotFound(schema.GroupResource{}, "")
+		publish(nil, apierrors.NewNotFound(schema.GroupResource{}, ""))
 		if missing, remarks := after(6 * time.Minute); missing != 4 || !strings.Contains(remarks, "ChatGroup, ChatRoom, ChatUser, SystemProperty") {
 			t.Errorf("without any kind: %d, %q", missing, remarks)
 		}

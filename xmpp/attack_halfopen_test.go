@@ -52,7 +52,7 @@ func TestAttack06TenThousand(t *testing.T) {
 	h := generous(t)
 	mira := h.user(t, "mira")
 	park(count) // the runtime keeps what describes a goroutine for the next one
-	goroutines := runtime.NumGoroutine()
+	goroutines := runtime.NumGoroutine() + starting
 	leaves(t, 1<<20, func() {
 		// How long it takes to open so many at once depends on what else the machine does.
 		wait := max(2*time.Second, 3*h.heldBack(t, count, mira)).Round(time.Second)
@@ -62,7 +62,7 @@ func TestAttack06TenThousand(t *testing.T) {
 			}
 		}
 	})
-	eventually(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
+	eventually(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines }, stacks)
 	if n := connected(h); n != 1 {
 		t.Errorf("there are %d connections", n)
 	}

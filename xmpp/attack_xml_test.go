@@ -132,7 +132,7 @@ func TestAttack06HalfOpen(t *testing.T) {
 	h := generous(t)
 	h.set(directory.KeyLoginTime, "1s")
 	h.set(directory.KeyMaxUnauthenticatedAddress, "0")
-	goroutines := runtime.NumGoroutine()
+	goroutines := runtime.NumGoroutine() + starting
 	leaves(t, 8<<20, func() {
 		var all []net.Conn
 		for i := range 600 {
@@ -154,7 +154,7 @@ func TestAttack06HalfOpen(t *testing.T) {
 			conn.Close()
 		}
 	})
-	eventually(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
+	eventually(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines }, stacks)
 	if n := h.server.gate.Pending(); n != 0 {
 		t.Errorf("%d places are taken for ever", n)
 	}

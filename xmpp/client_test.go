@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -282,4 +283,14 @@ func eventually(t testing.TB, what string, ok func() bool, state ...func() strin
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}
+}
+
+// starting is how many goroutines of its own a server that listens may still be about to start.
+const starting = 30
+
+// stacks is where all goroutines stand, those that stand alike together.
+func stacks() string {
+	var text strings.Builder
+	pprof.Lookup("goroutine").WriteTo(&text, 1)
+	return text.String()
 }
