@@ -76,6 +76,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if err := limitMemory(log); err != nil {
 		return err
 	}
+	collectAsUsual := collectLess()
 	// Sockets and the database are taken before anything is asked of Kubernetes, so that whoever has them already is named at once; and sockets
 	// before anything is written, so that a start that fails for them leaves nothing behind. Nobody is shown the certificate before all of it runs.
 	var certificate *certificate
@@ -191,6 +192,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	prober.health.Store(health)
 	begun := make(chan struct{})
 	runnables := []runnable{func(context.Context) error { close(begun); return nil }, chat.Run, certificate.Start, health.heart.Start, health.disk.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
+	runnables = append(runnables, func(ctx context.Context) error { collectAsUsual(ctx, declared.Synced()); return nil })
 	if profiles != nil {
 		runnables = append(runnables, serveProfiles(profiles, log))
 	}

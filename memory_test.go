@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"math"
 	"runtime/debug"
@@ -27,5 +28,38 @@ func TestLimitMemory(t *testing.T) {
 		if got := debug.SetMemoryLimit(before); got != c.want || (err != nil) != c.fails {
 			t.Errorf("%q with GOMEMLIMIT %q: %d, %v", c.bytes, c.own, got, err)
 		}
+	}
+}
+
+// TestCollectLess: until the start is over or the program ends; GOGC decides where it is set.
+func TestCollectLess(t *testing.T) {
+	percent := func() int {
+		now := debug.SetGCPercent(100)
+		debug.SetGCPercent(now)
+		return now
+	}
+	t.Setenv("GOGC", "")
+	usual := percent()
+	for _, end := range []func(started chan struct{}, stop context.CancelFunc){
+		func(started chan struct{}, _ context.CancelFunc) { close(started) },
+		func(_ chan struct{}, stop context.CancelFunc) { stop() },
+	} {
+		ctx, stop := context.WithCancel(t.Context())
+		started := make(chan struct{})
+		asUsual := collectLess()
+		if got := percent(); got != 400 {
+			t.Errorf("while it starts: %d", got)
+		}
+		end(started, stop)
+		asUsual(ctx, started)
+		if got := percent(); got != usual {
+			t.Errorf("afterwards: %d, before: %d", got, usual)
+		}
+		stop()
+	}
+	t.Setenv("GOGC", "50")
+	collectLess()
+	if got := percent(); got != usual {
+		t.Errorf("with GOGC: %d, before: %d", got, usual)
 	}
 }

@@ -40,6 +40,14 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 	if err != nil {
 		return nil, err
 	}
+	c, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := newStreamedLists(config, c, scheme, o.Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the lists of chat resources: %w", err)
+	}
 	return manager.New(config, manager.Options{
 		Scheme:         scheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return newMapper(), nil },
@@ -52,7 +60,7 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 			},
 			// Only what is registered before the start is watched.
 			ReaderFailOnMissingInformer: true,
-			NewInformer:                 patientInformer(o.Log.WithName("watch")),
+			NewInformer:                 patientInformer(lists, o.Log.WithName("watch")),
 		},
 		Client:                  client.Options{FieldOwner: v1alpha1.FieldManager},
 		LeaderElection:          false,

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"math/rand/v2"
+	"reflect"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -20,9 +21,15 @@ const retryWatch = time.Second
 // patientInformer makes informers that come back within a second or so of the API
 // server's return. The usual ones back off for up to a minute, and for all that time
 // a change that came in through REST would be written but not in force.
-func patientInformer(log logr.Logger) func(cache.ListerWatcher, runtime.Object, time.Duration, cache.Indexers) cache.SharedIndexInformer {
+// Chat resources are listed by lists.
+func patientInformer(lists streamedLists, log logr.Logger) func(cache.ListerWatcher, runtime.Object, time.Duration, cache.Indexers) cache.SharedIndexInformer {
 	return func(lw cache.ListerWatcher, example runtime.Object, resync time.Duration, indexers cache.Indexers) cache.SharedIndexInformer {
-		return cache.NewSharedIndexInformer(&patient{ListerWatcher: lw, ctx: cache.ToListerWatcherWithContext(lw), log: log}, example, resync, indexers)
+		usual := cache.ToListerWatcherWithContext(lw)
+		p := &patient{ListerWatcher: lw, list: usual.ListWithContext, watch: usual.WatchWithContext, log: log}
+		if s := lists[reflect.TypeOf(example)]; s != nil {
+			p.list = s.list
+		}
+		return cache.NewSharedIndexInformer(p, example, resync, indexers)
 	}
 }
 
@@ -30,21 +37,22 @@ func patientInformer(log logr.Logger) func(cache.ListerWatcher, runtime.Object, 
 // included, goes on to the informer, which knows what to do about it.
 type patient struct {
 	cache.ListerWatcher
-	ctx cache.ListerWatcherWithContext
-	log logr.Logger
+	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
+	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	log   logr.Logger
 }
 
 var _ cache.ListerWatcherWithContext = (*patient)(nil)
 
 // ListWithContext lists, once the API server can be reached.
 func (p *patient) ListWithContext(ctx context.Context, o metav1.ListOptions) (list runtime.Object, err error) {
-	err = p.reach(ctx, func() error { list, err = p.ctx.ListWithContext(ctx, o); return err })
+	err = p.reach(ctx, func() error { list, err = p.list(ctx, o); return err })
 	return list, err
 }
 
 // WatchWithContext watches, once the API server can be reached.
 func (p *patient) WatchWithContext(ctx context.Context, o metav1.ListOptions) (w watch.Interface, err error) {
-	err = p.reach(ctx, func() error { w, err = p.ctx.WatchWithContext(ctx, o); return err })
+	err = p.reach(ctx, func() error { w, err = p.watch(ctx, o); return err })
 	return w, err
 }
 
