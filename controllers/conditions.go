@@ -29,6 +29,7 @@ var severity = []string{
 	v1alpha1.ReasonServiceNotFound,
 	v1alpha1.ReasonSecretNotFound,
 	v1alpha1.ReasonPending,
+	v1alpha1.ReasonUnknownKey,
 	v1alpha1.ReasonActive,
 }
 
@@ -78,7 +79,7 @@ func (f finding) reconciling() bool {
 // after it. Reconciling and Stalled are there only while they are True.
 func conditionsOf(f finding, more ...metav1.Condition) []metav1.Condition {
 	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: f.Reason, Message: f.Message}
-	if f.Reason == v1alpha1.ReasonActive {
+	if f.Reason == v1alpha1.ReasonActive || f.Reason == v1alpha1.ReasonUnknownKey {
 		ready.Status = metav1.ConditionTrue
 	}
 	list := append([]metav1.Condition{ready}, more...)

@@ -132,6 +132,9 @@ type propertyInputs struct {
 	Invalid error
 	// Known keys are honoured by the server; Live ones without a restart.
 	Known, Live bool
+	// Ours says that an unknown key begins like one of the server's; Similar is the known key that it resembles, empty if there is none.
+	Ours    bool
+	Similar string
 }
 
 // decideProperty makes the conditions of a SystemProperty.
@@ -144,16 +147,25 @@ func decideProperty(in propertyInputs) []metav1.Condition {
 			fmt.Sprintf("%v. The last good value stays in force. Correct the value.", in.Invalid)})
 	}
 	if len(findings) == 0 {
-		message := "The value is in force."
-		switch {
-		case !in.Known:
-			message = "The server does not know this key, and keeps its value for programs that do."
-		case !in.Live:
-			message = "The value is in force after the next restart."
-		}
-		findings = []finding{active(message)}
+		findings = []finding{in.wellFormed()}
 	}
 	return conditionsOf(gravest(findings))
+}
+
+// wellFormed says what comes of a value that nothing is wrong with.
+func (in propertyInputs) wellFormed() finding {
+	const kept = "The server does not know this key, and keeps its value for programs that do."
+	switch {
+	case in.Similar != "":
+		return finding{v1alpha1.ReasonUnknownKey, fmt.Sprintf("%s It resembles %s: if that is meant, create a property of that key and delete this one.", kept, in.Similar)}
+	case in.Ours:
+		return finding{v1alpha1.ReasonUnknownKey, kept + " It begins like a key of the server: if one is meant, docs/reference/properties.md lists them all."}
+	case !in.Known:
+		return active(kept)
+	case !in.Live:
+		return active("The value is in force after the next restart.")
+	}
+	return active("The value is in force.")
 }
 
 // namedInputs is what the conditions of a ChatGroup or ChatRoom follow from.

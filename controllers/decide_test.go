@@ -26,7 +26,7 @@ func checkConditions(t *testing.T, conditions []metav1.Condition, reason string)
 	if ready.Reason != reason {
 		t.Errorf("reason %s (%s), want %s", ready.Reason, ready.Message, reason)
 	}
-	if (ready.Status == metav1.ConditionTrue) != (reason == v1alpha1.ReasonActive) {
+	if (ready.Status == metav1.ConditionTrue) != (reason == v1alpha1.ReasonActive || reason == v1alpha1.ReasonUnknownKey) {
 		t.Errorf("Ready is %s for reason %s", ready.Status, reason)
 	}
 	stalled, reconciling := condition(conditions, v1alpha1.ConditionStalled), condition(conditions, v1alpha1.ConditionReconciling)
@@ -175,6 +175,8 @@ func TestDecideProperty(t *testing.T) {
 		{"in force", propertyInputs{Claim: own, Known: true, Live: true}, v1alpha1.ReasonActive, "in force"},
 		{"after a restart", propertyInputs{Claim: own, Known: true}, v1alpha1.ReasonActive, "restart"},
 		{"unknown key", propertyInputs{Claim: own}, v1alpha1.ReasonActive, "does not know"},
+		{"unknown key of ours", propertyInputs{Claim: own, Ours: true}, v1alpha1.ReasonUnknownKey, "properties.md"},
+		{"misspelled key", propertyInputs{Claim: own, Ours: true, Similar: "xmpp.limits.sessions"}, v1alpha1.ReasonUnknownKey, "resembles xmpp.limits.sessions"},
 		{"bad value", propertyInputs{Claim: own, Known: true, Invalid: errors.New("not a duration")}, v1alpha1.ReasonInvalidValue, "last good value"},
 		{"no Secret", propertyInputs{Claim: own, Missing: "Secret \"s\" does not exist yet: create it."}, v1alpha1.ReasonSecretNotFound, "create it"},
 		{"taken", propertyInputs{Claim: claim{Name: "k", Holder: "older"}}, v1alpha1.ReasonNameConflict, `"older"`},

@@ -75,6 +75,14 @@ var _ = Describe("A SystemProperty", func() {
 		Expect(kept.Value).To(Equal("a,b"))
 	})
 
+	It("with a misspelled key is kept, Ready, and says which key it resembles", func(ctx SpecContext) {
+		p := property("xmpp.limits.session", "3")
+		create(ctx, p)
+		s := becomes(ctx, p, v1alpha1.ReasonUnknownKey)
+		Expect(s.Message).To(ContainSubstring("xmpp.limits.sessions"))
+		Expect(s.Kstatus).To(Equal(status.CurrentStatus))
+	})
+
 	It("takes its value from a Secret, whichever of the two comes first, and follows it", func(ctx SpecContext) {
 		key := directory.KeyRESTSecret
 		p := &v1alpha1.SystemProperty{

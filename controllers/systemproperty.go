@@ -170,6 +170,9 @@ func (k *systemProperties) decide(_ context.Context, p *v1alpha1.SystemProperty)
 	}
 	s, known := directory.SettingOf(key)
 	in.Known, in.Live = known, s.Live
+	if !known {
+		in.Similar, in.Ours = directory.SimilarSetting(key)
+	}
 	return decideProperty(in), nil
 }
 

@@ -123,6 +123,7 @@ type ChatGroupStatus struct {
 // +kubebuilder:printcolumn:name="Group",type=string,JSONPath=`.status.groupName`,description="Name of the group"
 // +kubebuilder:printcolumn:name="Shared",type=string,JSONPath=`.spec.sharedRoster.mode`,description="In whose contact lists the members appear"
 // +kubebuilder:printcolumn:name="Description",type=string,JSONPath=`.spec.description`,description="What the group is for",priority=1
+// +kubebuilder:printcolumn:name="Resolved",type=string,JSONPath=`.status.conditions[?(@.type=="MembersResolved")].status`,description="Whether all that the group names exists"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the group is in force"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Why it is, or is not"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

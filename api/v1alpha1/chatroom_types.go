@@ -248,6 +248,7 @@ type ChatRoomStatus struct {
 // +kubebuilder:printcolumn:name="Display name",type=string,JSONPath=`.spec.displayName`,description="Name that people see",priority=1
 // +kubebuilder:printcolumn:name="Listed",type=boolean,JSONPath=`.spec.listed`,description="Whether everybody can find the room",priority=1
 // +kubebuilder:printcolumn:name="Members only",type=boolean,JSONPath=`.spec.membersOnly`,description="Whether only those with an affiliation get in"
+// +kubebuilder:printcolumn:name="Resolved",type=string,JSONPath=`.status.conditions[?(@.type=="MembersResolved")].status`,description="Whether all that the room names exists"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the room is in force"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Why it is, or is not"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -21,6 +21,9 @@ const (
 const (
 	// ReasonActive says that the resource is in force.
 	ReasonActive = "Active"
+	// ReasonUnknownKey says that the key of a system property begins like those of the server, but is none of them. The value is kept for programs that
+	// read it, which is all that it does: often the key is misspelled, and the message names the one that it resembles.
+	ReasonUnknownKey = "UnknownKey"
 	// ReasonPending says that the operator has not finished with this generation yet. Nothing needs to be done.
 	ReasonPending = "Pending"
 	// ReasonNameConflict says that an older resource of the same kind holds the same chat name. This one is not in force, and takes

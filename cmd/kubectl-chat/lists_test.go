@@ -159,6 +159,9 @@ func TestStatus(t *testing.T) {
 	w.declareNothing()
 	w.declare("chatusers", "ChatUser", declared("mira", `{}`), declared("tobias", `{}`),
 		`{"metadata":{"name":"ines","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{},"status":{"conditions":[{"type":"Ready","status":"False","reason":"SecretNotFound","message":"Secret \"ines-password\" does not exist: create it","lastTransitionTime":"2031-04-05T04:55:00Z"}]}}`)
+	w.declare("chatgroups", "ChatGroup", `{"metadata":{"name":"night-shift","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{},"status":{"conditions":[`+
+		`{"type":"Ready","status":"True","reason":"Active","message":"In force.","lastTransitionTime":"2031-03-26T05:00:00Z"},`+
+		`{"type":"MembersResolved","status":"False","reason":"UnknownMembers","message":"Not there (yet): mria.","lastTransitionTime":"2031-04-05T03:00:00Z"}]}}`)
 	w.answer("GET /system/readiness", "")
 	w.answer("GET /openapi.yaml", "openapi: 3.0.1\ninfo:\n  title: REST API\n  version: v1.4.0\n")
 	w.answer("GET /sessions", sessionsOfTwo)
@@ -183,12 +186,13 @@ Rooms:         1 with 1 occupant
 
 KIND             TOTAL   READY   REASONS
 ChatUser         3       2       Active 2, SecretNotFound 1
-ChatGroup        0       0       -
+ChatGroup        1       1       Active 1
 ChatRoom         0       0       -
 SystemProperty   0       0       -
 
-NOT READY       REASON           SINCE   MESSAGE
-chatuser/ines   SecretNotFound   5m      Secret "ines-password" does not exist: create it
+TO LOOK AT              REASON           SINCE   MESSAGE
+chatuser/ines           SecretNotFound   5m      Secret "ines-password" does not exist: create it
+chatgroup/night-shift   UnknownMembers   120m    Not there (yet): mria.
 `
 	if out != strings.TrimPrefix(want, "\n") {
 		t.Errorf("%s\nnot\n%s", out, want)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/yaml"
@@ -153,7 +154,11 @@ func (s *status) resources(ctx context.Context, k *kubernetes) error {
 		counts.Reasons[reason]++
 		if ready == string(metav1.ConditionTrue) {
 			counts.Ready++
-			return
+			c := meta.FindStatusCondition(conditions, v1alpha1.ConditionMembersResolved)
+			if c == nil || c.Status != metav1.ConditionFalse {
+				return
+			}
+			reason, message, since = c.Reason, c.Message, c.LastTransitionTime // it is in force, but for those who are not there
 		}
 		if since.IsZero() {
 			since = of.CreationTimestamp
@@ -330,7 +335,7 @@ func (s *status) write(out io.Writer, p *output) error {
 		return err
 	}
 	fmt.Fprintln(out)
-	troubled := table{heads: []string{"NOT READY", "REASON", "SINCE", "MESSAGE"}}
+	troubled := table{heads: []string{"TO LOOK AT", "REASON", "SINCE", "MESSAGE"}}
 	for _, n := range s.NotReady {
 		troubled.rows = append(troubled.rows, []string{n.Resource, n.Reason, p.age(n.Since), n.Message})
 	}

@@ -15,6 +15,7 @@ to do. Until the operator has looked at a resource, `status.observedGeneration` 
 | reason | of | means |
 | --- | --- | --- |
 | `Active` | `Ready` | it is in force |
+| `UnknownKey` | `Ready` | a system property's key begins like those of the server, but is none of them: its value is kept for programs that read it, which is all that it does |
 | `Pending` | `Ready`, `Reconciling` | the operator has not finished with this generation; nothing needs to be done |
 | `NameConflict` | `Ready`, `Stalled` | an older resource of the same kind holds the same chat name; this one is not in force, and takes over when the other is deleted |
 | `InvalidName` | `Ready`, `Stalled` | the chat name is no valid part of an XMPP address; names cannot be changed, so create another resource and delete this one |
