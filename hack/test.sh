@@ -28,8 +28,21 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 hack/suites.sh >"$out" 2>&1 &
 suites=$!
+set -m
+# Without what only a debugger reads a test program is linked in two thirds of the time.
 # shellcheck disable=SC2086
-nice "$go" test -timeout "$timeout" $packages || failed=1
+nice "$go" test -ldflags=-w -timeout "$timeout" $packages &
+others=$!
+set +m
+stop() {
+  trap '' INT TERM
+  kill -TERM "$suites" "-$others" 2>/dev/null || true
+  wait
+  cat "$out"
+  exit 143
+}
+trap stop INT TERM
+wait "$others" || failed=1
 wait "$suites" || failed=1
 cat "$out"
 exit "$failed"

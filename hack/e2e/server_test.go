@@ -11,6 +11,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -59,9 +60,13 @@ func prepareServer(namespace string) *server {
 
 	// The API server takes up rights a moment after it has stored them.
 	account := "system:serviceaccount:" + namespace + ":chat-operator"
-	Eventually(func() error {
-		_, err := tryKubectl(namespace, "", "auth", "can-i", "get", "secrets", "--as="+account)
-		return err
+	Eventually(func(g Gomega) {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               account,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "get", Resource: "secrets"},
+		}}
+		g.Expect(kube.Create(context.Background(), review)).To(Succeed())
+		g.Expect(review.Status.Allowed).To(BeTrue(), review.Status.Reason)
 	}, limit).Should(Succeed())
 
 	ports, err := localkube.FreePorts(5)

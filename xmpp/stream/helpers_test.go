@@ -173,6 +173,16 @@ func (l *lockedBuffer) String() string {
 
 func newServer(t testing.TB, mode Mode, change ...func(*Config)) *server {
 	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newServerOn(t, ln, mode, change...)
+}
+
+// newServerOn has a server take its connections from ln.
+func newServerOn(t testing.TB, ln net.Listener, mode Mode, change ...func(*Config)) *server {
+	t.Helper()
 	s := &server{backend: &backend{}, roots: x509.NewCertPool(), log: &lockedBuffer{}}
 	salt := []byte("0123456789abcdef")
 	s.accounts = &accounts{m: map[string]auth.Account{
@@ -195,10 +205,7 @@ func newServer(t testing.TB, mode Mode, change ...func(*Config)) *server {
 	for _, f := range change {
 		f(&cfg)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	if s.Listener, err = NewListener(ln, cfg); err != nil {
 		t.Fatal(err)
 	}

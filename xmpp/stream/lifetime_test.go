@@ -1,10 +1,11 @@
 package stream
 
 import (
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -117,20 +118,68 @@ func TestSlowClientHearsWhy(t *testing.T) {
 	c.dies("resource-constraint")
 }
 
+// slowLine takes a tenth of a second for each kilobyte, in a time of its own that passes with what is written: how busy the machine is changes nothing.
+type slowLine struct {
+	net.Conn
+
+	mu  sync.Mutex
+	now time.Duration // since the beginning
+	by  time.Duration // until when a write must be done; 0: whenever
+}
+
+func (l *slowLine) SetWriteDeadline(at time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.by = 0
+	if !at.IsZero() {
+		l.by = l.now + time.Until(at)
+	}
+	return nil
+}
+
+func (l *slowLine) SetDeadline(at time.Time) error {
+	return errors.Join(l.SetReadDeadline(at), l.SetWriteDeadline(at))
+}
+
+func (l *slowLine) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	l.now += time.Duration(len(b)) * (time.Second / 10) / 1024
+	late := l.by != 0 && l.now > l.by
+	l.mu.Unlock()
+	if late {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return l.Conn.Write(b)
+}
+
+// slowLines has every connection on a slow line.
+type slowLines struct {
+	net.Listener
+	accepted chan *slowLine
+}
+
+func (l slowLines) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	line := &slowLine{Conn: conn}
+	l.accepted <- line
+	return line, nil
+}
+
 // A client on a slow line takes much longer than the write timeout for all of what waits, and none of it is lost: the timeout is for clients that
 // take nothing.
 func TestSlowLine(t *testing.T) {
-	s := newServer(t, DirectTLS, func(c *Config) { c.WriteTimeout = 400 * time.Millisecond }, limit(func(l *Limits) { l.MaxPendingOutput = 8 << 20 }))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := slowLines{Listener: ln, accepted: make(chan *slowLine, 1)}
+	s := newServerOn(t, lines, DirectTLS, limit(func(l *Limits) { l.MaxPendingOutput = 8 << 20 }))
 	c := s.connect(t)
 	c.bind(username, "x")
 	session := s.backend.session(t, "juliet@example.org/x")
-	// Nothing in between takes it all at once.
-	if err := session.c.raw.Conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Conn.(*tls.Conn).NetConn().(*net.TCPConn).SetReadBuffer(256 << 10); err != nil {
-		t.Fatal(err)
-	}
 	message := []byte("<message><body>" + strings.Repeat("x", 1000) + "</body></message>")
 	const count = 3000
 	for range count {
@@ -138,14 +187,15 @@ func TestSlowLine(t *testing.T) {
 			t.Fatal("refused")
 		}
 	}
-	buf := make([]byte, 32<<10)
-	for left := count * len(message); left > 0; {
-		n, err := c.Conn.Read(buf[:min(len(buf), left)])
-		if err != nil {
-			t.Fatalf("%d bytes before the end: %v", left, err)
-		}
-		left -= n
-		time.Sleep(10 * time.Millisecond)
+	if _, err := io.CopyN(io.Discard, c.Conn, int64(count*len(message))); err != nil {
+		t.Fatal(err)
+	}
+	line := <-lines.accepted
+	line.mu.Lock()
+	took := line.now
+	line.mu.Unlock()
+	if took < 5*DefaultWriteTimeout {
+		t.Fatalf("all of it took the line %s only", took)
 	}
 	c.send("<message id='still-there'/>")
 	c.expect("<message id='still-there'/>")
