@@ -44,22 +44,13 @@ func measureProcess(set *metrics.Set, certificate *certificate, h *health, schem
 		return 1
 	})
 	set.Count(metrics.SchemaMissing, func() int { return len(schema.Missing()) })
-	set.Gauge(metrics.CertificateExpiry, func() float64 { return expiry(certificate) })
+	set.Gauge(metrics.CertificateExpiry, func() float64 { return expiry(certificate.GetCertificate) })
 	set.Gauge(metrics.CertificateLifetime, func() float64 { return lifetime(certificate.GetCertificate) })
 }
 
 // expiry is when the certificate in use runs out, in Unix time; 0 where none can be read.
-func expiry(certificate *certificate) float64 {
-	c, err := certificate.GetCertificate(nil)
-	if err != nil || c == nil {
-		return 0
-	}
-	leaf := c.Leaf
-	if leaf == nil && len(c.Certificate) > 0 {
-		if leaf, err = x509.ParseCertificate(c.Certificate[0]); err != nil {
-			return 0
-		}
-	}
+func expiry(certificate getCertificate) float64 {
+	leaf := leafOf(certificate)
 	if leaf == nil {
 		return 0
 	}
@@ -67,10 +58,28 @@ func expiry(certificate *certificate) float64 {
 }
 
 // lifetime is for how long the certificate in use was issued, in seconds; no number, which compares with nothing, where none can be read.
-func lifetime(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) float64 {
-	c, err := certificate(nil)
-	if err != nil || c == nil || c.Leaf == nil {
+func lifetime(certificate getCertificate) float64 {
+	leaf := leafOf(certificate)
+	if leaf == nil {
 		return math.NaN()
 	}
-	return c.Leaf.NotAfter.Sub(c.Leaf.NotBefore).Seconds()
+	return leaf.NotAfter.Sub(leaf.NotBefore).Seconds()
+}
+
+type getCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+
+// leafOf is the certificate itself, without those that vouch for it; nil where none can be read.
+func leafOf(certificate getCertificate) *x509.Certificate {
+	c, err := certificate(nil)
+	switch {
+	case err != nil, c == nil:
+		return nil
+	case c.Leaf != nil, len(c.Certificate) == 0:
+		return c.Leaf
+	}
+	leaf, err := x509.ParseCertificate(c.Certificate[0])
+	if err != nil {
+		return nil
+	}
+	return leaf
 }
