@@ -81,24 +81,6 @@ func (c *conversion) finish() error {
 	return c.out.close()
 }
 
-// address is an address as it is here: prepared, bare, and of this domain where it was of the other server's.
-func (c *conversion) address(text string) (string, error) {
-	j, err := jid.Parse(strings.TrimSpace(text))
-	if err != nil {
-		return "", err
-	}
-	domain := j.Domain()
-	if c.from != "" && domain == c.from {
-		domain = c.domain
-	} else if service, ok := strings.CutSuffix(domain, "."+c.from); ok && c.from != "" {
-		domain = service + "." + c.domain
-	}
-	if j, err = jid.New(j.Local(), domain, ""); err != nil {
-		return "", err
-	}
-	return j.String(), nil
-}
-
 // user adds a user.
 func (c *conversion) user(u *foreignUser) error {
 	username, err := jid.PrepareLocal(strings.TrimSpace(u.username))
@@ -132,6 +114,7 @@ func (c *conversion) user(u *foreignUser) error {
 		c.declare(resource, u.person)
 	}
 	c.messages(u.person)
+	c.move(u.person)
 	c.resources.add(resource)
 	// How to log in stands in the Secret.
 	u.password, u.credential = "", auth.Credential{}

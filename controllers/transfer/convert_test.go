@@ -158,6 +158,40 @@ func TestConvertXEP0227(t *testing.T) {
 	}
 }
 
+// What waits for somebody is from and for people of this server when it is read in, and so is a reply to it.
+func TestConvertToAnotherDomain(t *testing.T) {
+	document := filepath.Join(t.TempDir(), "old.xml")
+	if err := os.WriteFile(document, []byte(`<server-data xmlns='urn:xmpp:pie:0'><host jid='old.example'><user name='juliet'>
+<query xmlns='jabber:iq:roster'><item jid='nurse@old.example' subscription='both'/><item jid='romeo@montague.net' subscription='to'/></query>
+<presence xmlns='jabber:client' type='subscribe' from='tybalt@old.example'/>
+<vCard xmlns='vcard-temp'><FN>juliet@old.example</FN><JABBERID>juliet@old.example</JABBERID></vCard>
+<offline-messages>
+<message xmlns='jabber:client' from='nurse@old.example/Kitchen' to='Juliet@old.example/balcony' type='chat' id='a'><body>ask romeo@old.example</body>
+<delay xmlns='urn:xmpp:delay' from='old.example' stamp='2021-07-21T00:32:29Z'/><stanza-id xmlns='urn:xmpp:sid:0' by='juliet@old.example' id='1'/></message>
+<message xmlns='jabber:client' from='romeo@montague.net/orchard' to='juliet@old.example'><body>Lady</body></message>
+<message xmlns='jabber:client' from='hall@conference.old.example' to='juliet@old.example'>
+<x xmlns='http://jabber.org/protocol/muc#user'><invite from='nurse@old.example/Kitchen'/></x><x xmlns='jabber:x:conference' jid='hall@conference.old.example'/></message>
+<message xmlns='jabber:client' from='nurse@notold.example' to='not@an@address'><body>Sweet</body></message>
+</offline-messages></user></host></server-data>`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, _, err := converted(t, "--domain", "new.example", "--source-domain", "old.example", document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	juliet := files["personal/new.example/juliet.xml"]
+	contains(t, juliet, `jid="nurse@new.example"`, `jid="romeo@montague.net"`, `from="tybalt@new.example"`,
+		"<JABBERID>juliet@new.example</JABBERID>", "<FN>juliet@old.example</FN>",
+		`from="nurse@new.example/Kitchen" to="juliet@new.example/balcony" type="chat" id="a"><body>ask romeo@old.example</body>`,
+		`<delay xmlns="urn:xmpp:delay" from="new.example" `, `by="juliet@old.example"`,
+		`from="romeo@montague.net/orchard" to="juliet@new.example"><body>Lady</body>`,
+		`from="hall@conference.new.example" to="juliet@new.example"`, `<invite from="nurse@new.example/Kitchen"/>`, `jid="hall@conference.new.example"`,
+		`from="nurse@notold.example" to="not@an@address"`)
+	if same, _, err := converted(t, "--domain", "old.example", document); err != nil || !strings.Contains(same["personal/old.example/juliet.xml"], `to="Juliet@old.example/balcony"`) {
+		t.Errorf("where the domain stays, a message does: %v, %s", err, same["personal/old.example/juliet.xml"])
+	}
+}
+
 // Everything at once: into a namespace, with what the users remember, and a second time without a change.
 func TestImportOpenfireXML(t *testing.T) {
 	to := newInstallation(t)

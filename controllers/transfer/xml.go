@@ -24,6 +24,8 @@ type xmlReader struct {
 	*xml.Decoder
 	in    *allowance
 	depth int
+	// rewrite, unless nil, says what is written in place of an attribute that is in no namespace, and of a text (attribute is empty), by element.
+	rewrite func(element xml.Name, attribute, value string) string
 }
 
 func newXMLReader(r io.Reader) *xmlReader {
@@ -178,6 +180,8 @@ func (x *xmlReader) appendElement(dst []byte, start xml.StartElement, outer, own
 		switch {
 		case a.Name.Space == "xmlns", a.Name.Space == "" && name == "xmlns", own != "" && a.Name.Space == own:
 			continue
+		case a.Name.Space == "" && x.rewrite != nil:
+			a.Value = x.rewrite(start.Name, name, a.Value)
 		case a.Name.Space == xmlstream.NSXML:
 			name = "xml:" + name
 		case a.Name.Space != "":
@@ -202,6 +206,9 @@ func (x *xmlReader) appendElement(dst []byte, start xml.StartElement, outer, own
 		}
 		switch t := token.(type) {
 		case xml.CharData:
+			if x.rewrite != nil {
+				t = xml.CharData(x.rewrite(start.Name, "", string(t)))
+			}
 			dst = xmlstream.AppendEscapedText(dst, t)
 		case xml.StartElement:
 			if dst, err = x.appendElement(dst, t.Copy(), start.Name.Space, own); err != nil {
