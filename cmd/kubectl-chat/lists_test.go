@@ -216,6 +216,38 @@ chatgroup/night-shift   UnknownMembers   120m    Not there (yet): mria.
 	w.fails([]string{"status", "-o", "name"}, "json or yaml")
 }
 
+// Without users, rooms tell the domain, and without rooms the server's own arguments.
+func TestDomainOfAServerWithoutUsers(t *testing.T) {
+	const room = `{"metadata":{"name":"atrium","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{},"status":{"jid":"atrium@conference.rooms.example"}}`
+	with := func(args string) string {
+		return strings.Replace(theStatefulSet, `"spec":{`, `"spec":{"template":{"spec":{"containers":[{"name":"other","args":["--domain=other.example"]},{"name":"chat-operator","args":[`+
+			args+`]}]}},`, 1)
+	}
+	for _, test := range []struct {
+		rooms []string
+		set   string
+		want  string
+	}{
+		{nil, with(`"--domain=support.example","--namespace=chat"`), "support.example"},
+		{nil, with(`"--log-level=info","-domain","support.example"`), "support.example"},
+		{nil, with(`"--domain=support.example","--domain=last.example"`), "last.example"},
+		{[]string{room}, with(`"--domain=support.example"`), "rooms.example"},
+		{nil, with(`"--domain=$(XMPP_DOMAIN)"`), "not known while there is no user and no room"},
+		{nil, with(`"--namespace=domain"`), "not known while there is no user and no room"},
+		{nil, "403", "not known while there is no user and no room"},
+	} {
+		w := newWorld(t)
+		w.declareNothing()
+		w.declare("chatrooms", "ChatRoom", test.rooms...)
+		w.objects[statefulSet] = test.set
+		w.objects[pods] = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[]}`
+		out, _, err := w.run("status")
+		if err == nil || !strings.Contains(out, "\nDomain:      "+test.want+"\n") {
+			t.Errorf("%s: %v\n%s", test.set, err, out)
+		}
+	}
+}
+
 // Resources in a namespace that no server serves wait for nobody.
 func TestStatusOfANamespaceWithoutAServer(t *testing.T) {
 	w := newWorld(t)

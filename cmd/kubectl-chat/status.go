@@ -114,6 +114,9 @@ func (o *options) status(ctx context.Context, k *kubernetes) (*status, error) {
 	if err := s.resources(ctx, k); err != nil {
 		return nil, err
 	}
+	if s.Domain == "" && o.restURL == "" {
+		s.Domain = declaredDomain(ctx, k)
+	}
 	err := o.askServer(ctx, k, s)
 	if err != nil {
 		s.Trouble = err.Error()
@@ -176,7 +179,11 @@ func (s *status) resources(ctx context.Context, k *kubernetes) error {
 		add("ChatGroup", &groups.Items[i].ObjectMeta, groups.Items[i].Status.Conditions)
 	}
 	for i := range rooms.Items {
-		add("ChatRoom", &rooms.Items[i].ObjectMeta, rooms.Items[i].Status.Conditions)
+		r := &rooms.Items[i]
+		add("ChatRoom", &r.ObjectMeta, r.Status.Conditions)
+		if _, host, found := strings.Cut(value(r.Status.JID), "@"); found && s.Domain == "" {
+			_, s.Domain, _ = strings.Cut(host, ".") // after the service, which has no dot in it
+		}
 	}
 	for i := range props.Items {
 		add("SystemProperty", &props.Items[i].ObjectMeta, props.Items[i].Status.Conditions)
@@ -184,6 +191,36 @@ func (s *status) resources(ctx context.Context, k *kubernetes) error {
 	s.Resources = []kindStatus{*kinds["ChatUser"], *kinds["ChatGroup"], *kinds["ChatRoom"], *kinds["SystemProperty"]}
 	slices.SortStableFunc(s.NotReady, func(a, b notReady) int { return b.Since.Compare(a.Since) })
 	return nil
+}
+
+// declaredDomain is the domain that the StatefulSet of the namespace gives its server; empty where it cannot be told. Who cannot read it is told by
+// what asks the server.
+func declaredDomain(ctx context.Context, k *kubernetes) (domain string) {
+	set, err := k.apps.StatefulSets(k.namespace).Get(ctx, installation, metav1.GetOptions{})
+	if err != nil {
+		return ""
+	}
+	for i := range set.Spec.Template.Spec.Containers {
+		c := &set.Spec.Template.Spec.Containers[i]
+		if c.Name != installation {
+			continue
+		}
+		args := slices.Concat(c.Command, c.Args)
+		for i, arg := range args {
+			name, text, found := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+			if name != "domain" || !strings.HasPrefix(arg, "-") {
+				continue
+			}
+			if !found && i+1 < len(args) {
+				text = args[i+1]
+			}
+			domain = text // the last one counts
+		}
+	}
+	if strings.Contains(domain, "$(") { // a variable of the container, whose value may be anywhere
+		return ""
+	}
+	return domain
 }
 
 // askServer adds what only the running server knows.
@@ -317,7 +354,7 @@ func (s *status) write(out io.Writer, p *output) error {
 		fmt.Fprintf(w, "%s:\t%s\n", head, show(fmt.Sprintf(format, args...)))
 	}
 	line("Namespace", "%s", s.Namespace)
-	line("Domain", "%s", cmp.Or(s.Domain, unknown))
+	line("Domain", "%s", cmp.Or(s.Domain, "not known while there is no user and no room"))
 	if s.Server == nil {
 		line("Server", "cannot be asked")
 	} else {
