@@ -143,8 +143,9 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	restSecrets := controllers.NewRESTSecrets(o.secretName, installation, checkScope, root.WithName("rest"))
 	declared := directory.New(o.domain)
 	var chat *xmpp.Server
+	identities := accounts{data, func() rooms { return chat.Rooms() }}
 	proposer := provision.New(provision.Config{
-		Live: live, Namespace: o.namespace, Directory: declared, Identities: data, Key: installation.Key, Log: root.WithName("provision"),
+		Live: live, Namespace: o.namespace, Directory: declared, Identities: identities, Key: installation.Key, Log: root.WithName("provision"),
 		// Proposals only come once the server is there.
 		Forget:  func(ctx context.Context, username string) error { return chat.Rosters().Forget(ctx, username) },
 		End:     func(username string) { chat.Kick(username) },
@@ -159,7 +160,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	}
 	recorded := audit.Proposals(proposer, auditing)
 	if _, err := controllers.Setup(ctx, mgr, controllers.Options{
-		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: data, Provision: proposer, Audit: data, Node: o.node,
+		Namespace: o.namespace, SecretName: o.secretName, Directory: declared, Store: identities, Provision: proposer, Audit: data, Node: o.node,
 		InstallationKey: installation.Key, RESTSecrets: restSecrets, Endpoint: o.endpoint(), LeaderElect: o.leaderElect, Metrics: set, Log: root,
 	}); err != nil {
 		return err

@@ -219,6 +219,27 @@ var _ = Describe("Rooms by REST", Ordered, ContinueOnFailure, func() {
 		Expect(page.Body).To(ContainSubstring(`"roomName":"bulk999"`))
 	})
 
+	It("lets others have what is reserved for an account that is deleted, and gives it to its new name (XEP-0045 §7.10)", func() {
+		tobias := s.login("tobias", "tobias's word")
+		Expect(tobias.enter(atrium, "toby").Type).To(BeEmpty())
+		reserve := func(name, nick string) {
+			GinkgoHelper()
+			Expect(s.call("POST", "/users", user(name, name+"'s word"))).To(status(http.StatusCreated))
+			Expect(s.login(name, name+"'s word").ask(fmt.Sprintf(`<iq type="set" to="%s"><query xmlns="jabber:iq:register"><x xmlns="jabber:x:data" type="submit">`+
+				`<field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#register</value></field><field var="muc#register_roomnick"><value>%s</value></field></x></query></iq>`,
+				atrium, nick)).Type).To(Equal("result"))
+		}
+		reserve("rosa", "Rose")
+		reserve("karl", "Charles")
+		ines := s.login("ines", "ines's word")
+		Expect(ines.enter(atrium, "Rose").condition()).To(Equal("conflict"))
+		Expect(s.call("DELETE", "/users/rosa", nil)).To(status(http.StatusOK))
+		Expect(ines.enter(atrium, "Rose").Type).To(BeEmpty())
+		Expect(s.call("PUT", "/users/karl", map[string]any{"username": "carla"})).To(status(http.StatusOK))
+		Expect(s.login("carla", "karl's word").enter(atrium, "Charles").Type).To(BeEmpty())
+		Expect(s.call("DELETE", "/users/carla", nil)).To(status(http.StatusOK))
+	})
+
 	It("tells occupants that a deleted room is gone, with all that was said in it (XEP-0045 §10.9)", func() {
 		tobias := s.login("tobias", "tobias's word")
 		Expect(tobias.enter(atrium, "toby").Type).To(BeEmpty())

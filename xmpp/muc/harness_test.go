@@ -35,6 +35,8 @@ type faulty struct {
 	fail  error
 	gates map[int64]chan struct{} // by owner, 0 for the journal; writes wait until they are closed
 	notes []string                // that were written
+	// opened, unless nil, is called when a room has been read and its reader does not know yet.
+	opened func()
 }
 
 func (f *faulty) WriteRoom(ctx context.Context, owner int64, writes []muc.Write) error {
@@ -60,7 +62,11 @@ func (f *faulty) OpenRoom(ctx context.Context, identity, uid string) (muc.Rememb
 	if err != nil {
 		return muc.Remembered{}, err
 	}
-	return f.Store.OpenRoom(ctx, identity, uid)
+	r, err := f.Store.OpenRoom(ctx, identity, uid)
+	if f.opened != nil {
+		f.opened()
+	}
+	return r, err
 }
 
 func (f *faulty) failing(err error) {
@@ -123,7 +129,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, dir: directory.New(domain), path: filepath.Join(t.TempDir(), "chat.db"), now: time.Date(2031, 4, 5, 6, 7, 8, 0, time.UTC)}
-	for _, name := range []string{"mira", "tobias", "jana"} {
+	for _, name := range []string{"mira", "tobias", "jana", "anna"} {
 		w.dir.PutUser(directory.User{Ref: directory.Ref{Name: name, UID: name, Created: time.Unix(1, 0)}, Username: name})
 	}
 	w.dir.PutUser(directory.User{Ref: directory.Ref{Name: "root", UID: "root", Created: time.Unix(1, 0)}, Username: "root", Admin: true})

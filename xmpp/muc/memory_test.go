@@ -213,3 +213,80 @@ func TestRoomsThatCannotBeRead(t *testing.T) {
 	w.store.failing(nil)
 	mira.enter(lounge, "Mira")
 }
+
+// Reserved nicknames go with the data of an account, or to its new name, in rooms that people are in as well: a restart has nothing else to tell.
+func TestReservedNicknamesFollowTheirAccounts(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	if err := w.store.ClaimDomain(ctx, domain); err != nil {
+		t.Fatal(err)
+	}
+	w.declare("lounge", "1", func(r *directory.Room) { member("mira")(r); member("tobias")(r); member("anna")(r) })
+	mira, tobias, jana := w.login("mira"), w.login("tobias"), w.login("jana")
+	jana.enter(lounge, "Jana")
+	mayBe := func(c *client, nick string, want bool) {
+		t.Helper()
+		c.send("<presence to='" + lounge + "/" + nick + "'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+		if got := c.last("<presence"); strings.Contains(got, "<conflict") == want {
+			t.Errorf("whether somebody may be %s is answered by %s, want %v", nick, got, want)
+		}
+		c.send("<presence type='unavailable' to='" + lounge + "/" + nick + "'/>")
+		if want {
+			c.until("<subject")
+			c.until("type='unavailable'")
+		}
+	}
+	mira.reserve("mi")
+	tobias.reserve("tobi")
+	anna := w.login("anna")
+
+	// Nobody has waited for the store when the account goes: what was reserved last is written after the purge.
+	if err := w.store.PurgeAccount(ctx, "mira"); err != nil {
+		t.Fatal(err)
+	}
+	w.rooms.Forget("mira")
+	mayBe(anna, "mi", true)
+	mayBe(anna, "tobi", false)
+
+	if err := w.store.MoveAccount(ctx, "tobias", "anna", "tobias", domain); err != nil {
+		t.Fatal(err)
+	}
+	w.rooms.Renamed("tobias", "anna")
+	mayBe(anna, "tobi", true)
+	mayBe(w.login("tobias"), "tobi", false)
+
+	w.restart()
+	anna = w.login("anna")
+	mayBe(anna, "mi", true)
+	mayBe(anna, "tobi", true)
+	if got := anna.reserved(); !strings.Contains(got, "<username>tobi</username>") {
+		t.Errorf("anna has %s", got)
+	}
+	if got := w.login("mira").reserved(); strings.Contains(got, "<username>") {
+		t.Errorf("mira has %s", got)
+	}
+}
+
+// An account that goes while its room is being read into memory is not in it.
+func TestReservedNicknamesOfRoomsBeingLoaded(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	if err := w.store.ClaimDomain(ctx, domain); err != nil {
+		t.Fatal(err)
+	}
+	w.declare("lounge", "1", member("mira"))
+	w.login("mira").reserve("mi")
+	w.restart()
+	w.store.opened = func() {
+		w.store.opened = nil
+		if err := w.store.PurgeAccount(ctx, "mira"); err != nil {
+			t.Error(err)
+		}
+		w.rooms.Forget("mira")
+	}
+	tobias := w.login("tobias")
+	tobias.enter(lounge, "mi")
+	if w.store.opened != nil {
+		t.Error("the room was in memory already")
+	}
+}

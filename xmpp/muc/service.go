@@ -64,6 +64,7 @@ type Service struct {
 	rooms map[jid.JID]*entry
 	made  map[jid.JID]int // temporary rooms by who made them
 	over  bool            // no room comes into memory any more
+	moves moves
 }
 
 // entry is one room in memory.
@@ -229,6 +230,8 @@ func (s *Service) service(addr jid.JID) string {
 
 // load takes a declared room into memory, where it stays: what was said last in it is nowhere else unless it is archived.
 func (s *Service) load(addr jid.JID, d *directory.Room) (*entry, *stanza.Error) {
+	since := s.beginLoading()
+	defer s.endLoading()
 	memory, history, err := s.open(d, addr)
 	if err != nil {
 		return nil, s.unreadable(addr, err)
@@ -246,7 +249,11 @@ func (s *Service) load(addr jid.JID, d *directory.Room) (*entry, *stanza.Error) 
 		return there, nil
 	}
 	s.rooms[addr] = e
+	missed := s.moves.list[since:]
 	s.mu.Unlock()
+	for _, m := range missed {
+		s.moved(e, m)
+	}
 	s.applyDeclared(e, d, memory.Declared)
 	// A change that came since was told before the room was there to hear it.
 	if now, ok := s.dir.Room(s.identity(addr)); !ok || now != d {

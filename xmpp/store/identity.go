@@ -135,7 +135,8 @@ func (s *Store) DeleteIdentity(ctx context.Context, kind, name string) error {
 
 // PurgeAccount removes everything that is remembered of a user, and the name itself, in
 // one transaction. Purging again, or what isn't there, is no error. Who keeps the user in
-// the roster is not touched: that is for the account's own service, which tells them.
+// the roster is not touched: that is for the account's own service, which tells them. Rooms
+// that are in memory have to be told that they know the user's nickname no more.
 func (s *Store) PurgeAccount(ctx context.Context, username string) error {
 	return s.write(ctx, "purging the data of "+username, func(t *txn) error {
 		for _, statement := range purgeAccount() {
@@ -149,5 +150,5 @@ func (s *Store) PurgeAccount(ctx context.Context, username string) error {
 
 // purgeAccount lists what belongs to an account. A new table of account data is added here.
 func purgeAccount() []string {
-	return []string{rosterPurge, offlinePurge, inflightPurge, lastPurge, vcardPurge}
+	return []string{rosterPurge, offlinePurge, inflightPurge, lastPurge, vcardPurge, nickOfPurge}
 }

@@ -3,11 +3,14 @@ package store_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/account"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
+	"github.com/chat-operator/chat-operator/xmpp/muc"
+	"github.com/chat-operator/chat-operator/xmpp/muc/room"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
@@ -119,6 +122,55 @@ func TestMoveAccountMovesEverythingOfIt(t *testing.T) {
 			}
 			if _, ok, err := s.GetIdentity(ctx, "user", "mira"); err != nil || ok {
 				t.Errorf("the name is still there: %v, %v", ok, err)
+			}
+		}
+	})
+}
+
+// The nicknames that rooms reserve for a user go with the account, or follow it (XEP-0045 §7.10): nobody else could have them.
+func TestReservedNicknamesAreOfTheAccount(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		must(t, s.ClaimDomain(ctx, "chat.example"))
+		reserve := func(name string, nicks ...string) int64 {
+			r, err := s.OpenRoom(ctx, name, "1")
+			must(t, err)
+			for i := 0; i < len(nicks); i += 2 {
+				must(t, s.WriteRoom(ctx, r.Owner, []muc.Write{{Nick: &room.ReservedNick{User: jid.MustParse(nicks[i]), Nick: nicks[i+1]}}}))
+			}
+			return r.Owner
+		}
+		reserved := func(name string) (list []string) {
+			r, err := s.OpenRoom(ctx, name, "1")
+			must(t, err)
+			for _, n := range r.Nicks {
+				list = append(list, n.User.String()+" "+n.Nick)
+			}
+			slices.Sort(list)
+			return list
+		}
+		reserve("lounge@conference", "mira@chat.example", "Mi", "jana@chat.example", "Ja", "mira@elsewhere.example", "Other")
+		reserve("hall@conference", "mira@chat.example", "Miri", "tobias@chat.example", "T")
+		reserve("attic@conference", "jana@chat.example", "Ghost")
+		for range 2 { // again changes nothing
+			must(t, s.MoveAccount(ctx, "mira", "jana", "1", "chat.example"))
+			if got, want := reserved("lounge@conference"), []string{"jana@chat.example Mi", "mira@elsewhere.example Other"}; !slices.Equal(got, want) {
+				t.Errorf("after a rename, the lounge has %q, want %q", got, want)
+			}
+			if got, want := reserved("hall@conference"), []string{"jana@chat.example Miri", "tobias@chat.example T"}; !slices.Equal(got, want) {
+				t.Errorf("after a rename, the hall has %q, want %q", got, want)
+			}
+		}
+		for range 2 {
+			must(t, s.PurgeAccount(ctx, "jana"))
+			if got, want := reserved("lounge@conference"), []string{"mira@elsewhere.example Other"}; !slices.Equal(got, want) {
+				t.Errorf("after a purge, the lounge has %q, want %q", got, want)
+			}
+			if got, want := reserved("hall@conference"), []string{"tobias@chat.example T"}; !slices.Equal(got, want) {
+				t.Errorf("after a purge, the hall has %q, want %q", got, want)
+			}
+			if got := reserved("attic@conference"); len(got) != 0 {
+				t.Errorf("after a purge, the attic has %q", got)
 			}
 		}
 	})

@@ -26,13 +26,13 @@ const (
 // moveAccount lists what gives the data of an account to another name, $1 to $2. Each table's own yields to what comes first. A new table of
 // account data is added here.
 func moveAccount() []string {
-	return []string{rosterYield, rosterMove, offlineYield, offlineMove, notesYield, notesMove, lastYield, lastMove, vcardYield, vcardMove}
+	return []string{rosterYield, rosterMove, offlineYield, offlineMove, notesYield, notesMove, lastYield, lastMove, vcardYield, vcardMove, nickOfYield, nickOfMove}
 }
 
 // MoveAccount gives everything that is remembered of a user to another name, in one transaction. Moving what isn't there, or what is moved
 // already, is no error and changes nothing.
 //
-// The row of the old name goes if it is of that life. Messages name the account in the addresses that are its own: in the domain, that is.
+// Rooms that are in memory have to be told that the nickname is another user's. The row of the old name goes if it is of that life. Messages name the account in the addresses that are its own: in the domain, that is.
 func (s *Store) MoveAccount(ctx context.Context, from, to, uid, domain string) error {
 	old, err := jid.New(from, domain, "")
 	if err != nil {

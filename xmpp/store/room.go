@@ -30,6 +30,13 @@ const (
 		ON CONFLICT (owner, jid) DO UPDATE SET nickname = excluded.nickname`
 	nickDelete = `DELETE FROM room_nickname WHERE owner = $1 AND jid = $2`
 	nickPurge  = `DELETE FROM room_nickname WHERE owner = $1`
+
+	// Users of this domain are looked up by their addresses in all rooms. That reads the whole table, which is a small one.
+	ownDomain   = `'@' || (SELECT value FROM installation WHERE name = 'domain')`
+	nickOfPurge = `DELETE FROM room_nickname WHERE jid = $1 || ` + ownDomain
+	nickOfMove  = `UPDATE room_nickname SET jid = $2 || ` + ownDomain + ` WHERE jid = $1 || ` + ownDomain
+	nickOfYield = `DELETE FROM room_nickname WHERE jid = $2 || ` + ownDomain + ` AND EXISTS (SELECT 1 FROM room_nickname AS other
+		WHERE other.owner = room_nickname.owner AND other.jid = $1 || ` + ownDomain + `)`
 )
 
 var _ muc.Store = (*Store)(nil)

@@ -89,6 +89,20 @@ func (r *Room) reserve(n ReservedNick, out []Output) []Output {
 	return append(out, &Remember{Nick: &n})
 }
 
+// Renamed makes the nickname that is reserved for one user another's, in place of the one that this has; to may be zero: nobody's. Nobody is told, since
+// the nickname in use does not change by it.
+func (r *Room) Renamed(from, to jid.JID, out []Output) []Output {
+	nick, ok := r.reservedBy(from)
+	if !ok || r.ended {
+		return out
+	}
+	out = r.reserve(ReservedNick{User: from}, out)
+	if to.IsZero() {
+		return out
+	}
+	return r.reserve(ReservedNick{User: to, Nick: nick}, out)
+}
+
 // why finds what a client said when it asked for the change of an affiliation that has now come.
 func (r *Room) why(user jid.JID, to Affiliation) (actor, text string) {
 	for _, p := range r.wishes {
