@@ -32,6 +32,7 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/metrics"
 	"github.com/chat-operator/chat-operator/xmpp/store"
+	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
 
 // version is set by the linker: -ldflags "-X main.version=...".
@@ -80,7 +81,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	// Sockets and the database are taken before anything is asked of Kubernetes, so that whoever has them already is named at once; and sockets
 	// before anything is written, so that a start that fails for them leaves nothing behind. Nobody is shown the certificate before all of it runs.
 	var certificate *certificate
-	restListeners, err := o.listenForREST(ctx, func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate.GetCertificate(hello) })
+	restListeners, err := o.listenForREST(ctx, func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate.GetCertificate(hello) }, log)
 	if err != nil {
 		return err
 	}
@@ -276,7 +277,7 @@ func listen(ctx context.Context, address, who, option string) (net.Listener, err
 }
 
 // listenForREST opens the sockets of the REST API: one without encryption, one with TLS, as far as they are wanted.
-func (o *options) listenForREST(ctx context.Context, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) (list []net.Listener, err error) {
+func (o *options) listenForREST(ctx context.Context, certificate getCertificate, log *slog.Logger) (list []net.Listener, err error) {
 	for _, l := range []struct {
 		address, who, option string
 		encrypted            bool
@@ -292,7 +293,7 @@ func (o *options) listenForREST(ctx context.Context, certificate func(*tls.Clien
 			return nil, err
 		}
 		if ln != nil && l.encrypted {
-			ln = tls.NewListener(ln, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate, NextProtos: []string{"h2", "http/1.1"}})
+			ln = tls.NewListener(stream.BehindProxies(ln, o.restTLSProxies, log), &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate, NextProtos: []string{"h2", "http/1.1"}})
 		}
 		if ln != nil {
 			list = append(list, ln)

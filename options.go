@@ -33,6 +33,7 @@ type options struct {
 	probes, metrics, profiles     string
 	host                          string
 	proxies, xmppProxies          []netip.Prefix
+	restTLSProxies                []netip.Prefix
 	leaderElect                   bool
 	logLevel                      slog.Level
 	kubernetes                    *rest.Config
@@ -52,7 +53,7 @@ Flags:
 
 func parseOptions(args []string) (*options, error) {
 	o := &options{}
-	var proxies, xmppProxies string
+	var proxies, xmppProxies, restTLSProxies string
 	flags := flag.NewFlagSet("chat-operator", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage); flags.PrintDefaults() }
 	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "chat"), "namespace whose chat resources make this chat server")
@@ -69,6 +70,8 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.rest, "rest-bind-address", ":9090", "address of the REST server without encryption; 0: off")
 	flags.StringVar(&o.restTLS, "rest-tls-bind-address", ":9091", "address of the REST server with TLS, by the same certificate as XMPP; 0: off")
 	flags.StringVar(&proxies, "rest-trusted-proxies", "", "networks (CIDR, comma list) whose X-Forwarded-For header the REST server believes")
+	flags.StringVar(&restTLSProxies, "rest-tls-trusted-proxies", "", "networks (CIDR, comma list) of load balancers and gateways that open each connection to "+
+		"--rest-tls-bind-address with a PROXY header, version 1 or 2; empty: the protocol is off")
 	flags.StringVar(&o.probes, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: off")
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "address of /metrics; 0: off")
 	flags.StringVar(&o.profiles, "pprof-bind-address", off, "address on the loopback interface for profiles of the running program (/debug/pprof/); 0: off")
@@ -94,6 +97,9 @@ func parseOptions(args []string) (*options, error) {
 	}
 	if o.xmppProxies, err = parseNetworks(xmppProxies); err != nil {
 		return nil, fmt.Errorf("--xmpp-trusted-proxies: %w", err)
+	}
+	if o.restTLSProxies, err = parseNetworks(restTLSProxies); err != nil {
+		return nil, fmt.Errorf("--rest-tls-trusted-proxies: %w", err)
 	}
 	for option, address := range map[string]string{
 		"xmpp-bind-address": o.xmpp, "xmpps-bind-address": o.xmpps, "rest-bind-address": o.rest, "rest-tls-bind-address": o.restTLS,

@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,5 +53,40 @@ func TestTakenPortLeavesNothing(t *testing.T) {
 		if _, err := os.Stat(o.dataDir); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %s is there: %v", name, o.dataDir, err)
 		}
+	}
+}
+
+// Behind something that passes TLS through, callers of REST are told apart by the PROXY header, as clients of XMPP are.
+func TestRESTBehindAProxyForTLS(t *testing.T) {
+	if _, err := parseOptions([]string{"--rest-tls-trusted-proxies=gateway"}); err == nil || !strings.Contains(err.Error(), "--rest-tls-trusted-proxies") {
+		t.Errorf("got %v", err)
+	}
+	o := &options{rest: "127.0.0.1:0", restTLS: "127.0.0.1:0", restTLSProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
+	list, err := o.listenForREST(t.Context(), nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var callers []string
+	for _, ln := range list {
+		defer ln.Close()
+		var d net.Dialer
+		conn, err := d.DialContext(t.Context(), "tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "PROXY TCP4 192.0.2.1 198.51.100.7 56324 9091\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		accepted, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer accepted.Close()
+		host, _, _ := net.SplitHostPort(accepted.RemoteAddr().String())
+		callers = append(callers, host)
+	}
+	if want := []string{"127.0.0.1", "192.0.2.1"}; !slices.Equal(callers, want) {
+		t.Errorf("the callers are %v, want %v: without TLS, X-Forwarded-For tells", callers, want)
 	}
 }

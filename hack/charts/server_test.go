@@ -277,8 +277,8 @@ func TestManagement(t *testing.T) {
 	if set := get[*appsv1.StatefulSet](t, list, "chat-operator"); !slices.Contains(args(set), "--rest-bind-address=0") {
 		t.Errorf("%v", args(set))
 	}
-	set := get[*appsv1.StatefulSet](t, render(t, "management.trustedProxies={10.0.0.0/8,::1}", "service.trustedProxies={192.0.2.1}", "extraArgs={--pprof-bind-address=127.0.0.1:6060}"), "chat-operator")
-	for _, want := range []string{"--rest-trusted-proxies=10.0.0.0/8,::1", "--xmpp-trusted-proxies=192.0.2.1", "--pprof-bind-address=127.0.0.1:6060", "--domain=chat.example"} {
+	set := get[*appsv1.StatefulSet](t, render(t, "management.trustedProxies={10.0.0.0/8,::1}", "management.tlsTrustedProxies={10.1.0.0/16,198.51.100.7}", "service.trustedProxies={192.0.2.1}", "extraArgs={--pprof-bind-address=127.0.0.1:6060}"), "chat-operator")
+	for _, want := range []string{"--rest-trusted-proxies=10.0.0.0/8,::1", "--rest-tls-trusted-proxies=10.1.0.0/16,198.51.100.7", "--xmpp-trusted-proxies=192.0.2.1", "--pprof-bind-address=127.0.0.1:6060", "--domain=chat.example"} {
 		if !slices.Contains(args(set), want) {
 			t.Errorf("no %s in %v", want, args(set))
 		}

@@ -39,6 +39,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"service.externalTrafficPolicy=no":                       "/service/externalTrafficPolicy",
 		"management.http=yes":                                    "/management/http",
 		"management.trustedProxies=10/8":                         "/management/trustedProxies",
+		"management.tlsTrustedProxies={all}":                     "/management/tlsTrustedProxies/0",
 		"ingress.hosts={a}":                                      "hosts",
 		"gateway.rest.parentRefs[0]=gw":                          "/gateway/rest/parentRefs/0",
 		"gateway.tlsRouteVersion=v2":                             "/gateway/tlsRouteVersion",

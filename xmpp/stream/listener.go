@@ -30,9 +30,10 @@ type Listener struct {
 
 	wg sync.WaitGroup // one for each goroutine of a connection
 
-	mu     sync.Mutex
-	conns  map[*Conn]struct{}
-	warned time.Time
+	warnings rarely
+
+	mu    sync.Mutex
+	conns map[*Conn]struct{}
 }
 
 // NewListener makes a Listener of a socket that listens. Serve has to follow, and closes the socket.
@@ -98,7 +99,7 @@ func (l *Listener) admit(raw net.Conn) {
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 30 * time.Second, Count: 4})
 	}
 	l.cfg.Meter.Connection()
-	limits, from, proxied := l.cfg.Limits(), source(raw), l.trusts(raw)
+	limits, from, proxied := l.cfg.Limits(), source(raw), comesFrom(raw, l.cfg.ProxiesFrom)
 	if proxied {
 		from = netip.Addr{} // all that is known is where the proxy is
 	}

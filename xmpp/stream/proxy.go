@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -134,9 +135,13 @@ func (p *proxied) CloseWrite() error {
 	return nil
 }
 
-// trusts says that a connection begins with a PROXY header.
-func (l *Listener) trusts(raw net.Conn) bool {
-	if len(l.cfg.ProxiesFrom) == 0 {
+// noProxyHeader is what the log says of a trusted proxy that does not speak the protocol.
+const noProxyHeader = "a connection from a trusted proxy did not begin with a PROXY header; switch the PROXY protocol on in the proxy, or " +
+	"take its address out of the trusted ones"
+
+// comesFrom says that a connection comes from one of the networks, and so begins with a PROXY header.
+func comesFrom(raw net.Conn, networks []netip.Prefix) bool {
+	if len(networks) == 0 {
 		return false
 	}
 	tcp, ok := raw.RemoteAddr().(*net.TCPAddr)
@@ -144,7 +149,7 @@ func (l *Listener) trusts(raw net.Conn) bool {
 		return false
 	}
 	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
-	for _, network := range l.cfg.ProxiesFrom {
+	for _, network := range networks {
 		if network.Contains(addr) {
 			return true
 		}
@@ -160,9 +165,8 @@ func (n *negotiation) proxy() error {
 	if err != nil {
 		if !errors.Is(err, io.EOF) { // a balancer that looks whether the port is open is no fault
 			n.cfg.Meter.Refuse(meter.ProxyHeader)
-			if c.ln.seldom() {
-				n.cfg.Log.Warn("a connection from a trusted proxy did not begin with a PROXY header; switch the PROXY protocol on in the proxy, or "+
-					"take its address out of the trusted ones", "remote", c.raw.RemoteAddr().String(), "error", err)
+			if c.ln.warnings.due() {
+				n.cfg.Log.Warn(noProxyHeader, "remote", c.raw.RemoteAddr().String(), "error", err)
 			}
 		}
 		return errSilent
@@ -183,20 +187,26 @@ func (n *negotiation) proxy() error {
 	return nil
 }
 
-// seldom is true once in a while, for messages that could be many.
-func (l *Listener) seldom() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Since(l.warned) < 10*time.Second {
+// rarely is for messages that could be many.
+type rarely struct {
+	mu     sync.Mutex
+	warned time.Time
+}
+
+// due is true once in a while.
+func (r *rarely) due() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.warned) < 10*time.Second {
 		return false
 	}
-	l.warned = time.Now()
+	r.warned = time.Now()
 	return true
 }
 
 // warnOfMany says that connections are turned away.
 func (l *Listener) warnOfMany(why meter.Reason) {
-	if l.seldom() {
+	if l.warnings.due() {
 		l.cfg.Log.Warn("too many connections that have not logged in yet; new ones are dropped", "address", l.ln.Addr().String(), "reason", why.String())
 	}
 }
