@@ -36,7 +36,7 @@ func (k *groups) subject() subject[*v1alpha1.ChatGroup] {
 			g.Status.GroupName = &entry.GroupName
 			return decideNamed(namedInputs{
 				Problems: problems,
-				Unknown:  unknownToGroup(k.directory, &entry),
+				Members:  membersOfGroup(k.directory, &entry),
 				Claim:    claimOn(k.directory, directory.KindGroup, entry.GroupName, entry.GroupName, g),
 				Active:   fmt.Sprintf("Group %q is in force.", entry.GroupName),
 			}), nil

@@ -97,7 +97,7 @@ func (k *rooms) subject() subject[*v1alpha1.ChatRoom] {
 				Problems:  problems,
 				Secret:    secret,
 				NoService: noService,
-				Unknown:   unknownToRoom(k.directory, &entry),
+				Members:   membersOfRoom(k.directory, &entry),
 				Claim:     claimOn(k.directory, directory.KindRoom, entry.Identity(), address, r),
 				Active:    fmt.Sprintf("%s is in force.", address),
 			}), nil

@@ -176,8 +176,8 @@ type namedInputs struct {
 	Secret *finding
 	// NoService names the chat service that a room is in and that is not there; empty: it is.
 	NoService string
-	// Unknown are accounts and groups that the resource names and that are not there.
-	Unknown []string
+	// Members are whom the resource names.
+	Members members
 	// Active is the message of a resource in force.
 	Active string
 }
@@ -199,27 +199,38 @@ func decideNamed(in namedInputs) []metav1.Condition {
 	if len(findings) == 0 {
 		findings = []finding{active(in.Active)}
 	}
-	return conditionsOf(gravest(findings), membersResolved(in.Unknown))
+	return conditionsOf(gravest(findings), membersResolved(in.Members))
 }
 
-// maxNamed is how many unknown names a message lists.
+// maxNamed is how many names a message lists.
 const maxNamed = 10
 
-// membersResolved reports names that mean nobody yet. They are applied all the same: whoever they mean may come.
-func membersResolved(unknown []string) metav1.Condition {
+// membersResolved reports names that mean nobody yet. They are applied all the same: whoever they mean may come. Of addresses of other domains nothing
+// is known; they are told, since one may be meant for a user of this server.
+func membersResolved(n members) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionMembersResolved, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAllResolved, Message: "Everybody who is named exists."}
-	if len(unknown) == 0 {
+	elsewhere := ""
+	if len(n.elsewhere) > 0 {
+		elsewhere = fmt.Sprintf(" Nobody looks whether there is anybody of other domains than %s: %s.", n.domain, enumerate(n.elsewhere))
+		c.Message = shorten("Everybody of this server who is named exists."+elsewhere, maxMessage)
+	}
+	if len(n.unknown) == 0 {
 		return c
 	}
-	names := unknown[:min(len(unknown), maxNamed)]
-	more := ""
-	if rest := len(unknown) - len(names); rest > 0 {
-		more = fmt.Sprintf(" and %d more", rest)
-	}
 	c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonUnknownMembers
-	c.Message = shorten(fmt.Sprintf("Not there (yet): %s%s. What is declared of them is in force and acts when they come. Create them, or correct the names.",
-		strings.Join(names, ", "), more), maxMessage)
+	c.Message = shorten(fmt.Sprintf("Not there (yet): %s. What is declared of them is in force and acts when they come. Create them, or correct the names.%s",
+		enumerate(n.unknown), elsewhere), maxMessage)
 	return c
+}
+
+// enumerate lists the first of some names, and says how many there are.
+func enumerate(names []string) string {
+	first := names[:min(len(names), maxNamed)]
+	text := strings.Join(first, ", ")
+	if rest := len(names) - len(first); rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
+	}
+	return text
 }
 
 func invalidly(problems []problem, reason string) bool {

@@ -13,58 +13,67 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
-// unknownToGroup lists the local users and the groups that a group names and that are not there, as they are declared.
-func unknownToGroup(d *directory.Directory, g *directory.Group) []string {
-	u := unknown{d: d}
-	u.users(g.Members)
-	u.users(g.Admins)
-	for _, name := range g.SharedRoster.VisibleTo {
-		u.group(name)
-	}
-	return u.sorted()
+// members are whom a group or a room names, as they are declared.
+type members struct {
+	domain string
+	// unknown are local users and groups that are not there; elsewhere are addresses of other domains.
+	unknown, elsewhere []string
 }
 
-// unknownToRoom is unknownToGroup for a room.
-func unknownToRoom(d *directory.Directory, r *directory.Room) []string {
-	u := unknown{d: d}
+func membersOfGroup(d *directory.Directory, g *directory.Group) members {
+	n := census{d: d}
+	for _, list := range [][]jid.JID{g.Members, g.Admins} {
+		for _, j := range list {
+			n.user(j)
+		}
+	}
+	for _, name := range g.SharedRoster.VisibleTo {
+		n.group(name)
+	}
+	return n.sorted()
+}
+
+func membersOfRoom(d *directory.Directory, r *directory.Room) members {
+	n := census{d: d}
 	for _, a := range r.Affiliations {
-		u.user(a.JID)
+		n.user(a.JID)
 	}
 	for _, a := range r.GroupAffiliations {
-		u.group(a.Group)
+		n.group(a.Group)
 	}
-	return u.sorted()
+	return n.sorted()
 }
 
-type unknown struct {
-	d     *directory.Directory
-	names []string
+type census struct {
+	d *directory.Directory
+	members
 }
 
-func (u *unknown) users(list []jid.JID) {
-	for _, j := range list {
-		u.user(j)
-	}
-}
-
-func (u *unknown) user(j jid.JID) {
-	if j.Domain() != u.d.Domain() || j.Local() == "" {
-		return // somebody else's user, or everybody of a host
-	}
-	if _, ok := u.d.User(j.Local()); !ok {
-		u.names = append(u.names, j.String())
+func (n *census) user(j jid.JID) {
+	switch {
+	case j.Domain() != n.d.Domain():
+		n.elsewhere = append(n.elsewhere, j.String())
+	case j.Local() == "": // everybody of this server
+	default:
+		if _, ok := n.d.User(j.Local()); !ok {
+			n.unknown = append(n.unknown, j.String())
+		}
 	}
 }
 
-func (u *unknown) group(name string) {
-	if _, ok := u.d.Group(name); !ok {
-		u.names = append(u.names, "group "+name)
+func (n *census) group(name string) {
+	if _, ok := n.d.Group(name); !ok {
+		n.unknown = append(n.unknown, "group "+name)
 	}
 }
 
-func (u *unknown) sorted() []string {
-	slices.Sort(u.names)
-	return slices.Compact(u.names)
+func (n *census) sorted() members {
+	n.domain = n.d.Domain()
+	for _, list := range []*[]string{&n.unknown, &n.elsewhere} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return n.members
 }
 
 // settled is how long names come and go before those are reported on anew who mention them: a thousand users that are applied at once

@@ -317,11 +317,12 @@ var _ = Describe("Names that mean nobody", func() {
 				return "no condition"
 			}
 		}
-		Eventually(resolved(g, &g.Status.CommonStatus)).Should(HavePrefix("False UnknownMembers: Not there (yet): mira@" + domain + "."))
+		Eventually(resolved(g, &g.Status.CommonStatus)).Should(And(HavePrefix("False UnknownMembers: Not there (yet): mira@"+domain+"."), HaveSuffix(" than "+domain+": ada@other.example.")))
 		Eventually(resolved(r, &r.Status.CommonStatus)).Should(HavePrefix("False UnknownMembers: Not there (yet): group night, mira@" + domain + "."))
 		create(ctx, passwordSecret(op.namespace, "s", "pencil"), chatUser(op.namespace, "mira", "s"),
 			&v1alpha1.ChatGroup{ObjectMeta: metav1.ObjectMeta{Namespace: op.namespace, Name: "night"}})
-		Eventually(resolved(g, &g.Status.CommonStatus), 10*time.Second).Should(HavePrefix("True AllResolved"))
-		Eventually(resolved(r, &r.Status.CommonStatus), 10*time.Second).Should(HavePrefix("True AllResolved"))
+		Eventually(resolved(g, &g.Status.CommonStatus), 10*time.Second).Should(Equal(
+			"True AllResolved: Everybody of this server who is named exists. Nobody looks whether there is anybody of other domains than " + domain + ": ada@other.example."))
+		Eventually(resolved(r, &r.Status.CommonStatus), 10*time.Second).Should(Equal("True AllResolved: Everybody who is named exists."))
 	})
 })
