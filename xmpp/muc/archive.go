@@ -109,7 +109,7 @@ func with(addr, who, j jid.JID, sees bool) (f archive.Filter, bad *stanza.Error)
 	case !sees && j.Bare() != who.Bare():
 		return f, stanza.NewError(stanza.ConditionForbidden, "This room does not tell whose messages are whose.")
 	case j.IsFull():
-		f.None = true // the archive knows users, not their devices
+		f.None = true // the archive knows users and not their devices, so a message matches a bare address alone (XEP-0313 §4.1.1)
 	default:
 		account := j.String()
 		f.Account = &account
