@@ -268,6 +268,36 @@ func TestStatusOfANamespaceWithoutAServer(t *testing.T) {
 	}
 }
 
+// Who applies resources into a namespace that has no server is told so by the status of the server, if they may look there.
+func TestResourcesElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.declareNothing()
+	w.objects[pods] = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[]}`
+	everywhere := func(resource, kind, items string) {
+		w.objects["/apis/chat-operator.io/v1alpha1/"+resource] = `{"apiVersion":"chat-operator.io/v1alpha1","kind":"` + kind + `List","metadata":{},"items":[` + items + `]}`
+	}
+	const ready = `,"status":{"conditions":[{"type":"Ready","status":"True","reason":"Active"}]}`
+	everywhere("chatusers", "ChatUser", `{"metadata":{"name":"ines","namespace":"default","creationTimestamp":"2031-04-05T04:00:00Z"},"spec":{},"status":{"observedGeneration":-1}},`+
+		`{"metadata":{"name":"noor","namespace":"default","creationTimestamp":"2031-04-05T04:00:00Z"},"spec":{}},`+
+		`{"metadata":{"name":"new","namespace":"new","creationTimestamp":"2031-04-05T04:59:30Z"},"spec":{}},`+
+		`{"metadata":{"name":"karl","namespace":"support","creationTimestamp":"2031-04-05T04:00:00Z"},"spec":{}`+ready+`}`)
+	everywhere("chatgroups", "ChatGroup", "")
+	everywhere("chatrooms", "ChatRoom", `{"metadata":{"name":"lobby","namespace":"apps","creationTimestamp":"2031-04-05T04:00:00Z"},"spec":{}}`)
+	const of = " that no chat server has looked at: a server serves its own namespace alone, which here is chat.\n"
+	out, _, _ := w.run("status")
+	if strings.Contains(out, "looked at:") {
+		t.Errorf("who may not list properties everywhere sees half of it:\n%s", out)
+	}
+	everywhere("systemproperties", "SystemProperty", "")
+	out, _, _ = w.run("status")
+	if want := "\nNamespace apps has 1 chat resource" + of + "\nNamespace default has 2 chat resources" + of + "\nKIND "; !strings.Contains(out, want) {
+		t.Errorf("%s\nhas no\n%s", out, want)
+	}
+	if out, _, _ = w.run("status", "-o", "json"); !strings.Contains(out, `"unserved": [`) {
+		t.Error(out)
+	}
+}
+
 // A server is that of one namespace, whichever way all of them are asked for.
 func TestAllNamespaces(t *testing.T) {
 	w := newWorld(t)

@@ -32,6 +32,8 @@ type status struct {
 	Trouble   string       `json:"trouble,omitempty"`
 	Resources []kindStatus `json:"resources"`
 	NotReady  []notReady   `json:"notReady"`
+	// Unserved are other namespaces with resources that no server has looked at, as far as the Kubernetes user may see them.
+	Unserved []unserved `json:"unserved,omitempty"`
 }
 
 // server is what the running server tells.
@@ -114,6 +116,7 @@ func (o *options) status(ctx context.Context, k *kubernetes) (*status, error) {
 	if err := s.resources(ctx, k); err != nil {
 		return nil, err
 	}
+	s.Unserved = elsewhere(ctx, k, o.now())
 	if s.Domain == "" && o.restURL == "" {
 		s.Domain = declaredDomain(ctx, k)
 	}
@@ -362,6 +365,10 @@ func (s *status) write(out io.Writer, p *output) error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, u := range s.Unserved {
+		fmt.Fprintf(out, "\nNamespace %s has %s that no chat server has looked at: a server serves its own namespace alone, which here is %s.\n",
+			show(u.Namespace), count(u.Resources, "chat resource"), show(s.Namespace))
 	}
 	fmt.Fprintln(out)
 	kinds := table{heads: []string{"KIND", "TOTAL", "READY", "REASONS"}}
