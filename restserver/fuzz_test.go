@@ -48,7 +48,7 @@ func FuzzRequest(f *testing.F) {
 	for _, body := range []string{
 		`{"jid":"tobias","subscriptionType":3}`, `{"key":"a","value":false}`, `{"users":[{"username":"a","password":"b"}]}`, `<users><user><username>a</username><password>b</password></user></users>`,
 		`<rosterItem><jid>a@b</jid></rosterItem>`, `{"groupnames":["Ops","North"],"groupname":"Ops"}`, `["Ops"]`, `{"name":"Ops","members":["mira","ada@other.example"],"admins":{"admin":"tobias"},"shared":"true"}`,
-		`<groups><groupname>Ops</groupname></groups>`, `[[[`, `{"username":{"a":[1,2]}}`, `<!DOCTYPE a>`, `<vCard xmlns="vcard-temp"><FN a:b="c" xmlns:a="d">Mira</FN></vCard>`, `null`, "\xef\xbb\xbf{}",
+		`<groups><groupname>Ops</groupname></groups>`, `[[[`, `{"username":"zora"}`, `{"username":{"a":[1,2]}}`, `<!DOCTYPE a>`, `<vCard xmlns="vcard-temp"><FN a:b="c" xmlns:a="d">Mira</FN></vCard>`, `null`, "\xef\xbb\xbf{}",
 		`{"roomName":"atrium","owners":{"owner":"mira"},"memberGroups":["Ops",null],"broadcastPresenceRoles":"visitor","maxUsers":1e9,"allowPM":false}`, `<chatRooms><chatRoom><roomName>a</roomName></chatRoom><chatRoom/></chatRooms>`,
 		`{"chatRooms":[{"roomName":"a","subject":"b","password":"c"},{"roomName":"\u0000"}]}`, `{"reason":"x","jidsToInvite":["mira","Ops","@","a@b@c","chat.example"]}`, `["mira","/","@chat.example",""]`,
 	} {
@@ -97,7 +97,10 @@ func newFuzzWorld(t *testing.T) *world {
 	w.group("Ops", "mira")
 	by := directory.Actor{}
 	if err := w.local.CreateRoom(t.Context(), by, "atrium", "conference", directory.RoomUpdate{
-		Affiliations: []directory.Affiliation{{JID: jid.MustParse("mira@" + domain), Affiliation: directory.AffiliationOwner}},
+		Affiliations: []directory.Affiliation{
+			{JID: jid.MustParse("mira@" + domain), Affiliation: directory.AffiliationOwner}, {JID: jid.MustParse("tobias@" + domain), Affiliation: directory.AffiliationMember},
+		},
+		GroupAffiliations: []directory.GroupAffiliation{{Group: "Ops", Affiliation: directory.AffiliationMember}},
 	}); err != nil {
 		t.Fatal(err)
 	}
