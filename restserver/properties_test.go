@@ -1,10 +1,13 @@
 package restserver_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
@@ -139,4 +142,43 @@ func TestPropertyThatSoundsSecret(t *testing.T) {
 	if text := w.audit.text() + w.log.String(); strings.Contains(text, "t0p-s3cret") {
 		t.Errorf("the audit log tells the secret: %s", text)
 	}
+}
+
+// While nothing can be declared, each change of a property says so and when to come again, and nothing is told as done; what is known is still shown.
+func TestPropertiesWhileTheAPIServerIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.set("site.motto", "be kind")
+	body := map[string]string{formatJSON: `{"key":"site.motto","value":"be quick"}`, formatXML: `<property key="site.motto" value="be quick"/>`}
+	for _, away := range []struct {
+		err     error
+		message string
+		after   string
+	}{
+		{&directory.UnavailableError{RetryAfter: 5 * time.Second, Err: errors.New("dial tcp 10.9.8.7:6443")}, "declarations cannot be changed at the moment: try again later", "5"},
+		{context.DeadlineExceeded, "this took too long: try again later", "1"}, // the API server is there, and slow
+	} {
+		w.refuse(away.err)
+		for _, kind := range []string{formatJSON, formatXML} {
+			for _, c := range []struct{ method, path, body string }{
+				{"POST", "/system/properties", body[kind]}, {"POST", "/system/properties/site.motto", body[kind]}, {"PUT", "/system/properties/site.motto", body[kind]},
+				{"DELETE", "/system/properties/site.motto", ""},
+				{"PUT", "/system/properties/plugin.restapi.serviceLoggingEnabled", strings.NewReplacer("site.motto", "plugin.restapi.serviceLoggingEnabled", "be quick", "true").Replace(body[kind])},
+			} {
+				resource := "site.motto"
+				if strings.HasSuffix(c.path, "Enabled") {
+					resource = "plugin.restapi.serviceLoggingEnabled"
+				}
+				w.wantError(503, "ServiceUnavailableException", away.message, resource, c.method, c.path, c.body)
+				if got := w.send(c.method, c.path, c.body).Header().Get("Retry-After"); got != away.after {
+					t.Errorf("%s %s: Retry-After %q, want %q", c.method, c.path, got, away.after)
+				}
+			}
+		}
+		w.want(200, `{"key":"site.motto","value":"be kind"}`, "GET", "/system/properties/site.motto", "", accept(formatJSON))
+		w.want(200, prolog+`<property key="plugin.restapi.serviceLoggingEnabled" value="false"/>`, "GET", "/system/properties/plugin.restapi.serviceLoggingEnabled", "")
+	}
+	w.wantAudit()
+	// What is wrong about a request is said all the same.
+	w.wantError(404, "PropertyNotFoundException", "Could not find property", "other", "DELETE", "/system/properties/other", "")
+	w.wantError(400, "IllegalArgumentException", "the key of the path and of the body differ", "site.motto", "PUT", "/system/properties/site.motto", `{"key":"other","value":"x"}`)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/chat-operator/chat-operator/restserver"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 )
 
@@ -156,4 +157,52 @@ func TestChatServices(t *testing.T) {
 	w.refuse(&directory.ManagedError{Field: "spec.value", Manager: "flux"})
 	w.want(409, errorJSON("ManagedByOther", `spec.value is declared by \"flux\": change it there`, "den"), "POST", "/chatservices", `{"serviceName":"den"}`, accept(formatJSON))
 	w.want(409, errorJSON("ManagedByOther", `spec.value is declared by \"flux\": change it there`, "den"), "POST", "/chatrooms?servicename=den", `{"roomName":"a"}`, accept(formatJSON))
+}
+
+// A thousand whole rooms in XML, as large as a list may be, are made as they are sent; a byte more, and none is.
+func TestBulkOfAThousandAtTheLimit(t *testing.T) {
+	const most, each = 8 << 20, 8200
+	room := func(i int) string {
+		return strings.NewReplacer(
+			"<roomName>atrium<", fmt.Sprintf("<roomName>room%03d<", i), "The Atrium", fmt.Sprintf("Räume № %d", i),
+			"<member>tobias@chat.example</member>", fmt.Sprintf("<member>m%03d@chat.example</member>", i)+strings.Repeat("<member>tobias@chat.example</member>", 20),
+		).Replace(strings.TrimPrefix(golden(t, "chatroom.xml"), prolog))
+	}
+	list := func(size int) string {
+		var b strings.Builder
+		b.WriteString(prolog + "<chatRooms>")
+		for i := range 1000 {
+			one := room(i)
+			b.WriteString(strings.Replace(one, "Open floor", strings.Repeat("&#x2665;", (each-len(one))/len("&#x2665;")), 1))
+		}
+		const end = "</chatRooms>"
+		if b.Len()+len(end) > size || b.Len() < size*9/10 {
+			t.Fatalf("the list has %d bytes", b.Len())
+		}
+		return b.String() + strings.Repeat("\n", size-b.Len()-len(end)) + end
+	}
+	w := newWorld(t)
+	w.group("Ops", "tobias")
+	w.want(201, "", "POST", "/chatrooms", golden(t, "chatroom.xml"))
+	w.wantError(413, "PayloadTooLargeException", "the body is larger than 8388608 bytes", restserver.Base+"/chatrooms/bulk", "POST", "/chatrooms/bulk", list(most+1))
+	if rooms := w.directory.Rooms(); len(rooms) != 1 {
+		t.Fatalf("%d rooms", len(rooms))
+	}
+	w.wantAudit("created new MUC room atrium")
+
+	got := w.send("POST", "/chatrooms/bulk", list(most), accept(formatJSON))
+	if made := strings.Fields(names(got.Body.String(), "roomName")); got.Code != 200 || len(made) != 1000 || made[0] != "room000" || made[999] != "room999" || strings.Contains(got.Body.String(), "Failure") {
+		t.Fatalf("%d, %d results: %.300s", got.Code, len(made), got.Body)
+	}
+	if rooms, entries := len(w.directory.Rooms()), len(w.audit.summaries()); rooms != 1001 || entries != 1001 {
+		t.Errorf("%d rooms, %d audit entries", rooms, entries)
+	}
+	for _, i := range []int{0, 500, 999} {
+		name := fmt.Sprintf("room%03d", i)
+		w.dated(name + "@conference")
+		sent := room(i)
+		want := strings.Replace(sent, "Open floor", strings.Repeat("♥", (each-len(sent))/len("&#x2665;")), 1)
+		want = strings.Replace(want, strings.Repeat("<member>tobias@chat.example</member>", 20), "<member>tobias@chat.example</member>", 1)
+		w.want(200, prolog+want, "GET", "/chatrooms/"+name, "")
+	}
 }
