@@ -108,6 +108,7 @@ var _ = Describe("The REST contract", Ordered, ContinueOnFailure, SpecPriority(2
 	c.everything()
 	c.managed()
 	c.late()
+	c.midway()
 	c.away()
 	c.starting()
 	c.complete()

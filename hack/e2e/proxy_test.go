@@ -26,6 +26,8 @@ type proxy struct {
 	// away is whether there is no API server. until is asked about each request, while there is one, whether it goes now.
 	away  bool
 	until func(*http.Request) departure
+	// fails is asked which requests fail alone, while the API server stays for all others.
+	fails func(*http.Request) departure
 	under map[*http.Request]context.CancelFunc // those under way
 }
 
@@ -36,6 +38,7 @@ const (
 	stays departure = iota
 	goesBefore
 	goesAfter // it has done what was asked, but doesn't say so any more
+	lingers   // it does nothing, and says so to nobody, until whoever asked has lost patience
 )
 
 func newProxy(identity tls.Certificate) *proxy {
@@ -65,8 +68,16 @@ func newProxy(identity tls.Certificate) *proxy {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r, ended, away, goes := p.begin(r)
 		defer ended()
-		if away {
+		fails := p.failing(r)
+		switch {
+		case away || fails == goesBefore:
 			http.Error(w, "there is no API server", http.StatusServiceUnavailable) // as what balances load says it
+			return
+		case fails == goesAfter:
+			forward.ServeHTTP(discard{http.Header{}}, r)
+			panic(http.ErrAbortHandler)
+		case fails == lingers:
+			<-r.Context().Done()
 			return
 		}
 		if goes == goesAfter {
@@ -134,6 +145,24 @@ func (p *proxy) goAwayAt(until func(*http.Request) departure) {
 	p.until = until
 }
 
+// failWhere has requests fail, each by itself; nil: none.
+func (p *proxy) failWhere(fails func(*http.Request) departure) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fails = fails
+}
+
+// failing looks at whether a request fails.
+func (p *proxy) failing(r *http.Request) departure {
+	p.mu.Lock()
+	fails := p.fails
+	p.mu.Unlock()
+	if fails == nil {
+		return stays
+	}
+	return fails(r)
+}
+
 func (p *proxy) isAway() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,7 +172,7 @@ func (p *proxy) isAway() bool {
 func (p *proxy) comeBack() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.away, p.until = false, nil
+	p.away, p.until, p.fails = false, nil, nil
 }
 
 // discard is a caller to whom nothing gets.
