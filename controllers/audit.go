@@ -267,6 +267,7 @@ func (a *auditor) Start(ctx context.Context) error {
 			a.write(last)
 			return nil
 		case <-a.wake:
+			gathered(ctx)
 		case <-again:
 		}
 	}

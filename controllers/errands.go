@@ -82,3 +82,17 @@ func (e *errands) run(ctx context.Context, do func(context.Context) (wait time.D
 		}
 	}
 }
+
+// gather is how long what nobody waits for lets more of its kind come before it is written: those who wait for an answer have the disk first, and many changes
+// are one commit.
+const gather = 20 * time.Millisecond
+
+// gathered waits that long, or until the context ends.
+func gathered(ctx context.Context) {
+	timer := time.NewTimer(gather)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

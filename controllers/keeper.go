@@ -139,6 +139,7 @@ func (k *keeper) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-k.wake:
+			gathered(ctx)
 		case <-due:
 		}
 		if timer != nil {

@@ -48,8 +48,9 @@ func (v *visit) rest(ctx context.Context) (err error) {
 		atOnce          int
 		p50, p99, ratio measure
 	}{{1, restP50, restP99, restRatio}, {8, restP50Together, restP99Together, restRatioTogether}} {
+		profiled := v.profiling(fmt.Sprintf("creations-%d", m.atOnce))
 		times, err := r.Create(ctx, fmt.Sprintf("%s-%d", prefix, m.atOnce), restCreations, m.atOnce)
-		if err != nil {
+		if err := errors.Join(err, profiled()); err != nil {
 			return err
 		}
 		v.record(m.p50, stats.Quantile(times.REST, 0.50))
