@@ -111,10 +111,10 @@ var _ = Describe("The definitions", func() {
 	},
 		Entry("for users", "ChatUser", `locked: true`, `{"jid":"sample@chat.example",`+activeCondition+`}`,
 			"NAME JID LOCKED READY REASON AGE", "sample sample@chat.example true True Active"),
-		Entry("for groups", "ChatGroup", `sharedRoster: {mode: Everybody}`, `{"groupName":"sample",`+activeCondition+`}`,
-			"NAME GROUP SHARED READY REASON AGE", "sample sample Everybody True Active"),
-		Entry("for rooms", "ChatRoom", `membersOnly: true`, `{"jid":"sample@conference.chat.example",`+activeCondition+`}`,
-			"NAME JID MEMBERS ONLY READY REASON AGE", "sample sample@conference.chat.example true True Active"),
+		Entry("for groups", "ChatGroup", `sharedRoster: {mode: Everybody}`, `{"groupName":"sample",`+resolvedConditions("False", "UnknownMembers")+`}`,
+			"NAME GROUP SHARED RESOLVED READY REASON AGE", "sample sample Everybody False True Active"),
+		Entry("for rooms", "ChatRoom", `membersOnly: true`, `{"jid":"sample@conference.chat.example",`+resolvedConditions("True", "AllResolved")+`}`,
+			"NAME JID MEMBERS ONLY RESOLVED READY REASON AGE", "sample sample@conference.chat.example true True True Active"),
 		Entry("for properties", "SystemProperty", `value: "yes"`, `{"key":"sample",`+activeCondition+`}`,
 			"NAME KEY VALUE READY REASON AGE", "sample sample yes True Active"),
 	)
@@ -139,3 +139,9 @@ var _ = Describe("The reference", func() {
 })
 
 const activeCondition = `"observedGeneration":1,"conditions":[{"type":"Ready","status":"True","reason":"Active","message":"","lastTransitionTime":"2031-04-05T06:07:08Z"}]`
+
+// resolvedConditions is activeCondition with MembersResolved beside it.
+func resolvedConditions(status, reason string) string {
+	return strings.TrimSuffix(activeCondition, "]") + `,{"type":"MembersResolved","status":"` + status + `","reason":"` + reason +
+		`","message":"","lastTransitionTime":"2031-04-05T06:07:08Z"}]`
+}
