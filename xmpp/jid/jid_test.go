@@ -305,7 +305,14 @@ func TestErrors(t *testing.T) {
 		"a<b@c":    "the localpart of the XMPP address contains <, which isn't allowed there",
 		"a b@c":    "the localpart of the XMPP address contains characters that aren't allowed there",
 		"b/ a":     "the resourcepart of the XMPP address begins with a space",
-		"a_b":      "the domainpart of the XMPP address isn't a valid domain name",
+		"a_b":      "the domainpart of the XMPP address contains _, which isn't allowed there",
+		"a.b:5222": "the domainpart of the XMPP address contains :, which isn't allowed there",
+		"a b":      "the domainpart of the XMPP address contains a space, which isn't allowed there",
+		"a\tb":     "the domainpart of the XMPP address contains a control character, which isn't allowed there",
+		".a":       "the domainpart of the XMPP address begins with a dot",
+		"a..b":     "the domainpart of the XMPP address has two dots in a row",
+		"a.-b.c":   "the domainpart of the XMPP address has the label \"-b\", which begins or ends with a hyphen",
+		"a.xn--0":  "the domainpart of the XMPP address has the label \"xn--0\", which isn't allowed there",
 		"10.0.0":   "the domainpart of the XMPP address looks like an IP address and isn't one",
 		"":         "the XMPP address is empty",
 		"b/a\x00":  "the resourcepart of the XMPP address contains characters that aren't allowed there",
@@ -313,6 +320,14 @@ func TestErrors(t *testing.T) {
 	} {
 		_, err := Parse(in)
 		if err == nil || err.Error() != want {
+			t.Errorf("%q: %v; want %s", in, err, want)
+		}
+	}
+	for in, want := range map[string]string{
+		strings.Repeat("a", 64) + ".b":                 "has a label of more than 63 bytes",
+		strings.Repeat(strings.Repeat("a", 63)+".", 5): "is longer than DNS allows",
+	} {
+		if _, err := PrepareDomain(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %s", in, err, want)
 		}
 	}

@@ -2,6 +2,7 @@ package jid
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -241,11 +242,11 @@ func PrepareDomain(s string) (string, error) {
 	// U-labels (RFC 7622 §3.2.1).
 	a, err := domains.ToASCII(s)
 	if err != nil {
-		return "", fault("domainpart", "isn't a valid domain name")
+		return "", fault("domainpart", whyNoDomain(s))
 	}
 	u, err := domains.ToUnicode(a)
 	if err != nil {
-		return "", fault("domainpart", "isn't a valid domain name")
+		return "", fault("domainpart", whyNoDomain(s))
 	}
 	for label := range strings.SplitSeq(u, ".") {
 		if l, err := labels.String(label); err != nil || l != label {
@@ -267,6 +268,39 @@ func PrepareDomain(s string) (string, error) {
 	}
 	return u, nil
 }
+
+// whyNoDomain says what keeps s from being a domain name, to whoever has to write another.
+func whyNoDomain(s string) string {
+	for i := 0; i < len(s); i++ {
+		// Letters, digits and hyphens (RFC 5890 §2.3.1); letters beyond ASCII have rules of their own.
+		switch c := s[i]; {
+		case c == ' ':
+			return "contains a space, which isn't allowed there"
+		case c < ' ' || c == 0x7f:
+			return "contains a control character, which isn't allowed there"
+		case c < utf8.RuneSelf && c != '.' && c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z'):
+			return "contains " + string(rune(c)) + ", which isn't allowed there"
+		}
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		switch a, err := domains.ToASCII(label); {
+		case label == "" && s[0] == '.':
+			return "begins with a dot"
+		case label == "":
+			return "has two dots in a row"
+		case label[0] == '-' || label[len(label)-1] == '-':
+			return "has the label " + strconv.Quote(label) + ", which begins or ends with a hyphen"
+		case err != nil && len(a) > maxLabel:
+			return "has a label of more than 63 bytes as DNS has it"
+		case err != nil:
+			return "has the label " + strconv.Quote(label) + ", which isn't allowed there"
+		}
+	}
+	return "is longer than DNS allows, or mixes directions of writing"
+}
+
+// maxLabel is the longest that DNS takes between two dots (RFC 1035 §2.3.4).
+const maxLabel = 63
 
 // numeric reports whether the last label is all digits, so that the whole can only be an IPv4 address (RFC 1123 §2.1, RFC 3696 §2).
 func numeric(s string) bool {
