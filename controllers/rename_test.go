@@ -171,6 +171,34 @@ var _ = Describe("A renamed user", func() {
 		Expect(string(heir.Data["jid"])).To(Equal("jana@" + domain))
 	})
 
+	// With that field, whoever sets it needs a right that the operator has not; what has it already stays as it is.
+	It("whose Secret blocks its deletion keeps its password, and the Secret is not written to", func(ctx SpecContext) {
+		u := chatUser(op.namespace, "mira", "")
+		create(ctx, u)
+		becomes(ctx, u, v1alpha1.ReasonActive)
+		var secret corev1.Secret
+		name := client.ObjectKey{Namespace: op.namespace, Name: u.Status.Binding.Name}
+		Expect(kube.Get(ctx, name, &secret)).To(Succeed())
+		Expect(secret.OwnerReferences).To(HaveExactElements(And(
+			HaveField("APIVersion", "chat-operator.io/v1alpha1"), HaveField("Kind", "ChatUser"), HaveField("Name", "mira"), HaveField("UID", u.UID),
+			HaveField("Controller", HaveValue(BeTrue())), HaveField("BlockOwnerDeletion", BeNil()))))
+		secret.OwnerReferences[0].BlockOwnerDeletion = new(true)
+		Expect(kube.Update(ctx, &secret)).To(Succeed())
+		op.stop()
+		op = start(ctx, op.namespace, options{})
+		becomes(ctx, u, v1alpha1.ReasonActive)
+		_, err := op.provision.RenameUser(ctx, restActor, "mira", "jana", directory.UserUpdate{})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(op.admits("jana", string(secret.Data["password"]))).To(BeTrue())
+		writes, err := env.Writes(op.user.Name)
+		Expect(err).NotTo(HaveOccurred())
+		for _, w := range writes {
+			if w.Name == secret.Name {
+				Expect(w.Verb).To(Or(Equal("create"), Equal("delete")), "%+v", w)
+			}
+		}
+	})
+
 	It("is finished after a crash at any step, and there are never two or no accounts", func(ctx SpecContext) {
 		env2, err := controllers.NewLiveClient(op.user.Config)
 		Expect(err).NotTo(HaveOccurred())

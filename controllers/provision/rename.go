@@ -189,7 +189,7 @@ func (p *Provisioner) inherit(ctx context.Context, old, user *v1alpha1.ChatUser,
 	heir := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.namespace, Name: credentialsOf(user), Labels: ownLabels(user.Name),
-			OwnerReferences: []metav1.OwnerReference{ownedBy(user, "ChatUser")},
+			OwnerReferences: []metav1.OwnerReference{OwnedBy(user, "ChatUser")},
 		},
 		Type: secret.Type, Data: maps.Clone(secret.Data),
 	}

@@ -76,8 +76,13 @@ func ownLabels(user string) map[string]string {
 	return map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.UserLabel: userLabel(user)}
 }
 
-func ownedBy(owner client.Object, kind string) metav1.OwnerReference {
-	return *metav1.NewControllerRef(owner, v1alpha1.GroupVersion.WithKind(kind))
+// OwnedBy says that a Secret belongs to a chat resource and goes with it. It does not say blockOwnerDeletion: where the API server enforces who may (its plugin
+// OwnerReferencesPermissionEnforcement, which OpenShift has on), that takes the right to update the finalizers of the owner, which this program neither has nor needs.
+func OwnedBy(owner client.Object, kind string) metav1.OwnerReference {
+	controller := true
+	return metav1.OwnerReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: kind, Name: owner.GetName(), UID: owner.GetUID(), Controller: &controller,
+	}
 }
 
 // ForeignSecretError says that the name of a generated Secret is taken by one that
@@ -104,7 +109,7 @@ func (p *Provisioner) GeneratePassword(ctx context.Context, u *v1alpha1.ChatUser
 			Namespace:       p.namespace,
 			Name:            GeneratedSecretName(u.Name),
 			Labels:          ownLabels(u.Name),
-			OwnerReferences: []metav1.OwnerReference{ownedBy(u, "ChatUser")},
+			OwnerReferences: []metav1.OwnerReference{OwnedBy(u, "ChatUser")},
 		},
 		Type: TypeBinding,
 		StringData: map[string]string{

@@ -78,7 +78,7 @@ func (p *Provisioner) adopt(ctx context.Context, secret *corev1.Secret, owner cl
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid":             secret.UID,
-		"ownerReferences": []metav1.OwnerReference{ownedBy(owner, kind)},
+		"ownerReferences": []metav1.OwnerReference{OwnedBy(owner, kind)},
 	}})
 	if err != nil {
 		return err

@@ -122,7 +122,7 @@ func TestImportedSecretsHaveOwners(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            provision.GeneratedSecretName("nurse"),
 			Labels:          map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.UserLabel: "nurse"},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(&nurse, v1alpha1.GroupVersion.WithKind("ChatUser"))},
+			OwnerReferences: []metav1.OwnerReference{provision.OwnedBy(&nurse, "ChatUser")},
 		},
 		Type: provision.TypeBinding, StringData: map[string]string{"password": "generated"},
 	})

@@ -200,7 +200,7 @@ func (m *importer) own(ctx context.Context, owner client.Object, s *step) error 
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid":             secret.UID,
-		"ownerReferences": []metav1.OwnerReference{*metav1.NewControllerRef(owner, v1alpha1.GroupVersion.WithKind(kind))},
+		"ownerReferences": []metav1.OwnerReference{provision.OwnedBy(owner, kind)},
 	}})
 	if err != nil {
 		return err

@@ -116,6 +116,8 @@ func Start(opts Options) (_ *Environment, err error) {
 	if err := os.Mkdir(server.CertDir, 0o700); err != nil {
 		return nil, err
 	}
+	// As on OpenShift: whoever makes a thing block the deletion of its owner needs the right to change that owner's finalizers.
+	server.Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	if opts.AuditLog {
 		if err := e.audit.configure(dir, server.Configure()); err != nil {
 			return nil, err

@@ -154,16 +154,20 @@ func (c *Cluster) StartAPIServer(ctx context.Context) (err error) {
 		"--service-account-key-file=" + c.pki.path("serviceaccounts.key"),
 		"--service-account-signing-key-file=" + c.pki.path("serviceaccounts.key"),
 	}
+	// It is not on by itself, and is on OpenShift: whoever makes a thing block the deletion of its owner needs the right to change that owner's finalizers.
+	plugins := "OwnerReferencesPermissionEnforcement"
 	if c.cfg.NodeAddress == "" {
 		args = append(args, "--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24",
 			// A loopback address can be no Service endpoint, and no Pod is here to ask for one.
 			"--endpoint-reconciler-type=none")
 	} else {
-		args = append(args, "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--service-cluster-ip-range="+serviceRange,
+		plugins += ",NodeRestriction"
+		args = append(args, "--authorization-mode=Node,RBAC", "--service-cluster-ip-range="+serviceRange,
 			// For logs and exec: the node's name is in no DNS.
 			"--kubelet-preferred-address-types=InternalIP",
 			"--kubelet-client-certificate="+c.pki.path("kubelet-client.crt"), "--kubelet-client-key="+c.pki.path("kubelet-client.key"))
 	}
+	args = append(args, "--enable-admission-plugins="+plugins)
 	c.apiServer, err = c.group.Start(c.spec("kube-apiserver", append(args, c.cfg.APIServerArgs...)))
 	if err != nil {
 		return err
