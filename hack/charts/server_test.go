@@ -298,6 +298,20 @@ func TestServiceFieldsGoWithTheType(t *testing.T) {
 	}
 }
 
+// Ports of nodes are those that somebody chose, where the Service has any.
+func TestNodePorts(t *testing.T) {
+	for values, want := range map[string][2]int32{
+		"service.type=ClusterIP": {0, 0}, "service.type=NodePort": {0, 0},
+		"service.type=NodePort,service.xmppNodePort=30522,service.xmppsNodePort=30523": {30522, 30523},
+		"service.type=LoadBalancer,service.xmppsNodePort=30523":                        {0, 30523},
+	} {
+		ports := get[*corev1.Service](t, render(t, values), "chat-operator").Spec.Ports
+		if ports[0].Name != "xmpp-client" || ports[0].NodePort != want[0] || ports[1].Name != "xmpps-client" || ports[1].NodePort != want[1] {
+			t.Errorf("%s: %+v", values, ports)
+		}
+	}
+}
+
 // The program is told of a limit that there is; without one, the API server would tell it of the whole node.
 func TestMemoryLimit(t *testing.T) {
 	told := func(values string) *corev1.ResourceFieldSelector {
@@ -415,9 +429,17 @@ func TestNetworkPolicy(t *testing.T) {
 			t.Errorf("%s: rule %d of %+v", port, i, spec.Ingress)
 		}
 	}
+	// Where the name service and the API server are is for whoever knows the cluster to say.
+	if len(spec.Egress) != 2 || spec.Egress[0].To != nil || spec.Egress[1].To != nil {
+		t.Errorf("%+v", spec.Egress)
+	}
 	spec = get[*networkingv1.NetworkPolicy](t, renderFile(t, chart+"/ci/everything-values.yaml"), "chat-operator").Spec
 	if len(spec.Ingress[1].From) != 2 || len(spec.Ingress[2].From) != 2 || spec.Egress[1].Ports[0].Port.IntVal != 6443 {
 		t.Errorf("%+v", spec)
+	}
+	dns, server := spec.Egress[0].To, spec.Egress[1].To
+	if len(dns) != 1 || dns[0].PodSelector.MatchLabels["k8s-app"] != "kube-dns" || len(server) != 1 || server[0].IPBlock.CIDR != "192.0.2.10/32" {
+		t.Errorf("%+v", spec.Egress)
 	}
 }
 

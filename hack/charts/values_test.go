@@ -7,17 +7,16 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
 
 // Values that the schema refuses, each by what is said of it.
 func TestSchemaRefuses(t *testing.T) {
 	const hash = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	for values, says := range map[string]string{
-		"domain=":                                                "/domain",
-		"domain=Chat.example":                                    "/domain",
-		"domain=chat example":                                    "/domain",
-		"domain=mira@chat.example":                               "/domain",
 		"domian=chat.example":                                    "domian",
 		"cluster.install=false":                                  "cluster",
 		"replicas=2":                                             "/replicas",
@@ -35,6 +34,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"service.type=ExternalName":                              "/service/type",
 		"service.xmppPort=70000":                                 "/service/xmppPort",
 		"service.xmppPort=xmpp":                                  "/service/xmppPort",
+		"service.xmppNodePort=-1":                                "/service/xmppNodePort",
+		"service.xmppsNodePort=70000":                            "/service/xmppsNodePort",
 		"service.trustedProxies={all}":                           "/service/trustedProxies/0",
 		"service.externalTrafficPolicy=no":                       "/service/externalTrafficPolicy",
 		"management.http=yes":                                    "/management/http",
@@ -45,6 +46,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"gateway.tlsRouteVersion=v2":                             "/gateway/tlsRouteVersion",
 		"networkPolicy.restFrom[0].all=1":                        "/networkPolicy/restFrom/0",
 		"networkPolicy.apiServerPorts={}":                        "/networkPolicy/apiServerPorts",
+		"networkPolicy.apiServerTo[0].cidr=192.0.2.1/32":         "/networkPolicy/apiServerTo/0",
+		"networkPolicy.dnsTo[0]=kube-system":                     "/networkPolicy/dnsTo/0",
 		"monitoring.serviceMonitor.interval=often":               "/monitoring/serviceMonitor/interval",
 		"monitoring.alerts.enabled=true":                         "alerts",
 		"users[0].spec.admin=true":                               "/users/0",
@@ -89,14 +92,79 @@ func TestContradictions(t *testing.T) {
 		"gateway.rest.enabled=true,management.trustedProxies={10.0.0.0/8}":                    "name its gateway in gateway.rest.parentRefs",
 		"gateway.xmpps.enabled=true":                                                          "name its gateway in gateway.xmpps.parentRefs",
 		"gateway.restTLS.enabled=true,gateway.restTLS.parentRefs[0].name=gw":                  "give gateway.restTLS.hostnames",
+		"persistence.enabled=false,persistence.existingClaim=mine":                            "set persistence.enabled to true, or leave the claim out",
+		"service.xmppNodePort=30522":                                                          "set service.type to NodePort or LoadBalancer",
+		"service.type=NodePort,service.xmppNodePort=30522,service.xmppsNodePort=30522":        "give each a port of its own",
+		"users[0].name=mira,users[1].name=tobias,users[2].name=mira":                          "users has two entries of the name mira",
+		"groups[0].name=a,groups[1].name=a":                                                   "groups has two entries of the name a",
+		"rooms[0].name=a,rooms[1].name=a":                                                     "rooms has two entries of the name a",
+		"properties[0].name=a,properties[0].spec.key=b,properties[0].spec.value=c,properties[1].name=a,properties[1].spec.key=d,properties[1].spec.value=e": "properties has two entries of the name a",
 	} {
 		_, err := template(chart, "chat", "chat", "--set", "domain=chat.example", "--set", values)
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", values, err)
 		}
 	}
-	if _, err := template(chart, "chat", "chat"); err == nil || !strings.Contains(err.Error(), "/domain") {
-		t.Errorf("without a domain: %v", err)
+}
+
+// A domain is refused in a sentence, and just where the program refuses it or has another spelling of it.
+func TestDomains(t *testing.T) {
+	for domain, says := range map[string]string{
+		"":                                "what stands after the @ of everybody's address",
+		"Chat.example":                    "write chat.example",
+		"chat example":                    `has the character " "`,
+		"chat_example":                    `has the character "_"`,
+		"chat/example":                    `has the character "/"`,
+		"mira@chat.example":               "give what stands after the @",
+		"chat.example.com:5222":           "service.xmppPort",
+		".chat.example":                   "begins or ends with a dot",
+		"chat.example.":                   "begins or ends with a dot",
+		"chat..example":                   "two in a row",
+		"-chat.example":                   "a hyphen",
+		"chat-.example":                   "a hyphen",
+		strings.Repeat("a", 64) + ".test": "63 between two dots",
+		strings.Repeat("a.", 126) + "abc": "253 characters",
+		"chat.1":                          "as only an IP address does",
+		"192.0.2.256":                     "as only an IP address does",
+		"192.0.2.01":                      "as only an IP address does",
+		"chat.example":                    "",
+		"localhost":                       "",
+		"chät.example":                    "",
+		"xn--bcher-kva.example":           "",
+		"192.0.2.1":                       "",
+		"[2001:db8::1]":                   "",
+		strings.Repeat("a.", 125) + "abc": "",
+	} {
+		_, err := template(chart, "chat", "chat", "--set-string", "domain="+domain)
+		if (err == nil) != (says == "") || err != nil && (!strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "schema")) {
+			t.Errorf("%q: %v", domain, err)
+		}
+		prepared, err := jid.PrepareDomain(domain)
+		if taken := err == nil && (prepared == domain || strings.HasPrefix(domain, "xn--")); taken != (says == "") {
+			t.Errorf("the program has %q, %v for %q", prepared, err, domain)
+		}
+	}
+}
+
+// Whatever the chart tells the program is said by a value, and extraArgs cannot say it otherwise.
+func TestExtraArgsDoNotContradict(t *testing.T) {
+	list := render(t, "tls.source=secret,tls.secretName=mine,management.trustedProxies={192.0.2.1},service.trustedProxies={192.0.2.1}")
+	given := args(get[*appsv1.StatefulSet](t, list, "chat-operator"))
+	for i, arg := range append(given, "--secret-name=mine", "--leader-elect", "--kubeconfig=/tmp/config") {
+		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		spelled := []string{"--" + name + "=x", "--" + name, "-" + name + "=x"}[i%3]
+		_, err := template(chart, "chat", "chat", "--set", "domain=chat.example", "--set", "extraArgs={"+spelled+"}")
+		if err == nil || !strings.Contains(err.Error(), "extraArgs has --"+name+", which the chart decides: ") {
+			t.Errorf("%s: %v", spelled, err)
+		}
+	}
+	for arg, value := range map[string]string{
+		"--domain=a.example": "use the value domain", "--data-dir=/tmp": "persistence", "--metrics-bind-address=:1": "management.metricsPort",
+		"--xmpp-bind-address=:1": "service.xmppPort", "--secret-name=mine": "the Secret chat-operator",
+	} {
+		if _, err := template(chart, "chat", "chat", "--set", "domain=chat.example", "--set", "extraArgs={"+arg+"}"); err == nil || !strings.Contains(err.Error(), value) {
+			t.Errorf("%s: %v", arg, err)
+		}
 	}
 }
 
