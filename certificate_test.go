@@ -60,12 +60,18 @@ func TestCertificateForAnotherDomain(t *testing.T) {
 	if got := c.remarks(time.Now()); len(got) != 1 || !strings.Contains(got[0], says) {
 		t.Errorf("remarks: %q", got)
 	}
+	if valid(c, time.Now()) != 0 {
+		t.Error("the metric says that clients take it")
+	}
 	give("chat.example")
 	if err := c.ReadCertificate(); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.remarks(time.Now()); got != nil {
 		t.Errorf("with the right one: %q", got)
+	}
+	if valid(c, time.Now()) != 1 || valid(c, time.Now().AddDate(10, 0, 0)) != 0 {
+		t.Error("the metric says that clients do not take it, or take it years later")
 	}
 	if got := c.remarks(time.Now().AddDate(10, 0, 0)); len(got) != 1 || !strings.Contains(got[0], "expired") {
 		t.Errorf("years later: %q", got)

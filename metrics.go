@@ -21,15 +21,21 @@ func measureStore(set *metrics.Set, data *store.Store) {
 	set.Histogram(metrics.StoreDuration, data.Stats().Reading, "read")
 	set.Histogram(metrics.StoreDuration, data.Stats().Writing, "write")
 	set.Gauge(metrics.StoreSize, func() float64 { return float64(data.Size()) })
-	set.Gauge(metrics.StoreFree, func() float64 {
-		free, err := data.Free()
-		if err != nil {
-			return math.NaN() // compares with nothing, so that no alert comes of it
-		}
-		return float64(free)
-	})
+	set.Gauge(metrics.StoreFree, known(data.Free))
+	set.Gauge(metrics.StoreVolume, known(data.Volume))
 	set.Counter(metrics.AuditEntries, &data.Stats().Audited)
 	set.Counter(metrics.Archived, &data.Stats().Archived)
+}
+
+// known is a number of bytes that may not be known: then it is no number, which compares with nothing, so that no alert comes of it.
+func known(bytes func() (int64, error)) func() float64 {
+	return func() float64 {
+		n, err := bytes()
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(n)
+	}
 }
 
 // measureProcess offers what concerns the program as a whole.
@@ -46,6 +52,7 @@ func measureProcess(set *metrics.Set, certificate *certificate, h *health, schem
 	set.Count(metrics.SchemaMissing, func() int { return len(schema.Missing()) })
 	set.Gauge(metrics.CertificateExpiry, func() float64 { return expiry(certificate.GetCertificate) })
 	set.Gauge(metrics.CertificateLifetime, func() float64 { return lifetime(certificate.GetCertificate) })
+	set.Count(metrics.CertificateValid, func() int { return valid(certificate, time.Now()) })
 }
 
 // expiry is when the certificate in use runs out, in Unix time; 0 where none can be read.
@@ -55,6 +62,14 @@ func expiry(certificate getCertificate) float64 {
 		return 0
 	}
 	return float64(leaf.NotAfter.Unix())
+}
+
+// valid is 1 while nothing that can be seen in the certificate in use keeps clients from taking it, else 0.
+func valid(certificate *certificate, now time.Time) int {
+	if len(certificate.remarks(now)) > 0 {
+		return 0
+	}
+	return 1
 }
 
 // lifetime is for how long the certificate in use was issued, in seconds; no number, which compares with nothing, where none can be read.

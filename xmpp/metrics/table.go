@@ -30,6 +30,7 @@ const (
 	Leading             = "chat_operator_leading"
 	CertificateExpiry   = "chat_operator_certificate_expiry_timestamp_seconds"
 	CertificateLifetime = "chat_operator_certificate_lifetime_seconds"
+	CertificateValid    = "chat_operator_certificate_valid"
 	SchemaMissing       = "chat_operator_schema_missing"
 
 	Sessions                   = "chat_operator_sessions"
@@ -52,6 +53,7 @@ const (
 	StoreDuration   = "chat_operator_store_operation_duration_seconds"
 	StoreSize       = "chat_operator_store_size_bytes"
 	StoreFree       = "chat_operator_store_free_bytes"
+	StoreVolume     = "chat_operator_store_volume_bytes"
 	AuditEntries    = "chat_operator_audit_entries_total"
 	Archived        = "chat_operator_archived_messages_total"
 
@@ -78,6 +80,7 @@ func Table() []Metric {
 		{Leading, Gauge, nil, "1 while this replica reports and purges, else 0."},
 		{CertificateExpiry, Gauge, nil, "When the certificate that clients are shown runs out, in Unix time."},
 		{CertificateLifetime, Gauge, nil, "For how long that certificate was issued."},
+		{CertificateValid, Gauge, nil, "1 while that certificate is for the domain and within its time, else 0: then clients refuse it, and /readyz?verbose says why. Who signed it is not looked at."},
 		{SchemaMissing, Gauge, nil, "Kinds and fields that this program knows and the cluster's custom resource definitions lack; 0 when they are as new as the program, or have not been compared yet."},
 
 		{Sessions, Gauge, []Label{{"state", "`connected`, `waiting`: for its client to come back"}}, "Sessions of clients."},
@@ -111,6 +114,7 @@ func Table() []Metric {
 		{StoreDuration, Histogram, []Label{{"operation", "`read`, `write`: until it is on the disk"}}, "How long the database took, waiting for others included."},
 		{StoreSize, Gauge, nil, "Size of the database's files."},
 		{StoreFree, Gauge, nil, "Space that is left for the program on the volume of the database."},
+		{StoreVolume, Gauge, nil, "Size of the volume of the database."},
 		{AuditEntries, Counter, nil, "Entries that were written to the audit log."},
 		{Archived, Counter, nil, "Messages that were written to archives of rooms."},
 

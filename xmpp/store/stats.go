@@ -87,9 +87,20 @@ func (s *Store) Size() (n int64) {
 
 // Free is how many bytes this program may still fill on the database's volume.
 func (s *Store) Free() (int64, error) {
+	free, _, err := s.volume()
+	return free, err
+}
+
+// Volume is how large the database's volume is, in bytes.
+func (s *Store) Volume() (int64, error) {
+	_, size, err := s.volume()
+	return size, err
+}
+
+func (s *Store) volume() (free, size int64, err error) {
 	var at syscall.Statfs_t
 	if err := syscall.Statfs(s.path, &at); err != nil {
-		return 0, fmt.Errorf("asking for the space that is left for the database %s: %w", s.path, err)
+		return 0, 0, fmt.Errorf("asking for the space that is left for the database %s: %w", s.path, err)
 	}
-	return int64(at.Bavail) * int64(at.Bsize), nil //nolint:gosec,unconvert // no volume is that large; the type is another one elsewhere
+	return int64(at.Bavail) * int64(at.Bsize), int64(at.Blocks) * int64(at.Bsize), nil //nolint:gosec,unconvert // no volume is that large; the type is another one elsewhere
 }

@@ -69,6 +69,9 @@ func TestStats(t *testing.T) {
 	if s.Size() <= 0 || free <= 0 || err != nil {
 		t.Errorf("%d bytes, %d free: %v", s.Size(), free, err)
 	}
+	if size, err := s.Volume(); size < free || err != nil {
+		t.Errorf("a volume of %d bytes, %d free: %v", size, free, err)
+	}
 	answered := make(chan struct{})
 	go func() { defer close(answered); s.Beat(t.Context()) }()
 	select {
