@@ -36,6 +36,8 @@ type world struct {
 	t          *testing.T
 	kube, rest *httptest.Server
 	kubeconfig string
+	// probes answers /readyz; nil: nothing listens there.
+	probes *httptest.Server
 
 	mu sync.Mutex
 	// objects are the answers of the API server by path, answers those of REST by method and path.
@@ -239,11 +241,17 @@ func (w *world) forward(out http.ResponseWriter, r *http.Request) {
 func (w *world) connect(data, failed httpstream.Stream) {
 	defer failed.Close()
 	defer data.Close()
-	if port := data.Headers().Get(corev1.PortHeader); port != "9091" {
+	address := ""
+	switch port := data.Headers().Get(corev1.PortHeader); {
+	case port == "9091":
+		address = w.rest.Listener.Addr().String()
+	case port == "8081" && w.probes != nil:
+		address = w.probes.Listener.Addr().String()
+	default:
 		fmt.Fprintf(failed, "nothing listens on port %s", port)
 		return
 	}
-	server, err := net.Dial("tcp", w.rest.Listener.Addr().String())
+	server, err := net.Dial("tcp", address)
 	if err != nil {
 		fmt.Fprint(failed, err)
 		return
@@ -259,7 +267,7 @@ const theStatefulSet = `{"apiVersion":"apps/v1","kind":"StatefulSet","metadata":
 
 const pod = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[{"metadata":{"name":"chat-operator-0","namespace":"chat","labels":{"app.kubernetes.io/name":"chat-operator"},
 		"ownerReferences":[{"apiVersion":"apps/v1","kind":"StatefulSet","name":"chat-operator","uid":"uid-of-the-set","controller":true}]},
-	"spec":{"containers":[{"name":"chat-operator","ports":[{"name":"rest","containerPort":9090},{"name":"rest-tls","containerPort":9091},{"name":"metrics","containerPort":8080}]}]},
+	"spec":{"containers":[{"name":"chat-operator","ports":[{"name":"rest","containerPort":9090},{"name":"rest-tls","containerPort":9091},{"name":"metrics","containerPort":8080},{"name":"health","containerPort":8081}]}]},
 	"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],
 		"containerStatuses":[{"restartCount":2,"state":{"running":{"startedAt":"2031-04-02T02:00:00Z"}}}]}}]}`
 

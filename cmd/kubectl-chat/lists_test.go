@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -196,6 +197,29 @@ chatgroup/night-shift   UnknownMembers   120m    Not there (yet): mria.
 `
 	if out != strings.TrimPrefix(want, "\n") {
 		t.Errorf("%s\nnot\n%s", out, want)
+	}
+
+	// What /readyz remarks is there too, word for word and without what a terminal would obey.
+	w.probes = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.URL.RequestURI() != "/readyz?verbose" || r.Header.Get("Authorization") != "" {
+			t.Errorf("%s with %v", r.URL, r.Header)
+		}
+		fmt.Fprint(out, "[+]chat ok\n[!]the TLS certificate is not for the domain chat.example but for wrong.example: clients refuse it\n[!]two\x1b[2Jlines\nreadyz check passed\n")
+	}))
+	t.Cleanup(w.probes.Close)
+	out, _, err = w.run("status")
+	if err != nil || !strings.Contains(out, `
+Server:        ready, but see what it remarks
+Version:       v1.4.0
+Pod:           chat-operator-0, up for 3d3h, restarted 2 times
+Certificate:   valid until 2084-01-29 (19292 days)
+Remark:        the TLS certificate is not for the domain chat.example but for wrong.example: clients refuse it
+Remark:        two`) || strings.Contains(out, "\x1b") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, _, err = w.run("status", "-o", "json")
+	if err != nil || !strings.Contains(out, `"the TLS certificate is not for the domain chat.example but for wrong.example: clients refuse it"`) {
+		t.Errorf("%v\n%s", err, out)
 	}
 
 	w.answer("GET /system/readiness", `503 {"resource":"","message":"the declared resources have not all been read yet","exception":"ServiceUnavailableException"}`)

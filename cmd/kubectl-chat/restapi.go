@@ -51,9 +51,10 @@ type chatServer struct {
 	credential string
 	// where is the server in errors.
 	where string
-	// pod is where the server runs, nil when it was given by its address; metrics the address of its metrics, if they can be reached.
-	pod     *corev1.Pod
-	metrics string
+	// pod is where the server runs, nil when it was given by its address; metrics and readiness the addresses of its metrics and of its readiness
+	// probe, if they can be reached.
+	pod                *corev1.Pod
+	metrics, readiness string
 	// certificate is what the server showed, once it was called with TLS.
 	certificate atomic.Pointer[x509.Certificate]
 	close       func()

@@ -46,13 +46,15 @@ type server struct {
 	// Message says why it is not ready.
 	Message            string     `json:"message,omitempty"`
 	CertificateExpires *time.Time `json:"certificateExpires,omitempty"`
-	Sessions           int        `json:"sessions"`
-	Available          int        `json:"available"`
-	UsersOnline        int        `json:"usersOnline"`
-	Rooms              int        `json:"rooms"`
-	Occupants          int        `json:"occupants"`
-	PurgesPending      *int       `json:"purgesPending,omitempty"`
-	PurgesHeld         *int       `json:"purgesHeld,omitempty"`
+	// Remarks are what the server says of itself that keeps it from nothing, such as a certificate that clients refuse.
+	Remarks       []string `json:"remarks,omitempty"`
+	Sessions      int      `json:"sessions"`
+	Available     int      `json:"available"`
+	UsersOnline   int      `json:"usersOnline"`
+	Rooms         int      `json:"rooms"`
+	Occupants     int      `json:"occupants"`
+	PurgesPending *int     `json:"purgesPending,omitempty"`
+	PurgesHeld    *int     `json:"purgesHeld,omitempty"`
 }
 
 // kindStatus counts the resources of a kind by the reason of their condition Ready.
@@ -255,6 +257,12 @@ func (o *options) askServer(ctx context.Context, k *kubernetes, to *status) erro
 			}
 		}
 	}
+	if c.readiness != "" {
+		// As below: nothing is said of what cannot be asked for.
+		if remarks, err := c.remarks(ctx); err == nil {
+			s.Remarks = remarks
+		}
+	}
 	to.Server = s
 	// A server that is not ready yet answers nothing more.
 	if !s.Ready {
@@ -321,9 +329,23 @@ func (s *chatServer) version(ctx context.Context) (string, error) {
 	return document.Info.Version, nil
 }
 
-// readMetrics are the values of gauges without labels; nil for those that are not there.
-func (s *chatServer) readMetrics(ctx context.Context, names ...string) ([]*int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.metrics, http.NoBody)
+// remarks are the lines of the readiness probe that keep nobody out.
+func (s *chatServer) remarks(ctx context.Context) (list []string, err error) {
+	text, err := s.text(ctx, s.readiness)
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if remark, found := strings.CutPrefix(strings.TrimSpace(line), "[!]"); found {
+			list = append(list, remark)
+		}
+	}
+	return list, nil
+}
+
+// text is what stands at an address that takes no login.
+func (s *chatServer) text(ctx context.Context, address string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
@@ -332,7 +354,12 @@ func (s *chatServer) readMetrics(ctx context.Context, names ...string) ([]*int, 
 		return nil, err
 	}
 	defer resp.Body.Close()
-	text, err := readAnswer(resp.Body, maxAnswer)
+	return readAnswer(resp.Body, maxAnswer)
+}
+
+// readMetrics are the values of gauges without labels; nil for those that are not there.
+func (s *chatServer) readMetrics(ctx context.Context, names ...string) ([]*int, error) {
+	text, err := s.text(ctx, s.metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -390,6 +417,8 @@ func (s *server) write(line func(head, format string, args ...any), p *output, n
 	ready := "ready"
 	if !s.Ready {
 		ready = "not ready: " + s.Message
+	} else if len(s.Remarks) > 0 {
+		ready = "ready, but see what it remarks"
 	}
 	line("Server", "%s", ready)
 	line("Version", "%s", cmp.Or(s.Version, unknown))
@@ -407,6 +436,9 @@ func (s *server) write(line func(head, format string, args ...any), p *output, n
 		} else {
 			line("Certificate", "expired on %s: clients refuse it", at.UTC().Format(time.DateOnly))
 		}
+	}
+	for _, remark := range s.Remarks {
+		line("Remark", "%s", remark)
 	}
 	if !s.Ready {
 		return

@@ -31,6 +31,7 @@ const (
 	portREST    = "rest"
 	portRESTTLS = "rest-tls"
 	portMetrics = "metrics"
+	portHealth  = "health"
 )
 
 // throughPod is the server in a Pod of the namespace, reached through the API server.
@@ -62,6 +63,9 @@ func throughPod(ctx context.Context, k *kubernetes) (*chatServer, error) {
 	}
 	if metrics := ports[portMetrics]; metrics != 0 {
 		s.metrics = fmt.Sprintf("http://%s:%d/metrics", pod.Name, metrics)
+	}
+	if health := ports[portHealth]; health != 0 {
+		s.readiness = fmt.Sprintf("http://%s:%d/readyz?verbose", pod.Name, health)
 	}
 	return s, nil
 }
