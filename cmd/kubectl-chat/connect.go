@@ -140,18 +140,18 @@ func (o *options) credentials(ctx context.Context, k *kubernetes) (value, name s
 	secret, key, unread := o.restSecret, v1alpha1.RESTSecretKey, ""
 	if secret == "" {
 		secret = installation
-		var property v1alpha1.SystemProperty
-		switch err := k.get(ctx, "systemproperties", secretProperty, &property); {
+		switch property, err := k.property(ctx, secretProperty); {
+		case err == nil && property == nil:
 		case err == nil:
 			if from := property.Spec.ValueFrom; from != nil {
 				secret, key = from.SecretKeyRef.Name, from.SecretKeyRef.Key
 			} else if value := property.Spec.Value; value != nil && strings.TrimSpace(*value) != "" {
-				return headerValue([]byte(*value), "the secret of SystemProperty "+secretProperty)
+				return headerValue([]byte(*value), "the secret of SystemProperty "+property.Name)
 			}
 		case apierrors.IsForbidden(err):
 			// The installation's secret is tried: mostly nobody has replaced it.
-			unread = "; whether SystemProperty " + secretProperty + " names another you may not read"
-		case !apierrors.IsNotFound(err):
+			unread = "; whether property " + secretProperty + " names another you may not read"
+		default:
 			return "", "", err
 		}
 	}

@@ -19,16 +19,40 @@ func TestSecretOfTheProperty(t *testing.T) {
 	w := newWorld(t)
 	w.objects[pods] = pod
 	w.answer("GET /sessions", sessionsOfTwo)
-	const property = "/apis/chat-operator.io/v1alpha1/namespaces/chat/systemproperties/plugin.restapi.secret"
 	const installation = "/api/v1/namespaces/chat/secrets/chat-operator"
 	own := w.objects[installation]
 	w.objects[installation] = strings.ReplaceAll(own, base64.StdEncoding.EncodeToString([]byte(theSecret)), base64.StdEncoding.EncodeToString([]byte("no longer it")))
 	w.fails([]string{"sessions"}, "does not accept the secret of Secret chat/chat-operator", "--rest-secret")
-	w.objects[property] = `{"apiVersion":"chat-operator.io/v1alpha1","kind":"SystemProperty","metadata":{"name":"plugin.restapi.secret"},"spec":{"value":"` + theSecret + `"}}`
-	if _, _, err := w.run("sessions"); err != nil {
-		t.Error(err)
+	property := func(name, made, rest string) string {
+		return `{"apiVersion":"chat-operator.io/v1alpha1","kind":"SystemProperty","metadata":{"name":"` + name + `","creationTimestamp":"2031-04-0` + made + `T00:00:00Z"},` + rest + `}`
 	}
-	w.objects[property] = `{"apiVersion":"chat-operator.io/v1alpha1","kind":"SystemProperty","metadata":{"name":"plugin.restapi.secret"},"spec":{"valueFrom":{"secretKeyRef":{"name":"other","key":"word"}}}}`
+	const (
+		right   = `"spec":{"key":"plugin.restapi.secret","value":"` + theSecret + `"}`
+		wrong   = `"spec":{"key":"plugin.restapi.secret","value":"another"}`
+		inForce = `,"status":{"conditions":[{"type":"Ready","status":"True","reason":"Active"}]}`
+		taken   = `,"status":{"conditions":[{"type":"Ready","status":"False","reason":"NameConflict"}]}`
+	)
+	for name, list := range map[string][]string{
+		"named after its key": {property("plugin.restapi.secret", "1", `"spec":{"value":"`+theSecret+`"}`)},
+		"another name":        {property("rest-secret", "1", right)},
+		"beside other keys":   {property("a", "1", `"spec":{"key":"xmpp.domain","value":"another"}`), property("rest-secret", "2", right)},
+		"the oldest":          {property("a", "2", wrong), property("b", "1", right)},
+		"the first of one second": {
+			property("b", "1", wrong), property("a", "1", right),
+		},
+		"the one in force": {property("a", "1", wrong+taken), property("b", "2", right+inForce)},
+		"not one that is being deleted": {
+			strings.Replace(property("a", "1", wrong+inForce), `"metadata":{`, `"metadata":{"deletionTimestamp":"2031-04-05T00:00:00Z",`, 1), property("b", "2", right),
+		},
+		// A resource of that name declares something else.
+		"the name of the key and another key": {property("plugin.restapi.secret", "1", `"spec":{"key":"plugin.restapi.enabled","value":"true"}`), property("b", "2", right)},
+	} {
+		w.declare("systemproperties", "SystemProperty", list...)
+		if _, _, err := w.run("sessions"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.declare("systemproperties", "SystemProperty", property("rest-secret", "1", `"spec":{"key":"plugin.restapi.secret","valueFrom":{"secretKeyRef":{"name":"other","key":"word"}}}`))
 	w.fails([]string{"sessions"}, `no Secret "other"`)
 	w.objects["/api/v1/namespaces/chat/secrets/other"] = `{"kind":"Secret","apiVersion":"v1","metadata":{"name":"other"},"data":{"word":"` + base64.StdEncoding.EncodeToString([]byte(theSecret+"\n")) + `"}}`
 	if _, _, err := w.run("sessions"); err != nil {
@@ -165,7 +189,7 @@ func TestPropertyThatCannotBeRead(t *testing.T) {
 	w := newWorld(t)
 	w.objects[pods] = pod
 	w.answer("GET /sessions", sessionsOfTwo)
-	const property = "/apis/chat-operator.io/v1alpha1/namespaces/chat/systemproperties/plugin.restapi.secret"
+	const property = "/apis/chat-operator.io/v1alpha1/namespaces/chat/systemproperties"
 	w.objects[property] = "403"
 	if _, _, err := w.run("sessions"); err != nil {
 		t.Error(err)
@@ -173,10 +197,10 @@ func TestPropertyThatCannotBeRead(t *testing.T) {
 	const installation = "/api/v1/namespaces/chat/secrets/chat-operator"
 	own := w.objects[installation]
 	delete(w.objects, installation)
-	w.fails([]string{"sessions"}, `no Secret "chat-operator"`, "whether SystemProperty plugin.restapi.secret names another you may not read")
+	w.fails([]string{"sessions"}, `no Secret "chat-operator"`, "whether property plugin.restapi.secret names another you may not read")
 	w.objects[installation] = own
 	w.objects[property] = "500"
-	w.fails([]string{"sessions"}, "get systemproperties", "etcd is away")
+	w.fails([]string{"sessions"}, "list systemproperties", "etcd is away")
 }
 
 // The StatefulSet that the manifests make is the one that this program looks for, and its Pods have the ports that it knows.

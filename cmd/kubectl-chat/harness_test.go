@@ -58,6 +58,7 @@ func newWorld(t *testing.T) *world {
 	w.kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
 	w.configure("{}")
 	w.objects[statefulSet] = theStatefulSet
+	w.declare("systemproperties", "SystemProperty")
 	w.objects["/api/v1/namespaces/chat/secrets/chat-operator"] =
 		`{"kind":"Secret","apiVersion":"v1","metadata":{"name":"chat-operator"},"data":{"rest-secret":"` + base64.StdEncoding.EncodeToString([]byte(theSecret)) + `"}}`
 	return w

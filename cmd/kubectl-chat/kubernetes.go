@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -73,13 +75,26 @@ func (k *kubernetes) list(ctx context.Context, resource, selector string, into r
 	return nil
 }
 
-// get reads one resource. What is not there is an error that apierrors.IsNotFound knows.
-func (k *kubernetes) get(ctx context.Context, resource, name string, into runtime.Object) error {
-	err := k.chat.Get().Namespace(k.namespace).Resource(resource).Name(name).Do(ctx).Into(into)
-	if err != nil {
-		return k.explain("get "+resource, err)
+// property is the SystemProperty by which the server goes for a key, nil where none declares it. Of several it is the one that the server says is in force;
+// where it has not said so yet, the one that has the better claim: the oldest, and of those made in the same second the first by name.
+func (k *kubernetes) property(ctx context.Context, key string) (*v1alpha1.SystemProperty, error) {
+	var list v1alpha1.SystemPropertyList
+	if err := k.list(ctx, "systemproperties", "", &list); err != nil {
+		return nil, err
 	}
-	return nil
+	list.Items = slices.DeleteFunc(list.Items, func(p v1alpha1.SystemProperty) bool { return p.EffectiveKey() != key || p.DeletionTimestamp != nil })
+	slices.SortFunc(list.Items, func(a, b v1alpha1.SystemProperty) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	for i := range list.Items {
+		if p := &list.Items[i]; meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady) {
+			return p, nil
+		}
+	}
+	if len(list.Items) == 0 {
+		return nil, nil //nolint:nilnil // that none declares it is no failure
+	}
+	return &list.Items[0], nil
 }
 
 // explain says what could not be done and what would help.
