@@ -54,7 +54,7 @@ func runCheck(ctx context.Context, args []string, out io.Writer) error {
 	flags.Usage = func() { fmt.Fprint(out, checkUsage); flags.PrintDefaults() }
 	flags.StringVar(&c.xmpp, "xmpp", "", "address of the server for XMPP with STARTTLS")
 	flags.StringVar(&c.domain, "domain", "", "the server's XMPP domain")
-	flags.StringVar(&c.user, "user", "", "username of an account")
+	flags.StringVar(&c.user, "user", "", "username of an account, or its address")
 	flags.StringVar(&c.passwordFile, "password-file", "", "file with the account's password, such as a key of a mounted Secret")
 	flags.StringVar(&c.rest, "rest", "", "address of the REST API, such as http://HOST:9090; empty: it is not called")
 	flags.StringVar(&c.restSecretFile, "rest-secret-file", "", "file with the shared secret of the REST API")
@@ -79,9 +79,27 @@ func runCheck(ctx context.Context, args []string, out io.Writer) error {
 	if c.domain, err = jid.PrepareDomain(c.domain); err != nil {
 		return fmt.Errorf("--domain %q is no XMPP domain: %w", c.domain, err)
 	}
+	if c.user, err = c.username(c.user); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return c.try(ctx, out)
+}
+
+// username prepares a name as the server does. What people copy for it is taken too: the account's whole address.
+func (c *check) username(name string) (string, error) {
+	local, at, isAddress := strings.Cut(name, "@")
+	if isAddress {
+		if domain, err := jid.PrepareDomain(at); err != nil || domain != c.domain {
+			return "", fmt.Errorf("--user %q is not of domain %s, which --domain says: give the username, which is the part before the @", name, c.domain)
+		}
+	}
+	prepared, err := jid.PrepareLocal(local)
+	if err != nil {
+		return "", fmt.Errorf("--user %q is no username: %w", name, err)
+	}
+	return prepared, nil
 }
 
 // try tries until it works, until trying again is of no use, or until there is no time left.
@@ -127,13 +145,17 @@ func (c *check) once(ctx context.Context, out io.Writer) error {
 }
 
 // readSecret reads a file anew for each try: a mounted Secret may still be that of an account's earlier life. No secret has a line end in it, so one at
-// the end is that of the tool which wrote the file.
+// the end is that of the tool which wrote the file. None is empty either: a login with such a one would only count as failed.
 func readSecret(file string) (string, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("a secret cannot be read: %w", err)
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r"), nil
+	secret := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty: no secret is in it", file)
+	}
+	return secret, nil
 }
 
 // callREST asks for the account that has just logged in.
@@ -200,7 +222,7 @@ func (c *check) logIn(ctx context.Context) (address string, certificate []byte, 
 	// RFC 6120 §5.4.2.
 	stream, offered, err := c.open(conn)
 	if err != nil {
-		return "", nil, err
+		return "", nil, cmp.Or(c.directTLS(ctx, err), err)
 	}
 	if offered.StartTLS == nil {
 		return "", nil, errors.New("the server does not offer STARTTLS")
@@ -210,7 +232,7 @@ func (c *check) logIn(ctx context.Context) (address string, certificate []byte, 
 	}
 	encrypted := tls.Client(conn, &tls.Config{ServerName: c.domain, MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}) // the login vouches for it
 	if err := encrypted.HandshakeContext(ctx); err != nil {
-		return "", nil, fmt.Errorf("TLS: %w", err)
+		return "", nil, handshakeFailed(err)
 	}
 	if stream, offered, err = c.open(encrypted); err != nil {
 		return "", nil, err
@@ -235,6 +257,24 @@ func (c *check) logIn(ctx context.Context) (address string, certificate []byte, 
 	}
 	_, err = io.WriteString(encrypted, "</stream:stream>")
 	return bound.JID, state.PeerCertificates[0].Raw, err
+}
+
+// directTLS looks why a stream did not begin, which ended or was no XML: a port for direct TLS takes such a beginning for something else. Nil: it is none.
+func (c *check) directTLS(ctx context.Context, failed error) error {
+	var syntax *xml.SyntaxError
+	var reset *net.OpError
+	if !errors.Is(failed, errEnded) && !errors.As(failed, &syntax) && !errors.As(failed, &reset) {
+		return nil
+	}
+	dialer := tls.Dialer{Config: &tls.Config{ServerName: c.domain, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}} // nothing is said on it
+	conn, err := dialer.DialContext(ctx, "tcp", c.xmpp)
+	if err == nil {
+		conn.Close()
+	} else if !isAlert(err) {
+		return nil
+	}
+	_, port, _ := net.SplitHostPort(c.xmpp)
+	return &directTLSError{port}
 }
 
 // authenticate logs in with the mechanism that proves both sides to each other, and that nobody is between them.

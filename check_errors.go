@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -61,11 +61,32 @@ func ended(err error) error {
 	return err
 }
 
+// isAlert says whether TLS ended with an alert (RFC 8446 §6.2), of the server or for it. Package crypto/tls has no type for those of a connection over TCP.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
+}
+
+// handshakeFailed says of the alert for a version that only one side speaks which one that is here.
+func handshakeFailed(err error) error {
+	if isAlert(err) && strings.Contains(err.Error(), "protocol version") {
+		return fmt.Errorf("TLS: %w: this program speaks TLS 1.3 alone", err)
+	}
+	return fmt.Errorf("TLS: %w", err)
+}
+
+// directTLSError is a port that speaks TLS from the first byte (XEP-0368).
+type directTLSError struct{ port string }
+
+func (e *directTLSError) Error() string {
+	return fmt.Sprintf("port %s speaks TLS at once, as the one for direct TLS does (mostly 5223): give the one for STARTTLS, mostly 5222", e.port)
+}
+
 // temporary says whether it may be otherwise in a moment: the server is starting, is being replaced, or has too much to do.
 func temporary(err error) bool {
 	var refused *refusedError
 	var answer *answerError
-	var alert tls.AlertError
+	var direct *directTLSError
 	var address *net.AddrError
 	var lookup *net.DNSError
 	var op *net.OpError
@@ -79,7 +100,7 @@ func temporary(err error) bool {
 		return slices.Contains([]int{
 			http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 		}, answer.status)
-	case errors.As(err, &alert), errors.As(err, &address):
+	case errors.As(err, &direct), errors.As(err, &address), isAlert(err):
 		return false
 	case errors.As(err, &lookup):
 		return !lookup.IsNotFound

@@ -1,20 +1,26 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/chat-operator/chat-operator/xmpp"
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 )
 
@@ -41,7 +47,7 @@ func TestCheckTriesAgainOnlyWhatIsTemporary(t *testing.T) {
 		"wrong password":         {refused("not-authorized"), false, true},
 		"locked account":         {refused("account-disabled"), false, false},
 		"another domain":         {refused("host-unknown"), false, false},
-		"no TLS that suits both": {&net.OpError{Op: "remote error", Err: tls.AlertError(70)}, false, false},
+		"a port for direct TLS":  {&directTLSError{"5223"}, false, false},
 		"REST is starting":       {&answerError{503, "503 Service Unavailable"}, true, true},
 		"REST's secret is wrong": {&answerError{401, "401 Unauthorized"}, false, true},
 		"no file":                {fmt.Errorf("a secret cannot be read: %w", fs.ErrNotExist), false, false},
@@ -60,37 +66,153 @@ func TestCheckTriesAgainOnlyWhatIsTemporary(t *testing.T) {
 }
 
 func TestCheckEndsAtOnce(t *testing.T) {
+	address, connections := serve(t, func(conn net.Conn) {
+		fmt.Fprint(conn, "<stream:stream xmlns:stream='http://etherx.jabber.org/streams'><stream:error>"+
+			"<host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>")
+	})
+	if got := checkFails(t, address); !strings.Contains(got, "another domain") || connections.Load() != 1 {
+		t.Errorf("%s, after %d connections", got, connections.Load())
+	}
+	if got := checkFails(t, "127.0.0.1"); !strings.Contains(got, "HOST:PORT") {
+		t.Error(got)
+	}
+}
+
+// serve answers each connection in a way that a test gives, and counts them.
+func serve(t *testing.T, answer func(net.Conn)) (address string, connections *atomic.Int32) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	var connections atomic.Int32
-	go func() {
+	connections = &atomic.Int32{}
+	var under sync.WaitGroup
+	under.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
 			connections.Add(1)
-			fmt.Fprint(conn, "<stream:stream xmlns:stream='http://etherx.jabber.org/streams'><stream:error>"+
-				"<host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>")
-			conn.Close()
+			under.Go(func() {
+				defer conn.Close()
+				answer(conn)
+			})
 		}
-	}()
-	run := func(xmpp string) string {
-		var out bytes.Buffer
-		err := runCheck(t.Context(), []string{"--xmpp", xmpp, "--domain", "chat.example", "--user", "mira", "--password-file", "none"}, &out)
-		if err == nil || out.Len() > 0 {
-			t.Fatal(err, out.String())
-		}
-		return err.Error()
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		under.Wait()
+	})
+	return listener.Addr().String(), connections
+}
+
+func selfSigned(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	certFile, keyFile, err := xmpp.SelfSigned(t.TempDir(), "chat.example", time.Now(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := run(listener.Addr().String()); !strings.Contains(got, "another domain") || connections.Load() != 1 {
+	return certFile, keyFile
+}
+
+// upToTLS is a server's part of a stream until TLS begins (RFC 6120 §5.4.2).
+func upToTLS(conn net.Conn) bool {
+	in := xml.NewDecoder(conn)
+	for {
+		token, err := in.Token()
+		if err != nil {
+			return false
+		}
+		start, ok := token.(xml.StartElement)
+		switch {
+		case ok && start.Name.Local == "stream":
+			fmt.Fprint(conn, "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='chat.example' id='1' version='1.0'>"+
+				"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>")
+		case ok && start.Name.Local == "starttls":
+			fmt.Fprint(conn, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+			return true
+		}
+	}
+}
+
+// checkFails runs the command, which has to fail at its first attempt.
+func checkFails(t *testing.T, address string, more ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	err := runCheck(t.Context(), append([]string{"--xmpp", address, "--domain", "chat.example", "--user", "mira", "--password-file", "none", "--timeout", "10s"}, more...), &out)
+	if err == nil || out.Len() > 0 {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	return err.Error()
+}
+
+// A server that speaks TLS 1.2 at most says so with an alert.
+func TestCheckDoesNotRepeatTLSThatCannotSucceed(t *testing.T) {
+	pair, err := tls.LoadX509KeyPair(selfSigned(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, connections := serve(t, func(conn net.Conn) {
+		if upToTLS(conn) {
+			_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: tls.VersionTLS12}).HandshakeContext(t.Context())
+		}
+	})
+	if got := checkFails(t, address); !strings.Contains(got, "protocol version not supported: this program speaks TLS 1.3 alone") || connections.Load() != 1 {
 		t.Errorf("%s, after %d connections", got, connections.Load())
 	}
-	if got := run("127.0.0.1"); !strings.Contains(got, "HOST:PORT") {
-		t.Error(got)
+}
+
+// Port 5223 closes a stream that begins without TLS, as a server does that is about to end: only the first is said at once.
+func TestCheckNamesThePortForDirectTLS(t *testing.T) {
+	pair, err := tls.LoadX509KeyPair(selfSigned(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		address, _ := serve(t, func(conn net.Conn) {
+			_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: version}).HandshakeContext(t.Context())
+		})
+		if got := checkFails(t, address); !strings.Contains(got, "speaks TLS at once") || !strings.Contains(got, "5222") {
+			t.Error(got)
+		}
+	}
+	// One that closes every connection is tried again.
+	address, connections := serve(t, func(conn net.Conn) { _, _ = bufio.NewReader(conn).ReadString('>') })
+	var out bytes.Buffer
+	err = runCheck(t.Context(), []string{"--xmpp", address, "--domain", "chat.example", "--user", "mira", "--password-file", "none", "--timeout", "1500ms"}, &out)
+	if err == nil || !strings.Contains(err.Error(), "the server closed the connection") || !strings.Contains(out.String(), "Trying again") {
+		t.Errorf("%v, after %d connections\n%s", err, connections.Load(), out.String())
+	}
+}
+
+func TestCheckPreparesTheUsername(t *testing.T) {
+	c := &check{domain: "chat.example"}
+	for name, want := range map[string]string{"mira": "mira", "Mira": "mira", "mira@chat.example": "mira", "Mira@Chat.Example": "mira"} {
+		if got, err := c.username(name); err != nil || got != want {
+			t.Errorf("%q is %q, %v", name, got, err)
+		}
+	}
+	for name, part := range map[string]string{
+		"mira@localhost": "is not of domain chat.example", "mira@": "the part before the @", "@chat.example": "is no username", "mi ra": "is no username",
+		"mira@chat.example/phone": "the part before the @",
+	} {
+		if _, err := c.username(name); err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// A file without a secret is no login that failed.
+func TestCheckSendsNoEmptySecret(t *testing.T) {
+	for _, content := range []string{"", "\n", "\r\n"} {
+		file := filepath.Join(t.TempDir(), "password")
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := readSecret(file); err == nil || !strings.Contains(err.Error(), file+" is empty") {
+			t.Errorf("%q is read as %q, %v", content, got, err)
+		}
 	}
 }
 
