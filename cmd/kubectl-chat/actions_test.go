@@ -44,6 +44,65 @@ func TestKick(t *testing.T) {
 	w.fails([]string{"kick", "tobias@chat.example/phone"}, "kubectl chat kick tobias")
 }
 
+func TestLock(t *testing.T) {
+	w := newWorld(t)
+	w.objects[pods] = pod
+	locked := map[string]bool{"mira": true}
+	for _, name := range []string{"mira", "tobias"} {
+		w.answers["GET /lockouts/"+name] = func(out http.ResponseWriter, _ *http.Request) {
+			_ = json.NewEncoder(out).Encode(map[string]any{"username": name, "locked": locked[name]})
+		}
+		w.answers["POST /lockouts/"+name] = func(out http.ResponseWriter, _ *http.Request) {
+			locked[name] = true
+			out.WriteHeader(http.StatusCreated)
+		}
+		w.answers["DELETE /lockouts/"+name] = func(http.ResponseWriter, *http.Request) { locked[name] = false }
+	}
+	w.prints("tobias: locked\nmira: was locked already\n", "lock", "tobias@chat.example", "mira")
+	if !locked["tobias"] || !locked["mira"] {
+		t.Error(locked)
+	}
+	w.prints("tobias: unlocked\n", "unlock", "tobias")
+	w.prints("tobias: was not locked\n", "unlock", "tobias")
+	if locked["tobias"] || !locked["mira"] {
+		t.Error(locked)
+	}
+	w.prints(`
+{
+  "items": [
+    {
+      "username": "tobias",
+      "locked": true,
+      "changed": true
+    },
+    {
+      "username": "mira",
+      "locked": true,
+      "changed": false
+    }
+  ]
+}
+`, "lock", "tobias", "mira", "-o", "json")
+	w.prints("tobias\nmira\n", "unlock", "tobias", "mira", "-o", "name")
+	w.fails([]string{"lock"}, "nobody is named", "`kubectl chat lock tobias`")
+	w.fails([]string{"lock", "mira", "-o", "xml"}, "is no format")
+	w.answer("GET /lockouts/nobody", noUser)
+	// Who was locked before the failure is told.
+	out, _, err := w.run("lock", "tobias", "nobody", "mira", "-o", "name")
+	if err == nil || !strings.Contains(err.Error(), `no user "nobody"`) || out != "tobias\n" || locked["mira"] {
+		t.Errorf("%v %q %v", err, out, locked)
+	}
+	w.answer("DELETE /lockouts/tobias", `409 {"resource":"tobias","message":"spec.locked is declared by \"helm\": change it there","exception":"ManagedByOther"}`)
+	w.fails([]string{"unlock", "tobias"}, `the lock of "tobias" is not changed from here`, `declared by "helm": change it there`)
+}
+
+func TestVersion(t *testing.T) {
+	w := newWorld(t)
+	for _, words := range [][]string{{"version"}, {"--version"}} {
+		w.prints("kubectl chat version "+version+"\n", words...)
+	}
+}
+
 func TestSend(t *testing.T) {
 	w := newWorld(t)
 	w.objects[pods] = pod
@@ -163,6 +222,8 @@ func TestCompletion(t *testing.T) {
 	}{
 		{[]string{"kick", ""}, "mira\tMira Okafor\ntobias\n:4\n"},
 		{[]string{"kick", "mira", ""}, "tobias\n:4\n"},
+		{[]string{"lock", "mira", ""}, "tobias\n:4\n"},
+		{[]string{"unlock", ""}, "mira\tMira Okafor\ntobias\n:4\n"},
 		{[]string{"passwd", "mira", ""}, ":4\n"},
 		{[]string{"rooms", ""}, "atrium\n:4\n"},
 		{[]string{"send", "--room", ""}, "atrium\n:4\n"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -79,10 +80,22 @@ func newCommand(o *options) *cobra.Command {
 
 	root.AddCommand(
 		newUsers(o), newSessions(o), newRooms(o), newStatus(o),
-		newKick(o), newSend(o), newPasswd(o), newPurge(o),
+		newKick(o), newLock(o), newUnlock(o), newSend(o), newPasswd(o), newPurge(o), newVersion(o),
 	)
 	o.completeFlags(root)
 	return root
+}
+
+// newVersion says what the flag --version says: people try both.
+func newVersion(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this plugin; `kubectl chat status` has that of the server",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintf(o.Out, "%s version %s\n", cmd.Root().DisplayName(), version)
+		},
+	}
 }
 
 func envOr(name, otherwise string) string {

@@ -13,7 +13,7 @@ func newKick(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "kick USER...",
 		Short: "Close the sessions of users",
-		Long: `Closes all sessions of each user. They may log in again at once: to keep somebody out, lock the account (spec.locked of its ChatUser).
+		Long: `Closes all sessions of each user. They may log in again at once: to keep somebody out, lock the account (kubectl chat lock).
 
 The REST API closes all sessions of a user, not one of them.`,
 		Example:           "  kubectl chat kick tobias",
@@ -52,14 +52,20 @@ func (o *options) kick(ctx context.Context, s *chatServer, username string) erro
 		fmt.Fprintf(o.Out, "%s: %s closed\n", show(username), count(len(list), "session"))
 		return nil
 	}
-	if err := s.get(ctx, path("users", username), nil, nil); err != nil {
-		if isRefusal(err, http.StatusNotFound) {
-			return noSuchUser(username)
-		}
+	if err := s.knows(ctx, username); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.Out, "%s: was not connected\n", show(username))
 	return nil
+}
+
+// knows fails where there is no such account: without a session the API answers for one as for any other name.
+func (s *chatServer) knows(ctx context.Context, username string) error {
+	err := s.get(ctx, path("users", username), nil, nil)
+	if isRefusal(err, http.StatusNotFound) {
+		return noSuchUser(username)
+	}
+	return err
 }
 
 func noSuchUser(name string) error {

@@ -94,9 +94,16 @@ tobias@chat.example/phone   Away       5          192.0.2.44   true        52m  
 `, "sessions", "tobias@chat.example/phone", "-o", "wide")
 	w.answer("GET /sessions", `{"sessions":[]}`)
 	w.prints("{\n  \"items\": []\n}\n", "sessions", "-o", "json")
-	if out, said, err := w.run("sessions"); err != nil || out != "" || said != "Nobody is connected.\n" {
-		t.Errorf("%v %q %q", err, out, said)
+	w.answer("GET /sessions/mira", `{"sessions":[]}`)
+	w.answer("GET /users/mira", `{"username":"mira","name":""}`)
+	for _, words := range [][]string{{"sessions"}, {"sessions", "mira"}} {
+		if out, said, err := w.run(words...); err != nil || out != "" || said != "Nobody is connected.\n" {
+			t.Errorf("%v %q %q", err, out, said)
+		}
 	}
+	w.answer("GET /sessions/nobody", `{"sessions":[]}`)
+	w.answer("GET /users/nobody", noUser)
+	w.fails([]string{"sessions", "mira", "nobody"}, `no user "nobody"`)
 }
 
 const (

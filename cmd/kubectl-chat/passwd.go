@@ -24,8 +24,9 @@ func newPasswd(o *options) *cobra.Command {
 		Short: "Set the password of a user",
 		Long: `Asks for a password, twice, and sets it. The server keeps verifiers of it (SCRAM) in a Secret, not the password itself.
 
-Where the account, or its Secret, is declared by somebody else (a manifest in Git, Helm), the server refuses and says by whom: the
-password is changed there.`,
+Where a manifest (in Git, Helm) declares the password, that is the Secret in spec.credentials, or spec.inBandPolicy is Deny, the server
+refuses and says by whom: the password is changed there. The password that the operator made for an account is replaced, and no longer
+in the Secret that status.binding names; to have another one made, delete that Secret.`,
 		Example:           "  kubectl chat passwd mira\n  openssl rand -base64 18 | kubectl chat passwd mira --stdin",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeUsers(1),
@@ -33,10 +34,7 @@ password is changed there.`,
 			username := localPart(args[0])
 			return o.withServer(cmd.Context(), func(ctx context.Context, _ *kubernetes, s *chatServer) error {
 				// Before anybody types anything.
-				if err := s.get(ctx, path("users", username), nil, nil); err != nil {
-					if isRefusal(err, http.StatusNotFound) {
-						return noSuchUser(username)
-					}
+				if err := s.knows(ctx, username); err != nil {
 					return err
 				}
 				password, err := o.readPassword(ctx, username, fromStdin)

@@ -81,6 +81,11 @@ func newSessions(o *options) *cobra.Command {
 					if err != nil {
 						return err
 					}
+					if user != "" && len(of) == 0 {
+						if err := s.knows(ctx, localPart(user)); err != nil {
+							return err
+						}
+					}
 					list = append(list, of...)
 				}
 				if len(list) == 0 && out.forPeople() {
