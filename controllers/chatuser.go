@@ -128,6 +128,8 @@ func (k *users) secretInputs(ctx context.Context, u *v1alpha1.ChatUser, claimed 
 	}
 	in.Found = true
 	_, in.Invalid = credential(secret, k.saltKey)
+	_, plain := secret.Data[v1alpha1.PasswordKey]
+	in.Replaced = in.Generated && !plain
 	return in, nil
 }
 

@@ -65,6 +65,8 @@ type secretInputs struct {
 	// Found says that it is there; Invalid, why it cannot be used.
 	Found   bool
 	Invalid error
+	// Replaced says that verifiers of another password are in a generated one.
+	Replaced bool
 	// Deferred says that no password is generated before the name is this resource's.
 	Deferred bool
 	// Foreign is set when somebody else's Secret is in the way of a generated one.
@@ -117,6 +119,9 @@ func (s secretInputs) finding() finding {
 		return finding{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %q cannot be used: %v. Correct it, or delete it to have a password generated.", s.Name, s.Invalid)}
 	case s.Invalid != nil:
 		return finding{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %q cannot be used: %v. Correct the Secret.", s.Name, s.Invalid)}
+	case s.Generated && s.Replaced:
+		return finding{v1alpha1.ReasonSecretGenerated, "Another password was set, by REST or by hand, in place of the generated one. The Secret that status.binding names " +
+			"holds verifiers of it and no password. Delete that Secret to have a password generated."}
 	case s.Generated:
 		return finding{v1alpha1.ReasonSecretGenerated, "The Secret that status.binding names holds the generated password."}
 	}

@@ -92,6 +92,23 @@ func kstatusOf(t *testing.T, conditions []metav1.Condition, generation, observed
 	return result.Status
 }
 
+// Who reads the condition, or mounts the Secret, looks for no password where there is none.
+func TestReplacedPasswordIsNotInTheSecret(t *testing.T) {
+	own := claim{Name: "mira", Holder: "mira", Own: true}
+	for replaced, want := range map[bool]string{
+		false: "The Secret that status.binding names holds the generated password.",
+		true: "Another password was set, by REST or by hand, in place of the generated one. The Secret that status.binding names " +
+			"holds verifiers of it and no password. Delete that Secret to have a password generated.",
+	} {
+		conditions := decideUser(userInputs{Claim: own, Secret: secretInputs{Name: "s", Generated: true, Found: true, Replaced: replaced}})
+		checkConditions(t, conditions, v1alpha1.ReasonActive)
+		c := condition(conditions, v1alpha1.ConditionCredentialsReady)
+		if c == nil || c.Status != metav1.ConditionTrue || c.Message != want {
+			t.Errorf("replaced %t: %v", replaced, c)
+		}
+	}
+}
+
 func TestDecideUser(t *testing.T) {
 	own := claim{Name: "mira", Holder: "mira", Own: true}
 	found := secretInputs{Name: "mira-password", Found: true}

@@ -14,6 +14,7 @@ import (
 	"github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -281,6 +282,9 @@ var _ = Describe("A proposal", func() {
 			Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: provision.GeneratedSecretName("mira")}, &secret)).To(Succeed())
 			Expect(secret.Data).NotTo(HaveKey("password"))
 			Expect(secret.Data).To(HaveKey("username"))
+			Eventually(func() string {
+				return meta.FindStatusCondition(user(ctx, "mira").Status.Conditions, v1alpha1.ConditionCredentialsReady).Message
+			}).Should(ContainSubstring("holds verifiers of it and no password"))
 		})
 
 		It("never overwrites a Secret that somebody else made", func(ctx SpecContext) {
