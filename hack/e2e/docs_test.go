@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"mellium.im/sasl"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -27,15 +28,10 @@ var withMakeRun = []string{"README.md", filepath.Join("docs", "getting-started.m
 
 // fixture is what is declared before a page is opened.
 const fixture = `
-apiVersion: v1
-kind: Secret
-metadata: {name: mira-password}
-stringData: {password: her password}
----
 apiVersion: chat-operator.io/v1alpha1
 kind: ChatUser
 metadata: {name: mira}
-spec: {displayName: Mira Okafor, admin: true, credentials: {secretRef: {name: mira-password}}}
+spec: {displayName: Mira Okafor, admin: true}
 ---
 apiVersion: chat-operator.io/v1alpha1
 kind: ChatGroup
@@ -71,7 +67,7 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 		Expect(os.Symlink(s.dir, filepath.Join(run, "operator"))).To(Succeed())
 		var env strings.Builder
 		for name, value := range map[string]string{
-			"KUBECONFIG": kubeconfig, "CHAT_DATA_DIR": filepath.Join(run, "operator"), "XMPP_ADDR": s.xmpp, "XMPP_DOMAIN": s.domain, "OPERATOR_PID": strconv.Itoa(s.process.PID()),
+			"KUBECONFIG": kubeconfig, "CHAT_DATA_DIR": filepath.Join(run, "operator"), "XMPP_ADDR": s.xmpp, "XMPP_DOMAIN": s.domain, "HEALTH_ADDR": s.health, "METRICS_ADDR": s.metrics, "OPERATOR_PID": strconv.Itoa(s.process.PID()),
 			"REST_URL": "http://" + s.rest + "/plugins/restapi/v1", "REST_SECRET": s.restSecret(), "KUBECTL_CHAT_REST_URL": "http://" + s.rest,
 		} {
 			fmt.Fprintf(&env, "export %s='%s'\n", name, value)
@@ -106,6 +102,15 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 				g.Expect(meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), u.Name)
 			}
 		}, limit, "50ms").Should(Succeed())
+		// Mira is a user as the samples and the notes of the chart make one, in whose generated Secret is the password that pages call hers.
+		s.kubectl("patch", "secret", "mira-credentials", "--type=merge", "--patch", `{"stringData":{"password":"her password"}}`)
+		Eventually(func() error {
+			c, err := s.tryLogin("mira", "her password", sasl.ScramSha256Plus)
+			if err == nil {
+				c.close()
+			}
+			return err
+		}, limit).Should(Succeed())
 	})
 
 	moments := map[string]func() []reader.Moment{

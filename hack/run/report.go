@@ -160,6 +160,8 @@ func (rep *report) printServer(out io.Writer, s *settings, kubectl string) {
 	fmt.Fprintf(out, "  REST        %s\n", rep.restURL)
 	fmt.Fprintf(out, "              header  Authorization: %s\n", rep.restSecret)
 	fmt.Fprintf(out, "              in a browser: http://%s/plugins/restapi/docs/; with TLS on port %d\n", s.rest.address(), s.restTLS.number)
+	fmt.Fprintf(out, "  Health      http://%s/readyz?verbose\n", s.health.address())
+	fmt.Fprintf(out, "  Metrics     http://%s/metrics\n", s.metrics.address())
 	head := "  Accounts    "
 	for _, a := range rep.accounts {
 		fmt.Fprintf(out, "%s%s, password from\n", head, a.jid)
@@ -182,6 +184,8 @@ func writeEnv(s *settings, rep *report) error {
 	if !s.controlPlaneOnly {
 		vars = append(vars, [][2]string{
 			{"XMPP_ADDR", rep.xmppAddr},
+			{"HEALTH_ADDR", s.health.address()},
+			{"METRICS_ADDR", s.metrics.address()},
 			{"REST_URL", rep.restURL},
 			{"REST_SECRET", rep.restSecret},
 			{"KUBECTL_CHAT_REST_URL", rep.restURL}, // where the plugin finds a server that is no Pod

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,34 @@ func TestProgressIsQuietWhereNobodyWatches(t *testing.T) {
 	p.end()
 	if n := strings.Count(out.String(), "\n"); n != 1 {
 		t.Errorf("%d lines in an instant, want 1", n)
+	}
+}
+
+// With PORTS=free nobody could guess where probes and metrics are.
+func TestReportNamesEachPortOfTheOperator(t *testing.T) {
+	s, err := parseSettings([]string{"--free-ports", "--dir=" + t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep := &report{xmppAddr: s.xmpp.address(), restURL: "http://" + s.rest.address()}
+	var printed bytes.Buffer
+	rep.print(&printed, s, time.Second)
+	if err := writeEnv(s, rep); err != nil {
+		t.Fatal(err)
+	}
+	env, err := os.ReadFile(filepath.Join(s.dir, "env"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []port{s.xmpp, s.xmpps, s.rest, s.restTLS, s.health, s.metrics} {
+		if !strings.Contains(printed.String(), strconv.Itoa(p.number)) {
+			t.Errorf("port %d of %s is not in\n%s", p.number, p.what, printed.String())
+		}
+	}
+	for _, line := range []string{"export HEALTH_ADDR='" + s.health.address() + "'\n", "export METRICS_ADDR='" + s.metrics.address() + "'\n"} {
+		if !strings.Contains(string(env), line) {
+			t.Errorf("%q is not in\n%s", line, env)
+		}
 	}
 }
 
