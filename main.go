@@ -49,7 +49,7 @@ func main() {
 	if status, ok := command(os.Args[1:]); ok {
 		os.Exit(status) //nolint:forbidigo // main is where the process ends
 	}
-	o, err := parseOptions(os.Args[1:])
+	o, err := parseOptions(os.Args[1:], os.Stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return

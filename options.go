@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
@@ -41,6 +43,7 @@ type options struct {
 
 const usage = `Usage: chat-operator [flags]
        chat-operator check|export|import [flags]
+       chat-operator help|version
 
 Without a command, it is the operator and the chat server of a namespace. Its commands, each of which has a --help of its own:
 
@@ -51,8 +54,12 @@ Without a command, it is the operator and the chat server of a namespace. Its co
 Flags:
 `
 
-func parseOptions(args []string) (*options, error) {
+// parseOptions fails with flag.ErrHelp where help or the version was asked for, and was given.
+func parseOptions(args []string, out io.Writer) (*options, error) {
 	o := &options{}
+	if len(args) == 1 && (args[0] == "help" || args[0] == "version") {
+		args = []string{"--" + args[0]} // people try both
+	}
 	var proxies, xmppProxies, restTLSProxies string
 	flags := flag.NewFlagSet("chat-operator", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage); flags.PrintDefaults() }
@@ -76,13 +83,24 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "address of /metrics; 0: off")
 	flags.StringVar(&o.profiles, "pprof-bind-address", off, "address on the loopback interface for profiles of the running program (/debug/pprof/); 0: off")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false, "campaign for a Lease before reporting: for more than one replica")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	flags.Var(level{&o.logLevel}, "log-level", logLevels)
+	tell := flags.Bool("version", false, "print the version and end")
 	config.RegisterFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
+	if *tell {
+		fmt.Fprintln(out, "chat-operator version", version)
+		return nil, flag.ErrHelp
+	}
 	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("%q is not understood: the commands are check, export and import, and options start with --", flags.Arg(0))
+		return nil, fmt.Errorf("%q is not understood: the commands are check, export, import, help and version, and options start with --", flags.Arg(0))
+	}
+	if wrong := validation.IsDNS1123Label(o.namespace); len(wrong) > 0 {
+		return nil, fmt.Errorf("--namespace %q is no name of a namespace: %s", o.namespace, wrong[0])
+	}
+	if wrong := validation.IsDNS1123Subdomain(o.secretName); len(wrong) > 0 {
+		return nil, fmt.Errorf("--secret-name %q is no name of a Secret: %s", o.secretName, wrong[0])
 	}
 	if (o.certFile == "") != (o.keyFile == "") {
 		return nil, errors.New("--tls-cert-file and --tls-key-file belong together: give both, or neither for a self-signed certificate")
@@ -121,6 +139,25 @@ func parseOptions(args []string) (*options, error) {
 	// The API server's own priority and fairness keep order among clients; a limit on this side only delays logins.
 	o.kubernetes.QPS = -1
 	return o, nil
+}
+
+const logLevels = "debug, info, warn or error"
+
+// level is the flag of a log level.
+type level struct{ to *slog.Level }
+
+func (l level) String() string {
+	if l.to == nil { // package flag looks at an empty one
+		return ""
+	}
+	return l.to.String()
+}
+
+func (l level) Set(text string) error {
+	if err := l.to.UnmarshalText([]byte(text)); err != nil {
+		return errors.New("choose " + logLevels)
+	}
+	return nil
 }
 
 func parseNetworks(list string) (networks []netip.Prefix, err error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -17,13 +18,43 @@ import (
 
 // Whoever mistypes a command is told which there are.
 func TestCommandsAreNamed(t *testing.T) {
-	_, err := parseOptions([]string{"chek"})
+	_, err := parseOptions([]string{"chek"}, io.Discard)
 	for _, command := range []string{"check", "export", "import"} {
 		if err == nil || !strings.Contains(err.Error(), command) {
 			t.Errorf("%v does not name %s", err, command)
 		}
 		if !strings.Contains(usage, "\n  "+command) {
 			t.Errorf("--help does not list %s", command)
+		}
+	}
+}
+
+// What would fail for ever, or with words of a library, is refused at once.
+func TestOptionsThatAreRefused(t *testing.T) {
+	stderr := os.Stderr
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stderr = null // where package flag prints all that there is
+	t.Cleanup(func() { os.Stderr = stderr; null.Close() })
+	for option, want := range map[string]string{
+		"--log-level=warning": "choose debug, info, warn or error",
+		"--secret-name=":      "--secret-name \"\" is no name of a Secret",
+		"--secret-name=a/b":   "--secret-name \"a/b\" is no name of a Secret",
+		"--namespace=":        "--namespace \"\" is no name of a namespace",
+	} {
+		if _, err := parseOptions([]string{option}, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", option, err)
+		}
+	}
+}
+
+func TestVersionIsTold(t *testing.T) {
+	for _, word := range []string{"version", "--version", "-version"} {
+		var out bytes.Buffer
+		if _, err := parseOptions([]string{word}, &out); !errors.Is(err, flag.ErrHelp) || out.String() != "chat-operator version "+version+"\n" {
+			t.Errorf("%s: %v %q", word, err, out.String())
 		}
 	}
 }
@@ -58,7 +89,7 @@ func TestTakenPortLeavesNothing(t *testing.T) {
 
 // Behind something that passes TLS through, callers of REST are told apart by the PROXY header, as clients of XMPP are.
 func TestRESTBehindAProxyForTLS(t *testing.T) {
-	if _, err := parseOptions([]string{"--rest-tls-trusted-proxies=gateway"}); err == nil || !strings.Contains(err.Error(), "--rest-tls-trusted-proxies") {
+	if _, err := parseOptions([]string{"--rest-tls-trusted-proxies=gateway"}, io.Discard); err == nil || !strings.Contains(err.Error(), "--rest-tls-trusted-proxies") {
 		t.Errorf("got %v", err)
 	}
 	o := &options{rest: "127.0.0.1:0", restTLS: "127.0.0.1:0", restTLSProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
