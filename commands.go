@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -30,6 +31,10 @@ func command(args []string) (status int, ok bool) {
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 	ctrl.SetLogger(logr.Discard()) // a command tells a person itself
+	if err := limitMemory(slog.New(slog.DiscardHandler), commandShare); err != nil {
+		fmt.Fprintln(os.Stderr, "chat-operator "+args[0]+":", err)
+		return 1, true
+	}
 	err := run(ctx, args[1:], transfer.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	var usage *transfer.UsageError
 	switch {

@@ -74,7 +74,7 @@ func main() {
 
 // run wires the parts together and returns when all of them have ended.
 func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
-	if err := limitMemory(log); err != nil {
+	if err := limitMemory(log, serverShare); err != nil {
 		return err
 	}
 	collectAsUsual := collectLess()

@@ -12,8 +12,16 @@ import (
 // memoryLimit is the environment variable with the memory that the container may have, in bytes, as Kubernetes gives it by a resourceFieldRef.
 const memoryLimit = "MEMORY_LIMIT_BYTES"
 
-// limitMemory has the garbage collector work harder before the container is killed: from 90 % of what it may have. GOMEMLIMIT wins.
-func limitMemory(log *slog.Logger) error {
+// Shares of the container's memory, in percent.
+const (
+	// serverShare leaves room for what is not of the Go heap.
+	serverShare = 90
+	// commandShare is that of a command, which often runs beside a server in its container.
+	commandShare = 25
+)
+
+// limitMemory has the garbage collector work harder before the container is killed: from a share of what it may have. GOMEMLIMIT wins.
+func limitMemory(log *slog.Logger, share int64) error {
 	text := os.Getenv(memoryLimit)
 	if text == "" || os.Getenv("GOMEMLIMIT") != "" {
 		return nil
@@ -22,7 +30,7 @@ func limitMemory(log *slog.Logger) error {
 	if err != nil || limit <= 0 {
 		return fmt.Errorf("%s is %q, and has to be a number of bytes", memoryLimit, text)
 	}
-	limit -= limit / 10
+	limit = limit / 100 * share
 	debug.SetMemoryLimit(limit)
 	log.Debug("The memory of the program is limited", "bytes", limit)
 	return nil

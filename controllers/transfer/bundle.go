@@ -108,12 +108,13 @@ func (b *bundle) readManifests() error {
 	return err
 }
 
-// people hands out everybody of the XEP-0227 files.
-func (b *bundle) people(note func(string), each func(host string, p *person) error) error {
+// people hands out everybody of the XEP-0227 files, to what the reader has for them.
+func (b *bundle) people(p pieReader) error {
 	if _, err := b.root.Stat(personalFile); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return readPeople(b.root, personalFile, note, each)
+	p.root, p.seen = b.root, map[string]bool{}
+	return p.file(personalFile, 0)
 }
 
 // files are the files of lines of a table, in their order.
@@ -156,16 +157,13 @@ const maxIncludes = 4
 type pieReader struct {
 	root *os.Root // nil where there is only one document
 	note func(string)
-	each func(host string, p *person) error
-	host string
+	// begin is told of a person before what belongs to them is read, and may give a function that takes their messages, one by one; nil: the
+	// person that each gets has them.
+	begin func(host string, p *person) func(*message) error
+	each  func(host string, p *person) error
+	host  string
 	// seen are the files that were read: each belongs in one place.
 	seen map[string]bool
-}
-
-// readPeople reads a XEP-0227 document and what it includes from inside the folder.
-func readPeople(root *os.Root, name string, note func(string), each func(host string, p *person) error) error {
-	p := &pieReader{root: root, note: note, each: each, seen: map[string]bool{}}
-	return p.file(name, 0)
 }
 
 func (p *pieReader) file(name string, depth int) error {
@@ -209,7 +207,13 @@ func (p *pieReader) read(x *xmlReader, start xml.StartElement, folder string, de
 		p.host = before
 		return err
 	case name.Space == nsPie && name.Local == "user":
-		one, err := x.readPerson(start, func(text string) { p.note(fmt.Sprintf("%s: %s", attribute(start, "", "name"), text)) })
+		note := func(text string) { p.note(fmt.Sprintf("%s: %s", attribute(start, "", "name"), text)) }
+		one, err := x.readPerson(start, note, func(one *person) func(*message) error {
+			if p.begin == nil {
+				return nil
+			}
+			return p.begin(p.host, one)
+		})
 		if err != nil {
 			return err
 		}

@@ -151,7 +151,8 @@ func newSink(output string, stdout io.Writer, now time.Time) (_ sink, finish fun
 	case output == "":
 		return nil, nil, &UsageError{errors.New("-o says where the export goes, and is empty")}
 	case output == "-":
-		return newTarball(stdout, true, now), func(err error) error { return err }, nil
+		archive := newTarball(stdout, true, now)
+		return archive, func(err error) error { return errors.Join(err, archive.release()) }, nil
 	case !compressed && !strings.HasSuffix(output, ".tar"):
 		f, err := newFolder(output)
 		if err != nil {
@@ -166,8 +167,9 @@ func newSink(output string, stdout io.Writer, now time.Time) (_ sink, finish fun
 	if err != nil {
 		return nil, nil, fmt.Errorf("the file %s cannot be made: %w", output, err)
 	}
-	return newTarball(file, compressed, now), func(err error) error {
-		if err == nil {
+	archive := newTarball(file, compressed, now)
+	return archive, func(err error) error {
+		if err = errors.Join(err, archive.release()); err == nil {
 			err = file.Sync()
 		}
 		err = errors.Join(err, file.Close())

@@ -122,7 +122,7 @@ func (c *conversion) user(u *foreignUser) error {
 		return nil
 	}
 	c.data = true
-	return c.people.put(u.person)
+	return c.people.put(u.person, u.belongings())
 }
 
 // mark says whose a resource is and since when there is what it declares.

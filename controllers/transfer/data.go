@@ -11,13 +11,29 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
 
-// batchSize bounds the rows of one write.
-const batchSize = 500
+// batchSize and batchBytes bound the rows of one write.
+const (
+	batchSize  = 500
+	batchBytes = 4 << 20
+)
 
 // batch is rows of one table that are compared or written together.
 type batch struct {
 	carrier carrier
 	rows    []store.Row
+	bytes   int
+}
+
+func (b *batch) add(row store.Row) {
+	b.rows = append(b.rows, row)
+	for _, value := range row {
+		switch v := value.(type) {
+		case []byte:
+			b.bytes += len(v)
+		case string:
+			b.bytes += len(v)
+		}
+	}
 }
 
 // labels say what the rows of a table are.
@@ -87,7 +103,7 @@ func (m *importer) eachBatch(ctx context.Context, do func(context.Context, *batc
 				m.report.add(label(c.table), func(t *tally) { t.left++ }, "")
 				return nil
 			}
-			b.rows = append(b.rows, row)
+			b.add(row)
 			return m.full(ctx, b, do)
 		})
 		if err != nil {
@@ -112,42 +128,41 @@ func (m *importer) eachPerson(ctx context.Context, do func(context.Context, *bat
 	}
 	add := func(table string, row store.Row) error {
 		b := batches[table]
-		b.rows = append(b.rows, row)
+		b.add(row)
 		return m.full(ctx, b, do)
 	}
 	m.progress.begin("people", 0)
-	err := m.bundle.people(m.notes.add, func(host string, p *person) error {
-		m.progress.step()
-		if host != m.domain {
-			m.notes.add(fmt.Sprintf("what belongs to %s of the host %q was left out: this server has the domain %s", p.username, host, m.domain))
-			return nil
-		}
-		if err := checkUsername(p.username); err != nil {
-			m.report.fail("people", "Left out among the people: %v", err)
-			return nil
-		}
-		if _, blocked := m.blocked[name{directory.KindUser.String(), p.username}]; blocked {
-			m.report.add("people", func(t *tally) { t.left++ }, "")
-			return nil
-		}
-		for i := range p.contacts {
-			if err := add(tableRoster, p.contacts[i].row(p.username)); err != nil {
-				return err
+	taken := false
+	err := m.bundle.people(pieReader{
+		note: m.notes.add,
+		begin: func(host string, p *person) func(*message) error {
+			m.progress.step()
+			taken = m.takes(host, p)
+			return func(one *message) error {
+				switch {
+				case !taken:
+					return nil
+				case one.id == 0:
+					m.notes.add(fmt.Sprintf("an offline message of %s was left out: it has no number, as an export gives it", p.username))
+					return nil
+				}
+				return add(tableOffline, one.row(p.username))
 			}
-		}
-		for i := range p.messages {
-			if p.messages[i].id == 0 {
-				m.notes.add(fmt.Sprintf("an offline message of %s was left out: it has no number, as an export gives it", p.username))
-				continue
+		},
+		each: func(_ string, p *person) error {
+			if !taken {
+				return nil
 			}
-			if err := add(tableOffline, p.messages[i].row(p.username)); err != nil {
-				return err
+			for i := range p.contacts {
+				if err := add(tableRoster, p.contacts[i].row(p.username)); err != nil {
+					return err
+				}
 			}
-		}
-		if p.vcard != nil {
-			return add(tableVCard, store.Row{"username": p.username, "card": p.vcard})
-		}
-		return nil
+			if p.vcard != nil {
+				return add(tableVCard, store.Row{"username": p.username, "card": p.vcard})
+			}
+			return nil
+		},
 	})
 	if err != nil {
 		return err
@@ -160,8 +175,25 @@ func (m *importer) eachPerson(ctx context.Context, do func(context.Context, *bat
 	return nil
 }
 
+// takes says whether what belongs to a person is read in.
+func (m *importer) takes(host string, p *person) bool {
+	if host != m.domain {
+		m.notes.add(fmt.Sprintf("what belongs to %s of the host %q was left out: this server has the domain %s", p.username, host, m.domain))
+		return false
+	}
+	if err := checkUsername(p.username); err != nil {
+		m.report.fail("people", "Left out among the people: %v", err)
+		return false
+	}
+	if _, blocked := m.blocked[name{directory.KindUser.String(), p.username}]; blocked {
+		m.report.add("people", func(t *tally) { t.left++ }, "")
+		return false
+	}
+	return true
+}
+
 func (m *importer) full(ctx context.Context, b *batch, do func(context.Context, *batch) error) error {
-	if len(b.rows) < batchSize {
+	if len(b.rows) < batchSize && b.bytes < batchBytes {
 		return nil
 	}
 	return m.flush(ctx, b, do)
@@ -175,7 +207,7 @@ func (m *importer) flush(ctx context.Context, b *batch, do func(context.Context,
 		return err
 	}
 	err := do(ctx, b)
-	b.rows = nil
+	b.rows, b.bytes = nil, 0
 	return err
 }
 

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -190,15 +191,8 @@ func (e *exporter) people(ctx context.Context, credentials map[string]login) err
 	e.progress.begin("people", len(names))
 	writer := peopleWriter{sink: e.out, domain: e.domain}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		p, err := e.person(ctx, name)
-		if err != nil {
-			return err
-		}
-		p.password, p.credential = credentials[name].password, credentials[name].credential
-		if u := names[name]; u != nil {
-			p.contacts = append(p.contacts, declaredContacts(u, p.contacts)...)
-		}
-		if err := writer.put(p); err != nil {
+		p := &person{username: name, password: credentials[name].password, credential: credentials[name].credential}
+		if err := writer.put(p, e.belongings(ctx, name, names[name])); err != nil {
 			return err
 		}
 		e.progress.step()
@@ -206,50 +200,58 @@ func (e *exporter) people(ctx context.Context, credentials map[string]login) err
 	return writer.finish()
 }
 
-// person reads what the store has of a user.
-func (e *exporter) person(ctx context.Context, name string) (*person, error) {
-	p := &person{username: name}
+// belongings are what the store has of a user, and the contacts that are declared.
+func (e *exporter) belongings(ctx context.Context, name string, declared *v1alpha1.ChatUser) belongings {
 	trouble := func(what string, err error) {
 		e.notes.add(fmt.Sprintf("%s of %s is left out, since it cannot be read: %v", what, name, err))
 	}
-	err := e.snapshot.Rows(ctx, tableRoster, "username", name, func(row store.Row) error {
-		c, err := fromRoster(row)
-		if err != nil {
-			trouble("a contact", err)
-			return nil
-		}
-		p.contacts = append(p.contacts, c)
-		return nil
-	})
-	if err != nil {
-		return nil, err
+	rows := func(table string, each func(store.Row) error) error {
+		return e.snapshot.Rows(ctx, table, "username", name, each)
 	}
-	err = e.snapshot.Rows(ctx, tableOffline, "username", name, func(row store.Row) error {
-		stanza, err := canonical(row["stanza"].([]byte), nsClient)
-		if err != nil {
-			trouble("an offline message", err)
-			return nil
-		}
-		p.messages = append(p.messages, message{id: row["id"].(int64), received: row["received"].(int64), stanza: stanza})
-		return nil
-	})
-	if err != nil {
-		return nil, err
+	return belongings{
+		contacts: func(each func(*contact) error) error {
+			known := map[string]bool{}
+			if err := rows(tableRoster, func(row store.Row) error {
+				c, err := fromRoster(row)
+				if err != nil {
+					trouble("a contact", err)
+					return nil
+				}
+				known[c.jid] = true
+				return each(&c)
+			}); err != nil || declared == nil {
+				return err
+			}
+			return eachOf(declaredContacts(declared, known), each)
+		},
+		card: func() (card []byte, err error) {
+			err = rows(tableVCard, func(row store.Row) (err error) {
+				if card, err = canonical(row["card"].([]byte), nsClient); err != nil {
+					trouble("the vCard", err)
+				}
+				return nil
+			})
+			return card, err
+		},
+		messages: func(each func(*message) error) error {
+			return rows(tableOffline, func(row store.Row) error {
+				stanza, err := canonical(row["stanza"].([]byte), nsClient)
+				if err != nil {
+					trouble("an offline message", err)
+					return nil
+				}
+				return each(&message{id: row["id"].(int64), received: row["received"].(int64), stanza: stanza})
+			})
+		},
 	}
-	return p, e.snapshot.Rows(ctx, tableVCard, "username", name, func(row store.Row) (err error) {
-		if p.vcard, err = canonical(row["card"].([]byte), nsClient); err != nil {
-			trouble("the vCard", err)
-		}
-		return nil
-	})
 }
 
 // declaredContacts are the contacts of a user's resource that the roster in the store has no row of. Other servers have no other way to know them.
-func declaredContacts(u *v1alpha1.ChatUser, stored []contact) (list []contact) {
+func declaredContacts(u *v1alpha1.ChatUser, stored map[string]bool) (list []contact) {
 	for i := range u.Spec.Roster {
 		d := &u.Spec.Roster[i]
 		address, err := bareJID(d.JID)
-		if err != nil || slices.ContainsFunc(stored, func(c contact) bool { return c.jid == address }) {
+		if err != nil || stored[address] {
 			continue
 		}
 		c := contact{jid: address, groups: d.Groups, declared: true}
@@ -381,10 +383,10 @@ type peopleWriter struct {
 	files  []string
 }
 
-func (w *peopleWriter) put(p *person) error {
+func (w *peopleWriter) put(p *person, has belongings) error {
 	name := fileName(w.domain) + "/" + fileName(p.username) + ".xml"
 	w.files = append(w.files, name)
-	return w.sink.put(personalDir+"/"+name, p.document())
+	return w.sink.stream(personalDir+"/"+name, func(to io.Writer) error { return writeDocument(to, p, has) })
 }
 
 func (w *peopleWriter) finish() error {

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
@@ -47,9 +48,12 @@ type index struct {
 	Data      bool `json:"data"`
 }
 
-// sink takes the files of an export, each once and whole.
+// sink takes the files of an export, each once.
 type sink interface {
+	// put takes a file whole.
 	put(name string, content []byte) error
+	// stream takes a file as it is written: of one that may be large, little is in memory at any time.
+	stream(name string, write func(io.Writer) error) error
 	close() error
 }
 
@@ -90,6 +94,13 @@ func newFolder(at string) (*folder, error) {
 }
 
 func (f *folder) put(name string, content []byte) error {
+	return f.stream(name, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+func (f *folder) stream(name string, write func(io.Writer) error) error {
 	if err := f.root.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return err
 	}
@@ -97,7 +108,10 @@ func (f *folder) put(name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
+	buffered := bufio.NewWriterSize(file, 64<<10)
+	if err = write(buffered); err == nil {
+		err = buffered.Flush()
+	}
 	return errors.Join(err, file.Close())
 }
 
@@ -133,6 +147,7 @@ type tarball struct {
 	tar     *tar.Writer
 	closers []io.Closer
 	made    time.Time
+	spool   spool
 }
 
 func newTarball(w io.Writer, compressed bool, made time.Time) *tarball {
@@ -147,13 +162,30 @@ func newTarball(w io.Writer, compressed bool, made time.Time) *tarball {
 }
 
 func (a *tarball) put(name string, content []byte) error {
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(content)), Mode: 0o600, ModTime: a.made, Format: tar.FormatPAX}
+	return a.copy(name, int64(len(content)), bytes.NewReader(content))
+}
+
+func (a *tarball) copy(name string, size int64, from io.Reader) error {
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: a.made, Format: tar.FormatPAX}
 	if err := a.tar.WriteHeader(header); err != nil {
 		return err
 	}
-	_, err := a.tar.Write(content)
+	_, err := io.Copy(a.tar, from)
 	return err
 }
+
+// stream writes down what comes before it is in the archive, which has the size of a file first.
+func (a *tarball) stream(name string, write func(io.Writer) error) error {
+	a.spool.begin()
+	if err := write(&a.spool); err != nil {
+		return err
+	}
+	size, content := a.spool.read()
+	return a.copy(name, size, content)
+}
+
+// release lets go of what is not part of the archive.
+func (a *tarball) release() error { return a.spool.close() }
 
 func (a *tarball) close() error {
 	err := a.tar.Close()
@@ -186,10 +218,10 @@ func fileName(name string) string {
 	return b.String() + "~" + hex.EncodeToString(sum[:12])
 }
 
-// maxFiles, maxFile, maxLevels and maxPath bound what an archive may be unpacked to; the limit of all bytes is the caller's.
+// maxFiles, maxLevels and maxPath bound what an archive may be unpacked to; the limit of all bytes is the caller's, and one mailbox may
+// be most of that.
 const (
 	maxFiles  = 5_000_000
-	maxFile   = 512 << 20
 	maxLevels = 16
 	maxPath   = 1024
 )
@@ -255,9 +287,6 @@ func unpackOne(t *tar.Reader, header *tar.Header, root *os.Root, left *int64, ma
 	}
 	if len(name) > maxPath || strings.Count(name, "/") >= maxLevels {
 		return fmt.Errorf("its name is longer than %d bytes, or more than %d levels deep", maxPath, maxLevels)
-	}
-	if header.Size > maxFile {
-		return fmt.Errorf("it is larger than %d bytes", int64(maxFile))
 	}
 	if *left -= header.Size; *left < 0 {
 		return fmt.Errorf("with it, the archive unpacks to more than %d bytes: allow more with --max-bytes if that is right", maxBytes)

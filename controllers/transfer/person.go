@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -179,113 +178,19 @@ func (m *message) row(username string) store.Row {
 	return store.Row{"username": username, "id": m.id, "received": m.received, "stanza": m.stanza}
 }
 
-// document writes the file of a person (XEP-0227 §4).
-func (p *person) document() []byte {
-	b := []byte("<?xml version='1.0' encoding='UTF-8'?>\n<user")
-	b = attr(b, "xmlns", nsPie)
-	b = attr(b, "xmlns:o", nsOwn)
-	b = attr(b, "name", p.username)
-	if p.password != "" {
-		b = attr(b, "password", p.password)
-	}
-	b = append(b, ">\n"...)
-	b = appendScram(b, auth.SHA256, p.credential.SHA256)
-	b = appendScram(b, auth.SHA1, p.credential.SHA1)
-	b = p.appendRoster(b)
-	for i := range p.contacts {
-		c := &p.contacts[i]
-		if !c.pendingIn {
-			continue
-		}
-		b = append(b, "  <presence"...)
-		b = attr(b, "xmlns", nsClient)
-		b = attr(b, "type", "subscribe")
-		b = attr(b, "from", c.jid)
-		if len(c.request) == 0 {
-			b = append(b, "/>\n"...)
-			continue
-		}
-		b = append(append(append(b, '>'), c.request...), "</presence>\n"...)
-	}
-	if p.vcard != nil {
-		b = append(append(append(b, "  "...), p.vcard...), '\n')
-	}
-	if len(p.messages) > 0 {
-		b = append(b, "  <offline-messages>\n"...)
-		for i := range p.messages {
-			m := &p.messages[i]
-			b = append(b, "    <message"...)
-			b = attr(b, "xmlns", nsClient)
-			b = attr(b, "o:id", strconv.FormatInt(m.id, 10))
-			b = attr(b, "o:received", strconv.FormatInt(m.received, 10))
-			b = append(append(b, bytes.TrimPrefix(m.stanza, []byte("<message"))...), '\n')
-		}
-		b = append(b, "  </offline-messages>\n"...)
-	}
-	return append(b, "</user>\n"...)
-}
-
-func (p *person) appendRoster(b []byte) []byte {
-	begun := false
-	for i := range p.contacts {
-		c := &p.contacts[i]
-		if c.onlyPending() {
-			continue
-		}
-		if !begun {
-			b = append(attr(append(b, "  <query"...), "xmlns", nsRoster), ">\n"...)
-			begun = true
-		}
-		b = attr(append(b, "    <item"...), "jid", c.jid)
-		if c.name != "" {
-			b = attr(b, "name", c.name)
-		}
-		b = attr(b, "subscription", subscriptions[c.subscription])
-		for _, flag := range []struct {
-			set         bool
-			name, value string
-		}{{c.ask, "ask", "subscribe"}, {c.approved, "approved", "true"}, {c.hidden, "o:hidden", "true"}, {c.declared, "o:declared", "true"}} {
-			if flag.set {
-				b = attr(b, flag.name, flag.value)
-			}
-		}
-		if len(c.groups) == 0 {
-			b = append(b, "/>\n"...)
-			continue
-		}
-		b = append(b, '>')
-		for _, g := range c.groups {
-			b = append(xmlstream.AppendEscapedText(append(b, "<group>"...), []byte(g)), "</group>"...)
-		}
-		b = append(b, "</item>\n"...)
-	}
-	if begun {
-		b = append(b, "  </query>\n"...)
-	}
-	return b
-}
-
-func appendScram(b []byte, h auth.Hash, v auth.Verifier) []byte {
-	if v.IsZero() {
-		return b
-	}
-	b = attr(append(b, "  <scram-credentials"...), "xmlns", nsPieScram)
-	b = attr(b, "mechanism", h.String())
-	b64 := base64.StdEncoding
-	return fmt.Appendf(b, "><iter-count>%d</iter-count><salt>%s</salt><server-key>%s</server-key><stored-key>%s</stored-key></scram-credentials>\n",
-		v.Iterations, b64.EncodeToString(v.Salt), b64.EncodeToString(v.ServerKey), b64.EncodeToString(v.StoredKey))
-}
-
-func attr(b []byte, name, value string) []byte {
-	b = append(append(append(b, ' '), name...), `="`...)
-	return append(xmlstream.AppendEscapedAttrString(b, value), '"')
-}
-
 // readPerson reads a user element whose start tag has been read. Own data that the element has is taken as it is; note hears what was passed over.
-func (x *xmlReader) readPerson(start xml.StartElement, note func(string)) (*person, error) {
+// Where begin gives a function for the messages of the user, that takes each as it is read; else the person has them.
+func (x *xmlReader) readPerson(start xml.StartElement, note func(string), begin func(*person) func(*message) error) (*person, error) {
 	p := &person{username: attribute(start, "", "name"), password: attribute(start, "", "password")}
 	if p.username == "" {
 		return nil, x.explain(errors.New("a user has no name"))
+	}
+	take := begin(p)
+	if take == nil {
+		take = func(m *message) error {
+			p.messages = append(p.messages, *m)
+			return nil
+		}
 	}
 	at := map[string]int{}
 	find := func(address string) *contact {
@@ -318,7 +223,7 @@ func (x *xmlReader) readPerson(start xml.StartElement, note func(string)) (*pers
 			p.vcard, err = x.element(child, nsClient, nsOwn)
 			return err
 		case name.Local == "offline-messages":
-			return x.children(func(m xml.StartElement) error { return x.readMessage(m, p, note) })
+			return x.children(func(m xml.StartElement) error { return x.readMessage(m, take, note) })
 		default:
 			note(fmt.Sprintf("the element %s of the namespace %s is not known and was left out", name.Local, name.Space))
 			return x.skip()
@@ -365,7 +270,7 @@ func (x *xmlReader) readItem(item xml.StartElement, find func(string) *contact, 
 	return err
 }
 
-func (x *xmlReader) readMessage(start xml.StartElement, p *person, note func(string)) error {
+func (x *xmlReader) readMessage(start xml.StartElement, take func(*message) error, note func(string)) error {
 	if start.Name.Local != "message" || start.Name.Space != nsClient {
 		note(fmt.Sprintf("the element %s of the namespace %s among the offline messages was left out", start.Name.Local, start.Name.Space))
 		return x.skip()
@@ -389,8 +294,7 @@ func (x *xmlReader) readMessage(start xml.StartElement, p *person, note func(str
 		note("an offline message was left out: " + err.Error())
 		return nil
 	}
-	p.messages = append(p.messages, m)
-	return nil
+	return take(&m)
 }
 
 func (x *xmlReader) readScram(start xml.StartElement, p *person, note func(string)) error {
