@@ -157,6 +157,8 @@ const maxIncludes = 4
 type pieReader struct {
 	root *os.Root // nil where there is only one document
 	note func(string)
+	// lost hears what cannot be read of what a table keeps; nil: note does.
+	lost func(table, why string)
 	// begin is told of a person before what belongs to them is read, and may give a function that takes their messages, one by one; nil: the
 	// person that each gets has them.
 	begin func(host string, p *person) func(*message) error
@@ -207,8 +209,15 @@ func (p *pieReader) read(x *xmlReader, start xml.StartElement, folder string, de
 		p.host = before
 		return err
 	case name.Space == nsPie && name.Local == "user":
-		note := func(text string) { p.note(fmt.Sprintf("%s: %s", attribute(start, "", "name"), text)) }
-		one, err := x.readPerson(start, note, func(one *person) func(*message) error {
+		about := func(text string) string { return fmt.Sprintf("%s: %s", attribute(start, "", "name"), text) }
+		hear := hearer{note: func(text string) { p.note(about(text)) }, lost: func(table, why string) {
+			if p.lost == nil {
+				p.note(about(why))
+				return
+			}
+			p.lost(table, about(why))
+		}}
+		one, err := x.readPerson(start, hear, func(one *person) func(*message) error {
 			if p.begin == nil {
 				return nil
 			}

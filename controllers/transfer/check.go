@@ -6,7 +6,6 @@ import (
 
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/store"
-	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // checkRow says what the server could not work with in a row: an export is a file, and anybody may have changed it.
@@ -34,7 +33,7 @@ func checkRow(c *carrier, row store.Row) error {
 		}
 	}
 	if text, ok := row["stanza"].([]byte); ok {
-		if _, err := xmlstream.Parse(text, xmlstream.Limits{MaxBytes: maxElement}); err != nil {
+		if _, err := parseKept(text); err != nil {
 			return fmt.Errorf("a message: %w", err)
 		}
 	}

@@ -140,6 +140,9 @@ func runExport(ctx context.Context, args []string, connect func(*rest.Config) (c
 	for _, note := range e.notes.list {
 		fmt.Fprintln(std.Err, "Note:", note)
 	}
+	if err == nil && e.lost > 0 {
+		return fmt.Errorf("%s of the database cannot be read, and the export has everything else: the notes above say which", counted(e.lost, "row"))
+	}
 	return err
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/stanza"
-	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // conversion makes an export of what another server gives out.
@@ -251,7 +250,7 @@ func (c *conversion) messages(p *person) {
 
 // delayed is when a message came, as it says itself (XEP-0203).
 func (c *conversion) delayed(message []byte) time.Time {
-	e, err := xmlstream.Parse(message, xmlstream.DefaultLimits())
+	e, err := parseKept(message)
 	if err != nil {
 		return c.now
 	}

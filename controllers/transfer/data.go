@@ -135,6 +135,11 @@ func (m *importer) eachPerson(ctx context.Context, do func(context.Context, *bat
 	taken := false
 	err := m.bundle.people(pieReader{
 		note: m.notes.add,
+		lost: func(table, why string) {
+			if taken {
+				m.report.fail(label(table), "Left out among the %s of %s", label(table), why)
+			}
+		},
 		begin: func(host string, p *person) func(*message) error {
 			m.progress.step()
 			taken = m.takes(host, p)
@@ -143,7 +148,7 @@ func (m *importer) eachPerson(ctx context.Context, do func(context.Context, *bat
 				case !taken:
 					return nil
 				case one.id == 0:
-					m.notes.add(fmt.Sprintf("an offline message of %s was left out: it has no number, as an export gives it", p.username))
+					m.report.fail(label(tableOffline), "Left out among the %s of %s: one that has no number, as an export gives it", label(tableOffline), p.username)
 					return nil
 				}
 				return add(tableOffline, one.row(p.username))

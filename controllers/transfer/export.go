@@ -35,6 +35,8 @@ type exporter struct {
 	declared *resources
 	snapshot *store.Snapshot
 	tables   map[string]store.Table
+	// lost counts what was left out, since it cannot be read.
+	lost int
 	// gone are names that are deleted and only wait to be purged, by kind.
 	gone map[string]map[string]bool
 }
@@ -203,17 +205,23 @@ func (e *exporter) people(ctx context.Context, credentials map[string]login) err
 // belongings are what the store has of a user, and the contacts that are declared.
 func (e *exporter) belongings(ctx context.Context, name string, declared *v1alpha1.ChatUser) belongings {
 	trouble := func(what string, err error) {
+		e.lost++
 		e.notes.add(fmt.Sprintf("%s of %s is left out, since it cannot be read: %v", what, name, err))
 	}
 	rows := func(table string, each func(store.Row) error) error {
 		return e.snapshot.Rows(ctx, table, "username", name, each)
 	}
+	asked := false
 	return belongings{
 		contacts: func(each func(*contact) error) error {
-			known := map[string]bool{}
+			known, again := map[string]bool{}, asked
+			asked = true
 			if err := rows(tableRoster, func(row store.Row) error {
 				c, err := fromRoster(row)
-				if err != nil {
+				switch {
+				case err != nil && again:
+					return nil
+				case err != nil:
 					trouble("a contact", err)
 					return nil
 				}

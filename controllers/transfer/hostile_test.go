@@ -91,7 +91,7 @@ func TestXMLIsBounded(t *testing.T) {
 	for name, c := range map[string]struct{ document, want string }{
 		"entities":         {bomb, "document type declaration"},
 		"entity unknown":   {`<Openfire><User><Username>&lol;</Username></User></Openfire>`, "line 1"},
-		"deep":             {"<Openfire>" + strings.Repeat("<User>", 100), "levels deep"},
+		"deep":             {"<Openfire>" + strings.Repeat("<User>", 300), "levels deep"},
 		"long tag":         {`<Openfire><User a="` + strings.Repeat("x", maxToken+10000), "larger than"},
 		"long text":        {"<Openfire><User><Username>" + strings.Repeat("x", maxToken+10000), "larger than"},
 		"cut off":          {"<Openfire><User><Username>mira</Username>", "unexpected EOF"},

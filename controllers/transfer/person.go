@@ -14,7 +14,6 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/store"
-	"github.com/chat-operator/chat-operator/xmpp/xmlstream"
 )
 
 // Namespaces of XEP-0227 and of what it contains.
@@ -178,9 +177,17 @@ func (m *message) row(username string) store.Row {
 	return store.Row{"username": username, "id": m.id, "received": m.received, "stanza": m.stanza}
 }
 
-// readPerson reads a user element whose start tag has been read. Own data that the element has is taken as it is; note hears what was passed over.
-// Where begin gives a function for the messages of the user, that takes each as it is read; else the person has them.
-func (x *xmlReader) readPerson(start xml.StartElement, note func(string), begin func(*person) func(*message) error) (*person, error) {
+// hearer hears what a document has that does not come in.
+type hearer struct {
+	// note hears what was passed over.
+	note func(string)
+	// lost hears what cannot be read of what the table keeps.
+	lost func(table, why string)
+}
+
+// readPerson reads a user element whose start tag has been read. Own data that the element has is taken as it is. Where begin gives a function
+// for the messages of the user, that takes each as it is read; else the person has them.
+func (x *xmlReader) readPerson(start xml.StartElement, hear hearer, begin func(*person) func(*message) error) (*person, error) {
 	p := &person{username: attribute(start, "", "name"), password: attribute(start, "", "password")}
 	if p.username == "" {
 		return nil, x.explain(errors.New("a user has no name"))
@@ -205,13 +212,13 @@ func (x *xmlReader) readPerson(start xml.StartElement, note func(string), begin 
 	err := x.children(func(child xml.StartElement) error {
 		switch name := child.Name; {
 		case name.Space == nsPieScram && name.Local == "scram-credentials":
-			return x.readScram(child, p, note)
+			return x.readScram(child, p, hear.note)
 		case name.Space == nsRoster && name.Local == "query":
-			return x.children(func(item xml.StartElement) error { return x.readItem(item, find, note) })
+			return x.children(func(item xml.StartElement) error { return x.readItem(item, find, hear) })
 		case name.Space == nsClient && name.Local == "presence" && attribute(child, "", "type") == "subscribe":
 			address, err := bareJID(attribute(child, "", "from"))
 			if err != nil {
-				note("a request from an address that is none was left out: " + err.Error())
+				hear.lost(tableRoster, "a request from an address that is none was left out: "+err.Error())
 				return x.skip()
 			}
 			c := find(address)
@@ -223,9 +230,9 @@ func (x *xmlReader) readPerson(start xml.StartElement, note func(string), begin 
 			p.vcard, err = x.element(child, nsClient, nsOwn)
 			return err
 		case name.Local == "offline-messages":
-			return x.children(func(m xml.StartElement) error { return x.readMessage(m, take, note) })
+			return x.children(func(m xml.StartElement) error { return x.readMessage(m, take, hear) })
 		default:
-			note(fmt.Sprintf("the element %s of the namespace %s is not known and was left out", name.Local, name.Space))
+			hear.note(fmt.Sprintf("the element %s of the namespace %s is not known and was left out", name.Local, name.Space))
 			return x.skip()
 		}
 	})
@@ -233,13 +240,13 @@ func (x *xmlReader) readPerson(start xml.StartElement, note func(string), begin 
 	return p, err
 }
 
-func (x *xmlReader) readItem(item xml.StartElement, find func(string) *contact, note func(string)) error {
+func (x *xmlReader) readItem(item xml.StartElement, find func(string) *contact, hear hearer) error {
 	if item.Name.Local != "item" {
 		return x.skip()
 	}
 	address, err := bareJID(attribute(item, "", "jid"))
 	if err != nil {
-		note("a contact whose address is none was left out: " + err.Error())
+		hear.lost(tableRoster, "a contact whose address is none was left out: "+err.Error())
 		return x.skip()
 	}
 	word := attribute(item, "", "subscription")
@@ -248,7 +255,7 @@ func (x *xmlReader) readItem(item xml.StartElement, find func(string) *contact, 
 	}
 	subscription := slices.Index(subscriptions[:], word)
 	if subscription < 0 {
-		note(fmt.Sprintf("the contact %s has the subscription %q and was left out", address, word))
+		hear.lost(tableRoster, fmt.Sprintf("the contact %s has the subscription %q and was left out", address, word))
 		return x.skip()
 	}
 	c := find(address)
@@ -270,9 +277,9 @@ func (x *xmlReader) readItem(item xml.StartElement, find func(string) *contact, 
 	return err
 }
 
-func (x *xmlReader) readMessage(start xml.StartElement, take func(*message) error, note func(string)) error {
+func (x *xmlReader) readMessage(start xml.StartElement, take func(*message) error, hear hearer) error {
 	if start.Name.Local != "message" || start.Name.Space != nsClient {
-		note(fmt.Sprintf("the element %s of the namespace %s among the offline messages was left out", start.Name.Local, start.Name.Space))
+		hear.note(fmt.Sprintf("the element %s of the namespace %s among the offline messages was left out", start.Name.Local, start.Name.Space))
 		return x.skip()
 	}
 	var m message
@@ -290,8 +297,8 @@ func (x *xmlReader) readMessage(start xml.StartElement, take func(*message) erro
 		return err
 	}
 	// What the server could not read itself would be of no use to it.
-	if _, err := xmlstream.Parse(m.stanza, xmlstream.DefaultLimits()); err != nil {
-		note("an offline message was left out: " + err.Error())
+	if _, err := parseKept(m.stanza); err != nil {
+		hear.lost(tableOffline, "an offline message was left out: "+err.Error())
 		return nil
 	}
 	return take(&m)

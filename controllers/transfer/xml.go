@@ -15,7 +15,8 @@ const (
 	maxToken = 4 << 20
 	// maxElement bounds an element that is kept whole: a message, a vCard.
 	maxElement = 8 << 20
-	maxDepth   = 64
+	// maxDepth is that of the deepest stanza that xmpp.limits.stanza-depth allows, and of what is around it in a document.
+	maxDepth = 256 + 16
 )
 
 // xmlReader reads documents of whatever size and origin. There are no document type declarations in what it reads, and so nothing that an
@@ -224,6 +225,16 @@ func (x *xmlReader) appendElement(dst []byte, start xml.StartElement, outer, own
 			return nil, x.explain(fmt.Errorf("an element is larger than %d bytes", maxElement))
 		}
 	}
+}
+
+// parseKept reads an element that a server keeps. It may be larger and deeper than what the limits of clients are by now, and is larger than what
+// the client sent: who it is from and when it came is in it, and more characters are escaped.
+func parseKept(b []byte) (xmlstream.Element, error) {
+	if len(b) > maxElement {
+		return xmlstream.Element{}, fmt.Errorf("it is larger than %d bytes", maxElement)
+	}
+	most := len(b) + 1
+	return xmlstream.Parse(b, xmlstream.Limits{MaxBytes: most, MaxDepth: most, MaxAttributes: most, MaxElements: most, MaxNamespaces: most})
 }
 
 // attribute is the value of an attribute.
