@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
 	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/controllers/transfer"
 	"github.com/chat-operator/chat-operator/xmpp"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
@@ -63,7 +64,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	var proxies, xmppProxies, restTLSProxies string
 	flags := flag.NewFlagSet("chat-operator", flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage); flags.PrintDefaults() }
-	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "chat"), "namespace whose chat resources make this chat server")
+	flags.StringVar(&o.namespace, "namespace", "", "namespace whose chat resources make this chat server; "+transfer.NamespaceUsage)
 	flags.StringVar(&o.domain, "domain", "localhost", "XMPP domain: the part of addresses after the @")
 	flags.StringVar(&o.host, "host", "", "host name under which programs reach the server, for generated Secrets; empty: the domain")
 	flags.StringVar(&o.secretName, "secret-name", "chat-operator", "Secret with the installation's own keys, made at the first start")
@@ -101,6 +102,9 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	}
 	if wrong := validation.IsDNS1123Subdomain(o.secretName); len(wrong) > 0 {
 		return nil, fmt.Errorf("--secret-name %q is no name of a Secret: %s", o.secretName, wrong[0])
+	}
+	if o.namespace == "" {
+		o.namespace = transfer.DefaultNamespace(flags.Lookup(config.KubeconfigFlagName).Value.String())
 	}
 	if (o.certFile == "") != (o.keyFile == "") {
 		return nil, errors.New("--tls-cert-file and --tls-key-file belong together: give both, or neither for a self-signed certificate")

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -56,7 +55,7 @@ func newCommon(name, usage string, out io.Writer) *common {
 		fmt.Fprintf(out, "%s\n\nFlags:\n", usage)
 		c.flags.PrintDefaults()
 	}
-	c.flags.StringVar(&c.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "chat"), "namespace whose chat resources make the chat server")
+	c.flags.StringVar(&c.namespace, "namespace", "", "namespace whose chat resources make the chat server; "+NamespaceUsage)
 	c.flags.StringVar(&c.domain, "domain", "", "XMPP domain; empty: as the database or the resources of the namespace tell")
 	c.flags.StringVar(&c.dataDir, "data-dir", "data", "folder of the server's database")
 	c.flags.StringVar(&c.secretName, "secret-name", "chat-operator", "Secret with the installation's own keys")
@@ -72,6 +71,9 @@ func (c *common) parse(args []string, most int) error {
 	}
 	if c.flags.NArg() > most {
 		return &UsageError{fmt.Errorf("%q is not understood: flags stand before other arguments", c.flags.Arg(most))}
+	}
+	if c.namespace == "" {
+		c.namespace = DefaultNamespace(c.flags.Lookup(config.KubeconfigFlagName).Value.String())
 	}
 	if c.domain == "" {
 		return nil
@@ -113,9 +115,10 @@ Whoever has the export can log in as anybody: keep it like a password.`
 func runExport(ctx context.Context, args []string, connect func(*rest.Config) (client.Client, error), std Streams) error {
 	c := newCommon("export", exportUsage, std.Err)
 	var output string
-	var without bool
+	var without, anyNamespace bool
 	c.flags.StringVar(&output, "o", "-", "where to: a new folder, a file that ends in .tar.gz, .tgz or .tar, or - for a compressed tar archive on the standard output")
 	c.flags.BoolVar(&without, "without-secrets", false, "leave all Secrets and credentials out: accounts get new passwords where it is read in, unless their Secrets are there already")
+	c.flags.BoolVar(&anyNamespace, "any-namespace", false, "export also from a namespace that has none of the resources that the database knows of")
 	if err := c.parse(args, 0); err != nil {
 		return err
 	}
@@ -133,7 +136,7 @@ func runExport(ctx context.Context, args []string, connect func(*rest.Config) (c
 		return err
 	}
 	e := exporter{
-		live: live, namespace: c.namespace, domain: c.domain, secretName: c.secretName, database: c.database(), secrets: !without,
+		live: live, namespace: c.namespace, domain: c.domain, secretName: c.secretName, database: c.database(), secrets: !without, anyNamespace: anyNamespace,
 		progress: newProgress(std.Err, c.quiet), notes: &notes{}, out: out,
 	}
 	err = finish(e.run(ctx))

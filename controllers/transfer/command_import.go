@@ -173,6 +173,9 @@ func runImport(ctx context.Context, args []string, connect func(*rest.Config) (c
 
 // where says into what everything was read: what a person has not named was guessed.
 func (m *importer) where() string {
+	if len(m.report.counts) == 0 {
+		return "Nothing was read in: neither a resource nor anything that a server remembers is in what was to be read"
+	}
 	parts := []string{}
 	if m.resources {
 		parts = append(parts, fmt.Sprintf("namespace %q", m.namespace))

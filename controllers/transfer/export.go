@@ -27,6 +27,8 @@ type exporter struct {
 	database   string // path of the store
 	// secrets has credentials written.
 	secrets bool
+	// anyNamespace takes a namespace that has none of the resources that the database knows of.
+	anyNamespace bool
 
 	progress *progress
 	notes    *notes
@@ -46,6 +48,9 @@ const chunkSize = 4 << 20
 
 // run writes everything and closes the sink. The store is read as of one moment, while the server goes on; the resources are listed right after it.
 func (e *exporter) run(ctx context.Context) (err error) {
+	if err := checkNamespace(ctx, e.live, e.namespace, "name another one with --namespace"); err != nil {
+		return err
+	}
 	if e.snapshot, err = store.OpenSnapshot(ctx, e.database); err != nil {
 		return err
 	}
@@ -55,6 +60,9 @@ func (e *exporter) run(ctx context.Context) (err error) {
 		return err
 	}
 	if e.declared, err = readNamespace(ctx, e.live, e.namespace); err != nil {
+		return err
+	}
+	if err := e.checkRelated(ctx); err != nil {
 		return err
 	}
 	if e.domain == "" {

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
@@ -93,7 +91,7 @@ func (e *ConflictError) Error() string {
 // run reads everything in.
 func (m *importer) run(ctx context.Context) (err error) {
 	m.blocked, m.waiting, m.rooms = map[name]string{}, map[name]store.Row{}, map[string]int64{}
-	if err := m.checkNamespace(ctx); err != nil {
+	if err := checkNamespace(ctx, m.live, m.namespace, "make it first, or name another one with --namespace"); err != nil {
 		return err
 	}
 	if err := m.open(ctx); err != nil {
@@ -257,15 +255,6 @@ func emptySnapshot(ctx context.Context) (*store.Snapshot, error) {
 	}
 	snapshot, err := store.OpenSnapshot(ctx, path)
 	return snapshot, errors.Join(err, s.Close())
-}
-
-// checkNamespace refuses a namespace that is not there. Who may not see namespaces is told by each resource.
-func (m *importer) checkNamespace(ctx context.Context) error {
-	err := m.live.Get(ctx, client.ObjectKey{Name: m.namespace}, &corev1.Namespace{})
-	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("there is no namespace %q: make it first, or name another one with --namespace", m.namespace)
-	}
-	return nil
 }
 
 // checkDomain refuses what was written for another domain: addresses are everywhere in it.
