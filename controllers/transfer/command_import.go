@@ -163,7 +163,7 @@ func runImport(ctx context.Context, args []string, connect func(*rest.Config) (c
 	}
 	err = m.run(ctx)
 	j.progress.end()
-	m.report.print(std.Out, o.dryRun)
+	m.report.print(std.Out, !m.begun)
 	if err == nil {
 		fmt.Fprintln(std.Out, m.where())
 	}

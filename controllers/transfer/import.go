@@ -49,6 +49,8 @@ type importer struct {
 	resources, data bool
 	// fresh says that there was no database before.
 	fresh bool
+	// begun says that something may have been changed: until then, what is counted is a plan.
+	begun bool
 
 	progress *progress
 	notes    *notes
@@ -77,15 +79,40 @@ type name struct {
 }
 
 // ConflictError says that what is there and what was to be read in differ, and that nothing was changed.
-type ConflictError struct{ Count int }
+// Deleted counts those of them that are names which were deleted here and whose data is kept for a while; Resources says that resources could come alone.
+type ConflictError struct {
+	Count, Deleted int
+	Resources      bool
+}
 
 func (e *ConflictError) Error() string {
+	if e.Deleted > 0 && e.Resources {
+		return e.deleted()
+	}
 	things, them, their := "things are there already and differ", "them as they are", "their"
 	if e.Count == 1 {
 		things, them, their = "thing is there already and differs", "it as it is", "its"
 	}
 	return fmt.Sprintf("%d %s, and nothing was changed: look at the list above, and give --on-conflict=skip to leave %s, "+
 		"or --on-conflict=replace to put what is read in in %s place", e.Count, things, them, their)
+}
+
+// deleted names what works for a deletion that was a mistake first.
+func (e *ConflictError) deleted() string {
+	others := ""
+	if n := e.Count - e.Deleted; n > 0 {
+		others = fmt.Sprintf(", and %s differ", counted(n, "other thing"))
+		if n == 1 {
+			others = ", and 1 other thing differs"
+		}
+	}
+	names := "names were"
+	if e.Deleted == 1 {
+		names = "name was"
+	}
+	return fmt.Sprintf("%d %s deleted here and all that belongs to them is kept still%s; nothing was changed. To undo the deletion, start the server and read in the resources alone "+
+		"beside it, with --only=resources: everything that is kept comes back with them. Else look at the list above, and give --on-conflict=skip to leave what is here as it is, or "+
+		"--on-conflict=replace to purge it and put what is read in in its place", e.Deleted, names, others)
 }
 
 // run reads everything in.
@@ -123,18 +150,22 @@ func (m *importer) run(ctx context.Context) (err error) {
 		return err
 	}
 	if conflicts := m.report.conflicts(); conflicts > 0 && m.rule == onConflictFail {
-		return &ConflictError{conflicts}
+		return &ConflictError{Count: conflicts, Deleted: m.report.of(deletedNames).conflicts, Resources: m.resources}
 	}
+	m.begun = !m.dryRun
 	if err := m.makeRoom(ctx); err != nil {
+		m.nothingMade(plan)
 		return err
 	}
 	if m.store != nil {
 		if err := m.store.ClaimDomain(ctx, m.domain); err != nil {
+			m.nothingMade(plan)
 			return err
 		}
 	}
 	if m.resources {
 		if err := m.makeResources(ctx, plan); err != nil {
+			m.nothingMade(plan)
 			return err
 		}
 	}

@@ -62,6 +62,22 @@ func (m *importer) makeResources(ctx context.Context, units []unit) error {
 	return context.Cause(ctx)
 }
 
+// nothingMade takes back what the plan counts and nobody has come to, since something else failed before.
+func (m *importer) nothingMade(units []unit) {
+	m.report.forgetData()
+	seen := map[*step]bool{}
+	for _, u := range units {
+		for _, s := range append(u.secrets[:len(u.secrets):len(u.secrets)], u.main) {
+			if s == nil || seen[s] || s.tried || s.without || s.action == leave {
+				continue
+			}
+			seen[s] = true
+			m.report.take(kindOf(s.object), s.action)
+			m.report.add(kindOf(s.object), func(t *tally) { t.unreached++ }, "")
+		}
+	}
+}
+
 // makeUnit makes a resource and its Secrets.
 func (m *importer) makeUnit(ctx context.Context, u unit) error {
 	for _, s := range u.secrets {
@@ -109,11 +125,12 @@ func (m *importer) without(main, secret *step) {
 	what := kindOf(main.object)
 	m.report.fail(what, "%s %q failed, since the Secret %q that it names did", what, main.object.GetName(), secret.object.GetName())
 	m.report.take(what, main.action)
+	main.without = true
 }
 
 // makeOne does what a step says, once.
 func (m *importer) makeOne(ctx context.Context, s *step) error {
-	s.once.Do(func() { s.err = m.carryOut(ctx, s) })
+	s.once.Do(func() { s.tried, s.err = true, m.carryOut(ctx, s) })
 	return s.err
 }
 

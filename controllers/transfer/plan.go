@@ -37,8 +37,11 @@ type step struct {
 	owner client.Object
 
 	// Several resources may name one Secret: whichever is made first has the step taken, and err is what came of it.
-	once sync.Once
-	err  error
+	once  sync.Once
+	tried bool
+	// without says that it failed with a Secret that it names.
+	without bool
+	err     error
 }
 
 // unit is a resource with the Secrets that it names: those are made right before it, since Secrets that nothing names do not last.

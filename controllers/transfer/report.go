@@ -20,7 +20,7 @@ type report struct {
 type line struct{ what, text string }
 
 // tally counts outcomes.
-type tally struct{ made, same, replaced, conflicts, left, failed int }
+type tally struct{ made, same, replaced, conflicts, left, failed, unreached int }
 
 // deletedNames are what is told of names that were deleted here and keep their data for a while.
 const deletedNames = "deleted names"
@@ -116,8 +116,8 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// print writes everything for a person.
-func (r *report) print(w io.Writer, dryRun bool) {
+// print writes everything for a person. What is only planned is not said to be done.
+func (r *report) print(w io.Writer, planned bool) {
 	for _, line := range r.lines {
 		fmt.Fprintln(w, line.text)
 	}
@@ -129,7 +129,7 @@ func (r *report) print(w io.Writer, dryRun bool) {
 		fmt.Fprintf(w, "and %d more\n", hidden)
 	}
 	made, replaced := "made", "replaced"
-	if dryRun {
+	if planned {
 		made, replaced = "to be made", "to be replaced"
 	}
 	for _, what := range slices.Sorted(maps.Keys(r.counts)) {
@@ -138,11 +138,13 @@ func (r *report) print(w io.Writer, dryRun bool) {
 		for _, part := range []struct {
 			n    int
 			word string
-		}{{t.made, made}, {t.same, "there already"}, {t.replaced, replaced}, {t.conflicts, "in conflict"}, {t.left, "left out"}, {t.failed, "failed"}} {
+		}{{t.made, made}, {t.same, "there already"}, {t.replaced, replaced}, {t.conflicts, "in conflict"}, {t.left, "left out"}, {t.failed, "failed"}, {t.unreached, "not begun"}} {
 			if part.n > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
 			}
 		}
-		fmt.Fprintf(w, "%s: %s\n", what, strings.Join(parts, ", "))
+		if len(parts) > 0 {
+			fmt.Fprintf(w, "%s: %s\n", what, strings.Join(parts, ", "))
+		}
 	}
 }
