@@ -257,6 +257,7 @@ $(BIN)/.prometheus-tools: hack/tools/prometheus/go.mod hack/tools/prometheus/go.
 	@echo "Building Prometheus from hack/tools/prometheus (once; some minutes)"
 	@mkdir -p $(BIN)
 	@cd hack/tools/prometheus && CGO_ENABLED=0 $(GO) build -trimpath -tags remove_all_sd -o ../../../$(BIN)/ tool
+	@touch $@
 
 .PHONY: release-tools
 release-tools: $(BIN)/.release-tools ## cyclonedx-gomod, into bin/
