@@ -148,7 +148,7 @@ func TestDomains(t *testing.T) {
 
 // Whatever the chart tells the program is said by a value, and extraArgs cannot say it otherwise.
 func TestExtraArgsDoNotContradict(t *testing.T) {
-	list := render(t, "tls.source=secret,tls.secretName=mine,management.trustedProxies={192.0.2.1},service.trustedProxies={192.0.2.1}")
+	list := render(t, "tls.source=secret,tls.secretName=mine,management.trustedProxies={192.0.2.1},service.trustedProxies={192.0.2.1},management.tlsTrustedProxies={192.0.2.1}")
 	given := args(get[*appsv1.StatefulSet](t, list, "chat-operator"))
 	for i, arg := range append(given, "--secret-name=mine", "--leader-elect", "--kubeconfig=/tmp/config") {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")

@@ -71,6 +71,7 @@
   "health-probe-bind-address" "the probes of the Pod ask there"
   "log-level" "use the value logLevel"
   "rest-trusted-proxies" "use the value management.trustedProxies"
+  "rest-tls-trusted-proxies" "use the value management.tlsTrustedProxies"
   "xmpp-trusted-proxies" "use the value service.trustedProxies"
   "tls-cert-file" "use the values tls.source and tls.secretName"
   "tls-key-file" "use the values tls.source and tls.secretName"
