@@ -30,6 +30,7 @@ func (c *conversion) address(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	c.countDomain(j.Domain())
 	return j.Bare().String(), nil
 }
 

@@ -40,6 +40,7 @@ type conversion struct {
 	people    peopleWriter
 	data      bool // somebody has data
 	names     map[string]bool
+	domains   map[string]int // of addresses
 	// generated and locked are users who have no password from the other server.
 	generated, locked []string
 	now               time.Time
@@ -64,6 +65,7 @@ func (c *conversion) begin() {
 
 // finish writes what is collected.
 func (c *conversion) finish() error {
+	c.remarkDomain()
 	if err := c.people.finish(); err != nil {
 		return err
 	}
@@ -106,6 +108,7 @@ func (c *conversion) user(u *foreignUser) error {
 		resource.Spec.Admin = new(true)
 	}
 	resource.Spec.Properties = u.properties
+	c.fitUser(&resource.Spec, username)
 	c.mark(resource, u.created)
 	c.credentials(resource, u)
 	u.contacts = c.contacts(u, own)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/controllers/provision"
@@ -18,9 +19,8 @@ import (
 
 // Properties of Openfire that tell something of others.
 const (
-	openfireDomain  = "xmpp.domain"
-	openfireAdmins  = "admin.authorizedJIDs"
-	maxPropertySize = 32768
+	openfireDomain = "xmpp.domain"
+	openfireAdmins = "admin.authorizedJIDs"
 )
 
 // convertOpenfireREST makes an export of what a running Openfire tells of itself: users with their contacts and vCards, groups, rooms, chat
@@ -188,6 +188,10 @@ func (c *conversion) restGroups(ctx context.Context, o *openfire) (fellows, erro
 		if err != nil {
 			return nil, err
 		}
+		if n := utf8.RuneCountInString(g.Name); n > maxName {
+			c.notes.add(fmt.Sprintf("The group %.40q is left out, since its name has more than %d characters", g.Name, maxName))
+			continue
+		}
 		resource := &v1alpha1.ChatGroup{}
 		resource.Name = v1alpha1.EncodeName(g.Name)
 		if resource.Name != g.Name {
@@ -200,6 +204,7 @@ func (c *conversion) restGroups(ctx context.Context, o *openfire) (fellows, erro
 			resource.Spec.SharedRoster = &v1alpha1.SharedRoster{Mode: v1alpha1.SharedRosterOnlyGroup}
 			shared.add(c.addresses(slices.Concat(g.Members, g.Admins)))
 		}
+		c.fitGroup(&resource.Spec, g.Name)
 		c.mark(resource, time.Time{})
 		c.resources.add(resource)
 		c.progress.step()
@@ -332,6 +337,7 @@ func (c *conversion) room(r *restRoom, service string) {
 	}
 	s.PresenceBroadcast = presenceRoles(r.Broadcast)
 	c.affiliations(resource, r)
+	c.fitRoom(s, local)
 	created, _ := time.Parse(time.RFC3339, r.Created) // one that is none is not carried
 	c.mark(resource, created)
 	if r.Password != "" {
@@ -411,7 +417,7 @@ func (c *conversion) restProperties(list []restProperty, all bool) {
 			if p.Value != setting.Default {
 				c.property(p.Key, p.Value)
 			}
-		case !all || secretive(p.Key) || len(p.Value) > maxPropertySize:
+		case !all || secretive(p.Key) || len(p.Value) > maxPropertySize, utf8.RuneCountInString(p.Key) > maxPropertyKey:
 			left++
 		default:
 			c.property(p.Key, p.Value)
