@@ -84,7 +84,7 @@ PORT_FLAGS = $(if $(XMPP_PORT),--xmpp-port=$(XMPP_PORT)) $(if $(XMPPS_PORT),--xm
 # Modules of this repository.
 MODULES := . hack/controlplane hack/tools hack/tools/lint hack/tools/helm hack/bench hack/gitops hack/image cmd/kubectl-chat hack/tools/prometheus hack/charts hack/tools/release hack/tools/containerd hack/tools/runc
 # Where the race detector pays: everything with goroutines of its own.
-RACE_PACKAGES := ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
+RACE_PACKAGES := . ./xmpp/... ./restserver/... ./controllers/... ./hack/internal/...
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,12 +16,12 @@ func TestHeart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		hung := make(chan struct{})
-		hangs := false
+		var hangs atomic.Bool
 		h := &heart{every: beatEvery, parts: []part{
 			{"the quick part", func(context.Context) {}},
 			{"the slow part", func(context.Context) {
 				time.Sleep(beatWithin / 2)
-				if hangs {
+				if hangs.Load() {
 					<-hung
 				}
 			}},
@@ -36,12 +37,12 @@ func TestHeart(t *testing.T) {
 				t.Errorf("while everything answers: %v", err)
 			}
 		}
-		hangs = true
+		hangs.Store(true)
 		time.Sleep(2 * beatWithin)
 		if err := h.hangs(); err == nil || err.Error()[:len("the slow part has not answered for ")] != "the slow part has not answered for " {
 			t.Errorf("when a part hangs: %v", err)
 		}
-		hangs = false
+		hangs.Store(false)
 		close(hung)
 		time.Sleep(beatWithin / 4)
 		if err := h.hangs(); err != nil {
