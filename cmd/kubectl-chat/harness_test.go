@@ -242,7 +242,7 @@ func (w *world) forward(out http.ResponseWriter, r *http.Request) {
 func (w *world) connect(data, failed httpstream.Stream) {
 	defer failed.Close()
 	defer data.Close()
-	address := ""
+	var address string
 	switch port := data.Headers().Get(corev1.PortHeader); {
 	case port == "9091":
 		address = w.rest.Listener.Addr().String()
