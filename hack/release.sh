@@ -22,7 +22,22 @@ for arch in amd64 arm64; do
   bin/cyclonedx-gomod bin -json -std -version "$version" -output "$dist/chat-operator-$number-linux-$arch.cdx.json" "bin/image/linux-$arch/chat-operator"
 done
 
-# Both under one name, for a registry.
+# `kubectl chat`, for the machines of those who run servers. kubectl finds completion by a second name.
+plugin=$(mktemp -d)
+trap 'rm -rf "$plugin"' EXIT
+for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do
+  os=${target%/*} arch=${target#*/} suffix=
+  [ "$os" != windows ] || suffix=.exe
+  name=kubectl-chat-$number-$os-$arch
+  rm -rf "${plugin:?}"/*
+  (cd cmd/kubectl-chat && GOOS=$os GOARCH=$arch CGO_ENABLED=0 "${GO:-go}" build -trimpath -ldflags "-s -w -X main.version=$version" -o "$plugin/kubectl-chat$suffix" .)
+  [ "$os" = windows ] || ln -s kubectl-chat "$plugin/kubectl_complete-chat"
+  bin/cyclonedx-gomod bin -json -std -version "$version" -output "$dist/$name.cdx.json" "$plugin/kubectl-chat$suffix"
+  cp LICENSE "$plugin/"
+  tar --create --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --directory="$plugin" . | gzip --no-name >"$dist/$name.tar.gz"
+done
+
+# Both images under one name, for a registry.
 "${MAKE:-make}" --no-print-directory image-index IMG="$repository:$number" VERSION="$version"
 gzip --no-name --stdout bin/image/chat-operator.tar >"$dist/chat-operator-$number-image.tar.gz"
 
