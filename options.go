@@ -97,14 +97,14 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("%q is not understood: the commands are check, export, import, help and version, and options start with --", flags.Arg(0))
 	}
+	if o.namespace == "" {
+		o.namespace = transfer.DefaultNamespace(flags.Lookup(config.KubeconfigFlagName).Value.String())
+	}
 	if wrong := validation.IsDNS1123Label(o.namespace); len(wrong) > 0 {
 		return nil, fmt.Errorf("--namespace %q is no name of a namespace: %s", o.namespace, wrong[0])
 	}
 	if wrong := validation.IsDNS1123Subdomain(o.secretName); len(wrong) > 0 {
 		return nil, fmt.Errorf("--secret-name %q is no name of a Secret: %s", o.secretName, wrong[0])
-	}
-	if o.namespace == "" {
-		o.namespace = transfer.DefaultNamespace(flags.Lookup(config.KubeconfigFlagName).Value.String())
 	}
 	if (o.certFile == "") != (o.keyFile == "") {
 		return nil, errors.New("--tls-cert-file and --tls-key-file belong together: give both, or neither for a self-signed certificate")

@@ -42,7 +42,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		"--log-level=warning": "choose debug, info, warn or error",
 		"--secret-name=":      "--secret-name \"\" is no name of a Secret",
 		"--secret-name=a/b":   "--secret-name \"a/b\" is no name of a Secret",
-		"--namespace=":        "--namespace \"\" is no name of a namespace",
+		"--namespace=a/b":     "--namespace \"a/b\" is no name of a namespace",
 	} {
 		if _, err := parseOptions([]string{option}, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", option, err)
