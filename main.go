@@ -194,7 +194,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	prober.health.Store(health)
 	begun := make(chan struct{})
 	runnables := []runnable{func(context.Context) error { close(begun); return nil }, chat.Run, certificate.Start, health.heart.Start, health.disk.Start, func(ctx context.Context) error { return data.KeepAudit(ctx, declared) }}
-	runnables = append(runnables, func(ctx context.Context) error { collectAsUsual(ctx, declared.Synced()); return nil })
+	runnables = append(runnables, func(ctx context.Context) error { collectAsUsual(ctx, declared.Synced(), afterStart); return nil })
 	if profiles != nil {
 		runnables = append(runnables, serveProfiles(profiles, log))
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"time"
 )
 
 // memoryLimit is the environment variable with the memory that the container may have, in bytes, as Kubernetes gives it by a resourceFieldRef.
@@ -40,17 +41,26 @@ func limitMemory(log *slog.Logger, share int64) error {
 // doubles from nothing is collected again and again for nothing.
 const startGCPercent = 400
 
-// collectLess has the garbage collector work less from now on. What it returns ends that when the start is over. GOGC wins.
-func collectLess() func(ctx context.Context, started <-chan struct{}) {
+// afterStart is how long a start lasts beyond the moment at which everything declared has been read: what is kept has been kept, clients come back, and what
+// collects or looks at thousands of accounts would take the processors from them.
+const afterStart = 5 * time.Second
+
+// collectLess has the garbage collector work less from now on. What it returns ends that when a start has been over for a while. GOGC wins.
+func collectLess() func(ctx context.Context, started <-chan struct{}, patience time.Duration) {
 	if os.Getenv("GOGC") != "" {
-		return func(context.Context, <-chan struct{}) {}
+		return func(context.Context, <-chan struct{}, time.Duration) {}
 	}
 	usual := debug.SetGCPercent(startGCPercent)
-	return func(ctx context.Context, started <-chan struct{}) {
+	return func(ctx context.Context, started <-chan struct{}, patience time.Duration) {
+		defer debug.SetGCPercent(usual)
 		select {
 		case <-started:
 		case <-ctx.Done():
+			return
 		}
-		debug.SetGCPercent(usual)
+		select {
+		case <-time.After(patience):
+		case <-ctx.Done():
+		}
 	}
 }

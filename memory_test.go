@@ -53,7 +53,7 @@ func TestCollectLess(t *testing.T) {
 			t.Errorf("while it starts: %d", got)
 		}
 		end(started, stop)
-		asUsual(ctx, started)
+		asUsual(ctx, started, 0)
 		if got := percent(); got != usual {
 			t.Errorf("afterwards: %d, before: %d", got, usual)
 		}

@@ -15,7 +15,7 @@ type groups struct{ directory *directory.Directory }
 
 func (k *groups) projector(namespace string) *projector[*v1alpha1.ChatGroup] {
 	return &projector[*v1alpha1.ChatGroup]{
-		kind: directory.KindGroup, directory: k.directory, queue: reportQueue{namespace: namespace},
+		kind: directory.KindGroup, directory: k.directory, queue: newReportQueue(namespace),
 		put: func(g *v1alpha1.ChatGroup) string {
 			entry, _ := translateGroup(g, k.directory.Domain())
 			k.directory.PutGroup(entry)

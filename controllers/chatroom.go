@@ -46,7 +46,7 @@ func (k *rooms) readPassword(ctx context.Context, key directory.SecretKey) (stri
 
 func (k *rooms) projector(namespace string) *projector[*v1alpha1.ChatRoom] {
 	return &projector[*v1alpha1.ChatRoom]{
-		kind: directory.KindRoom, directory: k.directory, queue: reportQueue{namespace: namespace},
+		kind: directory.KindRoom, directory: k.directory, queue: newReportQueue(namespace),
 		put: func(r *v1alpha1.ChatRoom) string {
 			entry, problems := translateRoom(r, k.directory.Domain())
 			if invalidly(problems, v1alpha1.ReasonInvalidName) {

@@ -28,7 +28,7 @@ type users struct {
 
 func (k *users) projector(namespace string) *projector[*v1alpha1.ChatUser] {
 	return &projector[*v1alpha1.ChatUser]{
-		kind: directory.KindUser, directory: k.directory, queue: reportQueue{namespace: namespace},
+		kind: directory.KindUser, directory: k.directory, queue: newReportQueue(namespace),
 		put: func(u *v1alpha1.ChatUser) string {
 			k.seen(u)
 			entry, problems := translateUser(u, k.directory.Domain())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -44,7 +45,7 @@ type projector[T client.Object] struct {
 	status    func(T) *v1alpha1.CommonStatus
 
 	registration cache.ResourceEventHandlerRegistration
-	queue        reportQueue
+	queue        *reportQueue
 }
 
 var _ source.SyncingSource = (*projector[client.Object])(nil)
@@ -183,8 +184,8 @@ func (p *projector[T]) enqueueAll(reader client.Reader, list client.ObjectList) 
 }
 
 // Start is called by the controller, with its queue.
-func (p *projector[T]) Start(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-	p.queue.open(queue)
+func (p *projector[T]) Start(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	go p.queue.run(ctx, queue, p.directory.Synced())
 	return nil
 }
 
@@ -202,40 +203,86 @@ func (p *projector[T]) WaitForSync(ctx context.Context) error {
 // String names the source in logs.
 func (p *projector[T]) String() string { return "projection: " + p.kind.String() }
 
-// reportQueue is a controller's queue, which is there only after the projection
-// has begun. What comes before waits.
+// What is reported on though nobody changed it is enqueued at a pace of batch by pause, 5,000 resources a second, which leaves the processors to clients:
+// all of them come back after a start.
+const (
+	batch = 25
+	pause = 5 * time.Millisecond
+)
+
+// reportQueue is a controller's queue, which is there only once the controller has begun. What comes before waits, and so does what has time.
 type reportQueue struct {
 	namespace string
 
 	mu    sync.Mutex
 	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
-	early map[reconcile.Request]struct{}
+	later map[reconcile.Request]struct{}
+	some  chan struct{} // there may be something in later
 }
 
-func (q *reportQueue) open(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func newReportQueue(namespace string) *reportQueue {
+	return &reportQueue{namespace: namespace, later: map[reconcile.Request]struct{}{}, some: make(chan struct{}, 1)}
+}
+
+// run hands over what waits, once synced is closed, until ctx ends.
+func (q *reportQueue) run(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request], synced <-chan struct{}) {
+	select {
+	case <-synced:
+	case <-ctx.Done():
+		return
+	}
+	q.mu.Lock()
+	q.queue = queue
+	q.mu.Unlock()
+	rest := time.NewTimer(0)
+	defer rest.Stop()
+	for {
+		select {
+		case <-rest.C:
+		case <-ctx.Done():
+			return
+		}
+		if !q.handOver(batch) {
+			select {
+			case <-q.some:
+			case <-ctx.Done():
+				return
+			}
+		}
+		rest.Reset(pause)
+	}
+}
+
+// handOver enqueues up to so many resources of those that wait, and says whether there may be more.
+func (q *reportQueue) handOver(most int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.queue = queue
-	for request := range q.early {
-		push(queue, request, true)
+	for request := range q.later {
+		if most == 0 {
+			return true
+		}
+		most--
+		delete(q.later, request)
+		push(q.queue, request, true)
 	}
-	q.early = nil
+	return false
 }
 
-// add enqueues a resource for its report. Low priority is for what was there
-// already: a change that somebody waits for overtakes it.
+// add enqueues a resource for its report. Low is for what was there already: it waits for its turn, and a change that somebody waits for overtakes it.
 func (q *reportQueue) add(name string, low bool) {
 	request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: q.namespace, Name: name}}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.queue == nil {
-		if q.early == nil {
-			q.early = map[reconcile.Request]struct{}{}
-		}
-		q.early[request] = struct{}{}
+	if !low && q.queue != nil {
+		delete(q.later, request)
+		push(q.queue, request, false)
 		return
 	}
-	push(q.queue, request, low)
+	q.later[request] = struct{}{}
+	select {
+	case q.some <- struct{}{}:
+	default:
+	}
 }
 
 func push(queue workqueue.TypedRateLimitingInterface[reconcile.Request], request reconcile.Request, low bool) {

@@ -148,7 +148,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 		return nil, err
 	}
 
-	mentions := &mentions{directory: o.Directory, groups: &groupProjector.queue, rooms: &roomProjector.queue, clock: o.Clock}
+	mentions := &mentions{directory: o.Directory, groups: groupProjector.queue, rooms: roomProjector.queue, clock: o.Clock}
 	mentions.watch()
 
 	synced := &syncer{

@@ -43,7 +43,7 @@ type resolution struct {
 
 func (k *systemProperties) projector(namespace string) *projector[*v1alpha1.SystemProperty] {
 	return &projector[*v1alpha1.SystemProperty]{
-		kind: directory.KindProperty, directory: k.directory, queue: reportQueue{namespace: namespace},
+		kind: directory.KindProperty, directory: k.directory, queue: newReportQueue(namespace),
 		put: func(p *v1alpha1.SystemProperty) string {
 			k.mu.Lock()
 			defer k.mu.Unlock()
