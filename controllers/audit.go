@@ -89,13 +89,14 @@ func (a *auditor) added(kind directory.Kind, identity string, o client.Object, i
 		a.leaving[o.GetUID()] = struct{}{} // if it was known, it is recorded as one that went
 		return
 	}
-	resource := audited(kind, identity, o)
-	before, known := a.known[resource.UID]
-	delete(a.known, resource.UID)
-	switch {
-	case known && before.Generation == o.GetGeneration():
+	uid := string(o.GetUID())
+	before, known := a.known[uid]
+	delete(a.known, uid)
+	if known && before.Generation == o.GetGeneration() {
 		return
-	case initial && !a.begun:
+	}
+	resource := audited(kind, identity, o)
+	if initial && !a.begun {
 		a.step(resource, nil)
 		return
 	}

@@ -24,6 +24,9 @@ func keepOfResource(obj any, shared *sharedLabels) (any, error) {
 	if !ok {
 		return obj, nil
 	}
+	if kept(o) {
+		return obj, nil
+	}
 	o.SetManagedFields(writersOf(o.GetManagedFields()))
 	var keep map[string]string
 	for _, name := range []string{v1alpha1.CreatedAtAnnotation, v1alpha1.RenamedFromAnnotation, v1alpha1.AwaitsAnnotation} {
@@ -48,6 +51,12 @@ func keepOfResource(obj any, shared *sharedLabels) (any, error) {
 	o.SetNamespace(unique.Make(o.GetNamespace()).Value())
 	o.SetLabels(shared.labels(o.GetLabels()))
 	return obj, nil
+}
+
+// kept says that keepOfResource has had a resource already: one that comes from the API server names with each writer what it wrote.
+func kept(o metav1.Object) bool {
+	writers := o.GetManagedFields()
+	return len(writers) > 0 && !slices.ContainsFunc(writers, func(w metav1.ManagedFieldsEntry) bool { return w.FieldsV1 != nil })
 }
 
 // compact lets conditions share their text, which thousands of resources have in common, and takes no more room than they need.

@@ -44,7 +44,8 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 	if err != nil {
 		return nil, err
 	}
-	lists, err := newStreamedLists(config, c, scheme, o.Namespace)
+	keep := keepOfResources()
+	lists, err := newStreamedLists(config, c, scheme, o.Namespace, keep)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the lists of chat resources: %w", err)
 	}
@@ -54,7 +55,7 @@ func NewManager(config *rest.Config, o ManagerOptions) (manager.Manager, error) 
 		Logger:         o.Log,
 		Cache: crcache.Options{
 			DefaultNamespaces: map[string]crcache.Config{o.Namespace: {}},
-			DefaultTransform:  keepOfResources(),
+			DefaultTransform:  keep,
 			ByObject: map[client.Object]crcache.ByObject{
 				&corev1.Secret{}: {Field: secretSelector(), Transform: keepOfSecret},
 			},

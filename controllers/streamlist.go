@@ -27,12 +27,13 @@ type streamedList struct {
 	empty      runtime.Object // a resource of the kind
 	namespace  string
 	resource   string
+	keep       func(obj any) (any, error) // reduces a resource to what the cache keeps
 }
 
 // streamedLists has the streamedList of each kind of chat resource in a namespace.
 type streamedLists map[reflect.Type]*streamedList
 
-func newStreamedLists(config *rest.Config, c *http.Client, scheme *runtime.Scheme, namespace string) (streamedLists, error) {
+func newStreamedLists(config *rest.Config, c *http.Client, scheme *runtime.Scheme, namespace string, keep func(any) (any, error)) (streamedLists, error) {
 	mapper, codecs, parameters := newMapper(), serializer.NewCodecFactory(scheme), runtime.NewParameterCodec(scheme)
 	lists := streamedLists{}
 	for _, example := range []runtime.Object{&v1alpha1.ChatUser{}, &v1alpha1.ChatGroup{}, &v1alpha1.ChatRoom{}, &v1alpha1.SystemProperty{}} {
@@ -48,7 +49,7 @@ func newStreamedLists(config *rest.Config, c *http.Client, scheme *runtime.Schem
 		if err != nil {
 			return nil, err
 		}
-		lists[reflect.TypeOf(example)] = &streamedList{client, parameters, example, namespace, mapping.Resource.Resource}
+		lists[reflect.TypeOf(example)] = &streamedList{client, parameters, example, namespace, mapping.Resource.Resource, keep}
 	}
 	return lists, nil
 }
@@ -119,7 +120,8 @@ func (s *streamedList) items(d *json.Decoder, list *metainternalversion.List) er
 			return err
 		}
 		list.Items = append(list.Items, item)
-		return nil
+		_, err := s.keep(item) // while the next ones are still to come
+		return err
 	})
 }
 

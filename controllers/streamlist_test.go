@@ -44,7 +44,7 @@ func listing(t *testing.T, f http.HandlerFunc) (*streamedList, client.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lists, err := newStreamedLists(config, server.Client(), c.Scheme(), "chat")
+	lists, err := newStreamedLists(config, server.Client(), c.Scheme(), "chat", func(o any) (any, error) { return o, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestStreamedListIsReadAsItComes(t *testing.T) {
 	rest = `{"apiVersion":"chat-operator.io/v1alpha1","kind":"ChatUser","metadata":{"name":"vera"` + rest
 	from, to := io.Pipe()
 	read := make(chan struct{})
-	s := &streamedList{empty: noticed{&v1alpha1.ChatUser{}, read}}
+	s := &streamedList{empty: noticed{&v1alpha1.ChatUser{}, read}, keep: keepOfResources()}
 	go func() {
 		io.WriteString(to, first)
 		<-read // never, if the end is waited for
@@ -158,7 +158,7 @@ func TestStreamedListThatFails(t *testing.T) {
 // An empty list, as older API servers write it, has nothing.
 func TestStreamedListOfNothing(t *testing.T) {
 	for _, text := range []string{`{"metadata":{"resourceVersion":"1"},"items":[]}`, `{"items":null,"metadata":{"resourceVersion":"1"}}`} {
-		list, err := (&streamedList{empty: &v1alpha1.ChatUser{}}).read(bytes.NewBufferString(text))
+		list, err := (&streamedList{empty: &v1alpha1.ChatUser{}, keep: keepOfResources()}).read(bytes.NewBufferString(text))
 		if err != nil || len(list.Items) != 0 || list.ResourceVersion != "1" {
 			t.Errorf("%s: %+v, %v", text, list, err)
 		}

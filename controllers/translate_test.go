@@ -300,6 +300,30 @@ func TestKeepOfResource(t *testing.T) {
 	}
 }
 
+// A list reduces what it reads, and the cache what it is given: the second time costs nothing and changes nothing.
+func TestKeepOfResourceTwice(t *testing.T) {
+	keep := keepOfResources()
+	at := metav1.Date(2031, 4, 5, 4, 7, 8, 0, time.UTC)
+	u := &v1alpha1.ChatUser{ObjectMeta: metav1.ObjectMeta{Name: "ada", Labels: map[string]string{"team": "red"}, ManagedFields: []metav1.ManagedFieldsEntry{
+		{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, Time: &at, FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{}},
+		{Manager: v1alpha1.FieldManager, Subresource: "status", Time: &at, FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{}},
+	}}}
+	u.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Message: "Well."}}
+	if _, err := keep(u); err != nil {
+		t.Fatal(err)
+	}
+	if want := []metav1.ManagedFieldsEntry{{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, Time: &at}}; !reflect.DeepEqual(u.ManagedFields, want) {
+		t.Errorf("writers kept: %+v", u.ManagedFields)
+	}
+	once := u.DeepCopy()
+	if n := testing.AllocsPerRun(10, func() { _, _ = keep(u) }); n > 0 {
+		t.Errorf("the second time allocates %v times", n)
+	}
+	if !reflect.DeepEqual(u, once) {
+		t.Errorf("kept once: %+v, twice: %+v", once, u)
+	}
+}
+
 // What REST shows of a change is the same before and after its status is written: an ETag holds.
 func TestModifiedAtOutlivesTheStatus(t *testing.T) {
 	created, changed := metav1.Date(2031, 4, 5, 4, 7, 8, 0, time.UTC), metav1.Date(2031, 4, 6, 7, 0, 0, 0, time.UTC)
