@@ -98,10 +98,24 @@ func TestContradictions(t *testing.T) {
 		"users[0].name=mira,users[1].name=tobias,users[2].name=mira":                          "users has two entries of the name mira",
 		"groups[0].name=a,groups[1].name=a":                                                   "groups has two entries of the name a",
 		"rooms[0].name=a,rooms[1].name=a":                                                     "rooms has two entries of the name a",
-		"properties[0].name=a,properties[0].spec.key=b,properties[0].spec.value=c,properties[1].name=a,properties[1].spec.key=d,properties[1].spec.value=e": "properties has two entries of the name a",
+		"properties[0].name=a,properties[0].spec.key=b,properties[0].spec.value=c,properties[1].name=a,properties[1].spec.key=d,properties[1].spec.value=e":                                       "properties has two entries of the name a",
+		"users[0].name=a,users[0].spec.username=müller,users[1].name=b,users[1].spec.username=müller":                                                                                             "users has two entries of the username müller, a and b",
+		"users[0].name=a,users[0].spec.username=mira,users[1].name=mira":                                                                                                                          "users has two entries of the username mira, a and mira",
+		"groups[0].name=a,groups[0].spec.groupName=Night Shift,groups[1].name=b,groups[1].spec.groupName=Night Shift":                                                                             "groups has two entries of the groupName Night Shift, a and b",
+		"rooms[0].name=a,rooms[0].spec.roomName=fête,rooms[1].name=b,rooms[1].spec.roomName=fête,rooms[1].spec.service=conference":                                                                "rooms has two entries of the roomName fête of service conference, a and b",
+		"properties[0].name=a,properties[0].spec.key=accounts.purgeDelay,properties[0].spec.value=1h,properties[1].name=b,properties[1].spec.key=accounts.purgeDelay,properties[1].spec.value=2h": "properties has two entries of the key accounts.purgeDelay, a and b",
 	} {
 		_, err := template(chart, "chat", "chat", "--set", "domain=chat.example", "--set", values)
 		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", values, err)
+		}
+	}
+	for _, values := range []string{
+		"rooms[0].name=lobby,rooms[1].name=b,rooms[1].spec.roomName=lobby,rooms[1].spec.service=staff",
+		"groups[0].name=a,groups[0].spec.groupName=Night Shift,groups[1].name=b,groups[1].spec.groupName=night shift",
+		"users[0].name=mira,groups[0].name=mira,rooms[0].name=mira",
+	} {
+		if _, err := template(chart, "chat", "chat", "--set", "domain=chat.example", "--set", values); err != nil {
 			t.Errorf("%s: %v", values, err)
 		}
 	}

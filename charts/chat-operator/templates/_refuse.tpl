@@ -11,13 +11,23 @@
 {{- if and (eq .Values.service.type "ClusterIP") (or .Values.service.xmppNodePort .Values.service.xmppsNodePort) }}
 {{- fail "service.xmppNodePort and service.xmppsNodePort are ports of nodes, which a Service of type ClusterIP has not: set service.type to NodePort or LoadBalancer" }}
 {{- end }}
-{{- range $list := list "users" "groups" "rooms" "properties" }}
+{{- range $list, $field := dict "users" "username" "groups" "groupName" "rooms" "roomName" "properties" "key" }}
 {{- $names := dict }}
+{{- $claims := dict }}
 {{- range index $.Values $list }}
 {{- if hasKey $names .name }}
 {{- fail (printf "%s has two entries of the name %s, of which the cluster would take one: give each a name of its own" $list .name) }}
 {{- end }}
 {{- $_ := set $names .name true }}
+{{- $spec := .spec | default dict }}
+{{- $claim := printf "%s %s" $field (get $spec $field | default .name) }}
+{{- if eq $list "rooms" }}
+{{- $claim = printf "%s of service %s" $claim (get $spec "service" | default "conference") }}
+{{- end }}
+{{- if hasKey $claims $claim }}
+{{- fail (printf "%s has two entries of the %s, %s and %s, of which the server would take one: leave one out, or give each a %s of its own" $list $claim (get $claims $claim) .name $field) }}
+{{- end }}
+{{- $_ := set $claims $claim .name }}
 {{- end }}
 {{- end }}
 {{- end }}
