@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -73,6 +74,48 @@ func (k *kubernetes) list(ctx context.Context, resource, selector string, into r
 		return k.explain("list "+resource, err)
 	}
 	return nil
+}
+
+// kinds are those of chat resources, with how addresses call them, in the order of tables.
+var kinds = []struct{ name, resource string }{
+	{"ChatUser", "chatusers"}, {"ChatGroup", "chatgroups"}, {"ChatRoom", "chatrooms"}, {"SystemProperty", "systemproperties"},
+}
+
+// chatResource is a resource of any of them, as far as they are alike.
+type chatResource struct {
+	kind string
+
+	metav1.ObjectMeta `json:"metadata"`
+	Status            struct {
+		Conditions []metav1.Condition `json:"conditions"`
+		JID        string             `json:"jid"` // of users and rooms
+	} `json:"status"`
+}
+
+// chatResources reads the chat resources of a namespace, or of all namespaces where that is empty, in the order of kinds. A limit is that of each kind.
+func (k *kubernetes) chatResources(ctx context.Context, namespace string, options metav1.ListOptions) ([]chatResource, error) {
+	var all []chatResource
+	for _, kind := range kinds {
+		answer := k.chat.Get().Namespace(namespace).Resource(kind.resource).VersionedParams(&options, k.codec).Do(ctx)
+		if err := answer.Error(); err != nil {
+			return nil, k.explain("list "+kind.resource, err)
+		}
+		text, err := answer.Raw()
+		if err != nil {
+			return nil, k.explain("list "+kind.resource, err)
+		}
+		var list struct {
+			Items []chatResource `json:"items"`
+		}
+		if err := json.Unmarshal(text, &list); err != nil {
+			return nil, k.explain("list "+kind.resource, err)
+		}
+		for i := range list.Items {
+			list.Items[i].kind = kind.name
+		}
+		all = append(all, list.Items...)
+	}
+	return all, nil
 }
 
 // property is the SystemProperty by which the server goes for a key, nil where none declares it. Of several it is the one that the server says is in force;

@@ -139,63 +139,60 @@ func (o *options) status(ctx context.Context, k *kubernetes) (*status, error) {
 
 // resources counts what is declared.
 func (s *status) resources(ctx context.Context, k *kubernetes) error {
-	var (
-		users  v1alpha1.ChatUserList
-		groups v1alpha1.ChatGroupList
-		rooms  v1alpha1.ChatRoomList
-		props  v1alpha1.SystemPropertyList
-	)
-	if err := cmp.Or(
-		k.list(ctx, "chatusers", "", &users), k.list(ctx, "chatgroups", "", &groups),
-		k.list(ctx, "chatrooms", "", &rooms), k.list(ctx, "systemproperties", "", &props),
-	); err != nil {
+	all, err := k.chatResources(ctx, k.namespace, metav1.ListOptions{})
+	if err != nil {
 		return err
 	}
-	kinds := map[string]*kindStatus{}
-	for _, kind := range []string{"ChatUser", "ChatGroup", "ChatRoom", "SystemProperty"} {
-		kinds[kind] = &kindStatus{Kind: kind, Reasons: map[string]int{}}
+	counts := map[string]*kindStatus{}
+	s.Resources = make([]kindStatus, len(kinds))
+	for i, kind := range kinds {
+		s.Resources[i] = kindStatus{Kind: kind.name, Reasons: map[string]int{}}
+		counts[kind.name] = &s.Resources[i]
 	}
-	add := func(kind string, of *metav1.ObjectMeta, conditions []metav1.Condition) {
-		ready, reason, message, since := readiness(conditions)
-		counts := kinds[kind]
-		counts.Total++
-		counts.Reasons[reason]++
-		if ready == string(metav1.ConditionTrue) {
-			counts.Ready++
-			c := meta.FindStatusCondition(conditions, v1alpha1.ConditionMembersResolved)
-			if c == nil || c.Status != metav1.ConditionFalse {
-				return
-			}
-			reason, message, since = c.Reason, c.Message, c.LastTransitionTime // it is in force, but for those who are not there
+	for i := range all {
+		r := &all[i]
+		counts[r.kind].add(r)
+		if trouble, found := r.trouble(); found {
+			s.NotReady = append(s.NotReady, trouble)
 		}
-		if since.IsZero() {
-			since = of.CreationTimestamp
-		}
-		s.NotReady = append(s.NotReady, notReady{Resource: strings.ToLower(kind) + "/" + of.Name, Reason: reason, Message: message, Since: since.Time})
+		s.Domain = cmp.Or(s.Domain, r.domain())
 	}
-	for i := range users.Items {
-		u := &users.Items[i]
-		add("ChatUser", &u.ObjectMeta, u.Status.Conditions)
-		if _, domain, found := strings.Cut(value(u.Status.JID), "@"); found {
-			s.Domain = domain
-		}
-	}
-	for i := range groups.Items {
-		add("ChatGroup", &groups.Items[i].ObjectMeta, groups.Items[i].Status.Conditions)
-	}
-	for i := range rooms.Items {
-		r := &rooms.Items[i]
-		add("ChatRoom", &r.ObjectMeta, r.Status.Conditions)
-		if _, host, found := strings.Cut(value(r.Status.JID), "@"); found && s.Domain == "" {
-			_, s.Domain, _ = strings.Cut(host, ".") // after the service, which has no dot in it
-		}
-	}
-	for i := range props.Items {
-		add("SystemProperty", &props.Items[i].ObjectMeta, props.Items[i].Status.Conditions)
-	}
-	s.Resources = []kindStatus{*kinds["ChatUser"], *kinds["ChatGroup"], *kinds["ChatRoom"], *kinds["SystemProperty"]}
 	slices.SortStableFunc(s.NotReady, func(a, b notReady) int { return b.Since.Compare(a.Since) })
 	return nil
+}
+
+func (k *kindStatus) add(r *chatResource) {
+	ready, reason, _, _ := readiness(r.Status.Conditions)
+	k.Total++
+	k.Reasons[reason]++
+	if ready == string(metav1.ConditionTrue) {
+		k.Ready++
+	}
+}
+
+// trouble is what keeps a resource from being wholly in force.
+func (r *chatResource) trouble() (notReady, bool) {
+	ready, reason, message, since := readiness(r.Status.Conditions)
+	if ready == string(metav1.ConditionTrue) {
+		c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionMembersResolved)
+		if c == nil || c.Status != metav1.ConditionFalse {
+			return notReady{}, false
+		}
+		reason, message, since = c.Reason, c.Message, c.LastTransitionTime // it is in force, but for those who are not there
+	}
+	if since.IsZero() {
+		since = r.CreationTimestamp
+	}
+	return notReady{Resource: strings.ToLower(r.kind) + "/" + r.Name, Reason: reason, Message: message, Since: since.Time}, true
+}
+
+// domain is the server's, as far as the address of a user or a room tells it.
+func (r *chatResource) domain() string {
+	_, host, _ := strings.Cut(r.Status.JID, "@")
+	if r.kind == "ChatRoom" {
+		_, host, _ = strings.Cut(host, ".") // after the service, which has no dot in it
+	}
+	return host
 }
 
 // declaredDomain is the domain that the StatefulSet of the namespace gives its server; empty where it cannot be told. Who cannot read it is told by
