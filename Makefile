@@ -192,24 +192,26 @@ $(BIN)/run:
 .PHONY: image
 image: ## The container image as bin/image/chat-operator-ARCH.tar, without Docker (IMG=name:tag ARCH=arm64)
 	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/image/linux-$(ARCH)/chat-operator .
+	@$(GO) run ./hack/licenses --go=$(GO) --arch=$(ARCH) --output=$(BIN)/image/linux-$(ARCH)/licenses
 	@cd hack/image && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/image/write .
-	@$(BIN)/image/write --binary=$(BIN)/image/linux-$(ARCH)/chat-operator --arch=$(ARCH) --tag=$(IMG) --version=$(VERSION) --revision=$(REVISION) \
-		--created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator-$(ARCH).tar
+	@$(BIN)/image/write --binary=$(BIN)/image/linux-$(ARCH)/chat-operator --licenses=$(BIN)/image/linux-$(ARCH)/licenses --arch=$(ARCH) --tag=$(IMG) \
+		--version=$(VERSION) --revision=$(REVISION) --created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator-$(ARCH).tar
 	@echo "$(BIN)/image/chat-operator-$(ARCH).tar holds $(IMG) for $(ARCH): load it with 'ctr images import', 'kind load image-archive', 'podman load' or 'docker load'."
 
 .PHONY: image-index
 image-index: ## One image for amd64 and arm64 as bin/image/chat-operator.tar, for a registry (IMG=name:tag; docs/helm.md)
 	@for arch in amd64 arm64; do \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/image/linux-$$arch/chat-operator .; \
+		$(GO) run ./hack/licenses --go=$(GO) --arch=$$arch --output=$(BIN)/image/linux-$$arch/licenses; \
 	done
 	@cd hack/image && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/image/write .
 	@$(BIN)/image/write --binary=$(BIN)/image/linux-amd64/chat-operator,$(BIN)/image/linux-arm64/chat-operator --arch=amd64,arm64 --tag=$(IMG) \
-		--version=$(VERSION) --revision=$(REVISION) --created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator.tar
+		--licenses=$(BIN)/image/linux-amd64/licenses,$(BIN)/image/linux-arm64/licenses --version=$(VERSION) --revision=$(REVISION) --created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator.tar
 	@echo "$(BIN)/image/chat-operator.tar holds $(IMG) for amd64 and arm64: bring it to a registry with 'skopeo copy --all oci-archive:FILE docker://NAME:TAG'."
 
 .PHONY: release
-release: tools helm-tool release-tools ## Binaries, images, charts, manifests, SBOMs and checksums of VERSION=v1.2.3, into dist/
-	@VERSION=$(VERSION) MAKE=$(MAKE) hack/release.sh
+release: tools helm-tool release-tools ## Programs, images, charts, manifests, SBOMs and checksums of VERSION=v1.2.3, into dist/
+	@VERSION=$(VERSION) SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) GO=$(GO) MAKE=$(MAKE) hack/release.sh
 
 .PHONY: docker-build
 docker-build: ## The container image with Docker (IMG=name:tag)
@@ -264,7 +266,7 @@ release-tools: $(BIN)/.release-tools ## cyclonedx-gomod, into bin/
 $(BIN)/.release-tools: hack/tools/release/go.mod hack/tools/release/go.sum
 	@echo "Building the tools of hack/tools/release (once)"
 	@mkdir -p $(BIN)
-	@cd hack/tools/release && $(GO) build -o ../../../$(BIN)/ tool
+	@cd hack/tools/release && CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o ../../../$(BIN)/ tool
 	@touch $@
 
 ##@ Develop

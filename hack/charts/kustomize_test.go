@@ -1,6 +1,11 @@
 package charts
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,10 +114,13 @@ func TestKustomizedCluster(t *testing.T) {
 
 // What a release has names the image of that release, wherever it is pulled from.
 func TestPackages(t *testing.T) {
-	dir := t.TempDir()
-	cmd := exec.Command(filepath.Join(root, "hack", "package.sh"), dir, "1.2.3", "registry.example:5000/team/chat-operator")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	dir, again := t.TempDir(), t.TempDir()
+	for _, folder := range []string{dir, again} {
+		cmd := exec.Command(filepath.Join(root, "hack", "package.sh"), folder, "1.2.3", "registry.example:5000/team/chat-operator")
+		cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 	}
 	const image = "registry.example:5000/team/chat-operator:1.2.3"
 	out, err := template(filepath.Join(dir, "chat-operator-1.2.3.tgz"), "chat", "chat", "--set", "domain=chat.example")
@@ -143,8 +151,46 @@ func TestPackages(t *testing.T) {
 	if n := count[*apiextensionsv1.CustomResourceDefinition](read("chat-operator-cluster-1.2.3.yaml")); n != 4 {
 		t.Errorf("%d kinds", n)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "chat-operator-crds-1.2.3.tgz")); err != nil {
-		t.Error(err)
+	for _, name := range []string{"chat-operator", "chat-operator-crds"} {
+		if !slices.Contains(packed(t, filepath.Join(dir, name+"-1.2.3.tgz")), name+"/LICENSE") {
+			t.Errorf("the chart %s has no license", name)
+		}
+	}
+	for _, name := range []string{"chat-operator-1.2.3.tgz", "chat-operator-crds-1.2.3.tgz", "chat-operator-1.2.3.yaml", "chat-operator-cluster-1.2.3.yaml"} {
+		first, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second, err := os.ReadFile(filepath.Join(again, name)); err != nil || !bytes.Equal(first, second) {
+			t.Errorf("%s is another one when it is made again (%v)", name, err)
+		}
+	}
+}
+
+// packed are the names of the files of a packaged chart, each of which has the time that was given.
+func packed(t *testing.T, archive string) (names []string) {
+	t.Helper()
+	file, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	content, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for files := tar.NewReader(content); ; {
+		h, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return names
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.ModTime.Unix() != 1_700_000_000 {
+			t.Errorf("%s has the time %v", h.Name, h.ModTime)
+		}
+		names = append(names, h.Name)
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	user         = "65532:65532"
 	program      = "/chat-operator"
 	certificates = "/etc/ssl/certs/ca-certificates.crt"
+	licenses     = "/licenses"
 )
 
 var ports = []string{"5222/tcp", "5223/tcp", "8080/tcp", "8081/tcp", "9090/tcp", "9091/tcp"}
@@ -36,6 +37,13 @@ type settings struct {
 type build struct {
 	binary       []byte
 	architecture string
+	licenses     []file
+}
+
+// file is a file of the image.
+type file struct {
+	name    string
+	content []byte
 }
 
 // Media types of the OCI image specification.
@@ -137,7 +145,7 @@ func write(w io.Writer, s settings) error {
 
 // image stores the image of one architecture.
 func (a *archive) image(s settings, b build) (descriptor, manifest, error) {
-	layer, err := makeLayer(b.binary, s.created)
+	layer, err := makeLayer(b, s.created)
 	if err != nil {
 		return descriptor{}, manifest{}, err
 	}
@@ -168,11 +176,11 @@ func (a *archive) image(s settings, b build) (descriptor, manifest, error) {
 	return at, m, nil
 }
 
-// makeLayer is the whole root: the program and the certificates, and the folders they are in.
-func makeLayer(binary []byte, created time.Time) ([]byte, error) {
+// makeLayer is the whole root: the program, the licenses and the certificates, and the folders they are in.
+func makeLayer(b build, created time.Time) ([]byte, error) {
 	var buffer bytes.Buffer
 	layer := &archive{tar: tar.NewWriter(&buffer), at: created}
-	for _, dir := range []string{"etc/", "etc/ssl/", "etc/ssl/certs/"} {
+	for _, dir := range []string{"etc/", "etc/ssl/", "etc/ssl/certs/", licenses[1:] + "/"} {
 		layer.add(tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755}, nil)
 	}
 	roots, err := rootCertificates()
@@ -180,7 +188,10 @@ func makeLayer(binary []byte, created time.Time) ([]byte, error) {
 		return nil, err
 	}
 	layer.file(certificates[1:], roots)
-	layer.add(tar.Header{Typeflag: tar.TypeReg, Name: program[1:], Mode: 0o755}, binary)
+	for _, f := range b.licenses {
+		layer.file(licenses[1:]+"/"+f.name, f.content)
+	}
+	layer.add(tar.Header{Typeflag: tar.TypeReg, Name: program[1:], Mode: 0o755}, b.binary)
 	if err := layer.close(); err != nil {
 		return nil, err
 	}

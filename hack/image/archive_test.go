@@ -36,6 +36,18 @@ func compile(t *testing.T, architecture string, flags ...string) string {
 	return binary
 }
 
+// licensed is a folder as hack/licenses writes it.
+func licensed(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"LICENSE": "Apache License\n", "THIRD-PARTY-LICENSES.txt": "Copyright 2026 somebody\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // unpack reads a tar file whose names are unique.
 func unpack(t *testing.T, r io.Reader) (headers []*tar.Header, content map[string][]byte) {
 	t.Helper()
@@ -88,7 +100,7 @@ func TestArchive(t *testing.T) {
 			binary := compile(t, architecture)
 			output := filepath.Join(t.TempDir(), "images", "image.tar")
 			args := []string{
-				"--binary=" + binary, "--output=" + output, "--arch=" + architecture, "--tag=registry.example:5000/team/chat:v1.2.3",
+				"--binary=" + binary, "--licenses=" + licensed(t), "--output=" + output, "--arch=" + architecture, "--tag=registry.example:5000/team/chat:v1.2.3",
 				"--version=v1.2.3", "--revision=0123abc", "--created=1700000000",
 			}
 			if err := run(args); err != nil {
@@ -171,7 +183,10 @@ func TestArchive(t *testing.T) {
 func TestIndex(t *testing.T) {
 	amd64, arm64 := compile(t, "amd64"), compile(t, "arm64")
 	output := filepath.Join(t.TempDir(), "image.tar")
-	if err := run([]string{"--binary=" + amd64 + "," + arm64, "--arch=amd64,arm64", "--output=" + output, "--tag=registry.example:5000/team/chat:1.2.3"}); err != nil {
+	if err := run([]string{
+		"--binary=" + amd64 + "," + arm64, "--arch=amd64,arm64", "--licenses=" + licensed(t) + "," + licensed(t), "--output=" + output,
+		"--tag=registry.example:5000/team/chat:1.2.3",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.Open(output)
@@ -217,8 +232,11 @@ func checkRoot(t *testing.T, layer []byte, binary string) {
 			t.Errorf("%s may be written by others, or runs as its owner: %o", h.Name, h.Mode)
 		}
 	}
-	if want := []string{"etc/", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "chat-operator"}; !reflect.DeepEqual(names, want) {
+	if want := []string{"etc/", "etc/ssl/", "etc/ssl/certs/", "licenses/", "etc/ssl/certs/ca-certificates.crt", "licenses/LICENSE", "licenses/THIRD-PARTY-LICENSES.txt", "chat-operator"}; !reflect.DeepEqual(names, want) {
 		t.Errorf("the root has %v, want %v", names, want)
+	}
+	if got := string(files["licenses/THIRD-PARTY-LICENSES.txt"]); got != "Copyright 2026 somebody\n" {
+		t.Errorf("THIRD-PARTY-LICENSES.txt: %q", got)
 	}
 	original, err := os.ReadFile(binary)
 	if err != nil {
@@ -237,19 +255,23 @@ func TestRefusesWhatWouldNotStart(t *testing.T) {
 	if err := os.WriteFile(text, []byte("#!/bin/sh\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct{ binary, architecture, tag, says string }{
-		{arm, "amd64", "chat:dev", "is a program for EM_AARCH64, and the image is for EM_X86_64"},
-		{dynamic, "amd64", "chat:dev", "linked dynamically"},
-		{text, "amd64", "chat:dev", "no program for Linux"},
-		{arm, "riscv64", "chat:dev", `not for "riscv64"`},
-		{arm, "arm64", "Chat:dev", "name in lower case"},
-		{arm, "arm64", "chat:", "write NAME:TAG"},
-		{"", "arm64", "chat:dev", "give --binary"},
-		{arm, "arm64,amd64", "chat:dev", "1 programs and --arch 2 architectures"},
-		{arm + "," + arm, "arm64,arm64", "chat:dev", "names arm64 twice"},
+	licenses, none := licensed(t), t.TempDir()
+	for _, test := range []struct{ binary, architecture, licenses, tag, says string }{
+		{arm, "amd64", licenses, "chat:dev", "is a program for EM_AARCH64, and the image is for EM_X86_64"},
+		{dynamic, "amd64", licenses, "chat:dev", "linked dynamically"},
+		{text, "amd64", licenses, "chat:dev", "no program for Linux"},
+		{arm, "riscv64", licenses, "chat:dev", `not for "riscv64"`},
+		{arm, "arm64", licenses, "Chat:dev", "name in lower case"},
+		{arm, "arm64", licenses, "chat:", "write NAME:TAG"},
+		{"", "arm64", licenses, "chat:dev", "give --binary"},
+		{arm, "arm64,amd64", licenses, "chat:dev", "1 programs, --arch 2 architectures"},
+		{arm + "," + arm, "arm64,arm64", licenses + "," + licenses, "chat:dev", "names arm64 twice"},
+		{arm, "arm64", "", "chat:dev", "--licenses"},
+		{arm, "arm64", none, "chat:dev", "is empty"},
+		{arm, "arm64", licenses + "," + licenses, "chat:dev", "--licenses 2 folders"},
 	} {
 		output := filepath.Join(t.TempDir(), "image.tar")
-		err := run([]string{"--binary=" + test.binary, "--output=" + output, "--arch=" + test.architecture, "--tag=" + test.tag})
+		err := run([]string{"--binary=" + test.binary, "--output=" + output, "--arch=" + test.architecture, "--licenses=" + test.licenses, "--tag=" + test.tag})
 		if err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%+v: %v", test, err)
 		}
@@ -298,6 +320,20 @@ func TestDockerfileSaysTheSame(t *testing.T) {
 			t.Fatalf("the Dockerfile has no %s", instruction)
 		}
 		return match[1]
+	}
+	if !strings.Contains(last, "\nCOPY --from=build "+licenses+" "+licenses+"\n") {
+		t.Error("the Dockerfile copies no licenses")
+	}
+	ignored, err := os.ReadFile(filepath.Join("..", "..", ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, copied := range regexp.MustCompile(`(?m)^COPY ([^-].*) \S+$`).FindAllStringSubmatch(string(content), -1) {
+		for _, name := range strings.Fields(copied[1]) {
+			if !strings.Contains(string(ignored), "\n!"+name+"\n") {
+				t.Errorf("the Dockerfile copies %s, and .dockerignore does not let it", name)
+			}
+		}
 	}
 	if got := line("USER"); got != user {
 		t.Errorf("USER %s", got)

@@ -26,10 +26,11 @@ func main() {
 
 func run(args []string) error {
 	var s settings
-	var binary, architecture, output string
+	var binary, architecture, output, licenses string
 	var created int64
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.StringVar(&binary, "binary", "", "the operator, built without cgo for linux and the architecture; a comma list for several")
+	flags.StringVar(&licenses, "licenses", "", "the folder with the licenses of the operator and what it contains (hack/licenses); a comma list in the order of the binaries")
 	flags.StringVar(&output, "output", "", "the archive to write")
 	flags.StringVar(&s.reference, "tag", "chat-operator:dev", "name and tag of the image")
 	flags.StringVar(&architecture, "arch", "amd64", "amd64 or arm64, or both as a comma list in the order of the binaries")
@@ -39,8 +40,8 @@ func run(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || binary == "" || output == "" {
-		return errors.New("give --binary, --output and other options only")
+	if flags.NArg() > 0 || binary == "" || licenses == "" || output == "" {
+		return errors.New("give --binary, --licenses, --output and other options only")
 	}
 	s.created = time.Unix(created, 0).UTC()
 	var err error
@@ -48,8 +49,9 @@ func run(args []string) error {
 		return err
 	}
 	binaries, architectures := strings.Split(binary, ","), strings.Split(architecture, ",")
-	if len(binaries) != len(architectures) {
-		return fmt.Errorf("--binary names %d programs and --arch %d architectures", len(binaries), len(architectures))
+	folders := strings.Split(licenses, ",")
+	if len(binaries) != len(architectures) || len(binaries) != len(folders) {
+		return fmt.Errorf("--binary names %d programs, --arch %d architectures and --licenses %d folders", len(binaries), len(architectures), len(folders))
 	}
 	for i, name := range binaries {
 		p := build{architecture: architectures[i]}
@@ -62,9 +64,31 @@ func run(args []string) error {
 		if err := checkBinary(p.binary, p.architecture); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+		if p.licenses, err = readFolder(folders[i]); err != nil {
+			return fmt.Errorf("reading the licenses: %w", err)
+		}
 		s.builds = append(s.builds, p)
 	}
 	return replace(output, func(w io.Writer) error { return write(w, s) })
+}
+
+// readFolder reads the files of a folder, which are some, in the order of their names.
+func readFolder(name string) (list []file, err error) {
+	entries, err := os.ReadDir(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("%s is empty", name)
+	}
+	for _, e := range entries {
+		content, err := os.ReadFile(filepath.Join(name, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, file{e.Name(), content})
+	}
+	return list, nil
 }
 
 // replace writes a file so that nobody ever sees half of it.
