@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/store"
 )
@@ -96,5 +97,29 @@ var _ = Describe("The audit log", func() {
 		// What comes next is recorded next: the start has added nothing.
 		Expect(kube.Delete(ctx, group, client.GracePeriodSeconds(0))).To(Succeed())
 		Eventually(recorded).WithArguments(ctx, op).Should(Equal(append(all, " Kubernetes: deleted group ops, resource = ops, generation = 1")))
+	})
+
+	// The reference's §13, Audit: every change by REST is in it.
+	It("tells of changes of which nobody said what became of them", func(ctx SpecContext) {
+		op := start(ctx, newNamespace(ctx, "lost"), options{})
+		proposer := audit.Proposals(op.provision, audit.Config{Log: op.store, Domain: domain, Node: "chat-0"})
+		lost := MatchError(directory.Unanswered, "Unanswered")
+		description := "On call"
+		op.watches.losing.Store(true)
+		Expect(proposer.CreateGroup(ctx, restActor, "ops", directory.GroupUpdate{})).To(lost)
+		Eventually(func() bool { _, there := op.directory.Group("ops"); return there }).Should(BeTrue(), "it was made")
+		Expect(proposer.UpdateGroup(ctx, restActor, "ops", directory.GroupUpdate{Description: &description})).To(lost)
+		Eventually(func() string { g, _ := op.directory.Group("ops"); return g.Description }).Should(Equal(description))
+		Expect(proposer.CreateUser(ctx, restActor, newUser("mira", "pencil"))).To(Succeed(), "what became of it is found out")
+		Expect(proposer.UpdateUser(ctx, restActor, "mira", directory.UserUpdate{Locked: new(true)})).To(lost)
+		Expect(proposer.DeleteGroup(ctx, restActor, "ops")).To(lost)
+		op.watches.losing.Store(false)
+		// That the group is gone may be told once more, by who watches.
+		Expect(recorded(ctx, op)).To(ContainElements(
+			"test REST: created new group ops, result = unknown",
+			"test REST: edited group ops, description = On call, result = unknown",
+			"test REST: locked out user mira, result = unknown",
+			"test REST: deleted group ops, result = unknown",
+		))
 	})
 })

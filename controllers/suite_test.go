@@ -2,11 +2,14 @@ package controllers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -181,8 +184,11 @@ func (o *operator) metric(name string) float64 {
 	return 0
 }
 
-// gate holds watches back, as a slow network or a busy API server does.
+// gate holds watches back, as a slow network or a busy API server does, and loses answers, as a connection does that breaks off.
 type gate struct {
+	// losing has the answers to changes of declarations not arrive. The changes are made.
+	losing atomic.Bool
+
 	mu     sync.Mutex
 	opened chan struct{} // closed while the gate is open
 }
@@ -228,6 +234,9 @@ type gated struct {
 
 func (g gated) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := g.next.RoundTrip(r)
+	if err == nil && g.gate.losing.Load() && r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, "/apis/"+v1alpha1.Group+"/") && !strings.HasSuffix(r.URL.Path, "/status") {
+		return nil, errors.Join(io.ErrUnexpectedEOF, response.Body.Close())
+	}
 	if err == nil && r.URL.Query().Get("watch") != "" {
 		response.Body = &gatedBody{ReadCloser: response.Body, gate: g.gate, done: r.Context().Done()}
 	}

@@ -145,13 +145,17 @@ func (p *Provisioner) get(ctx context.Context, name string, obj client.Object) e
 func (p *Provisioner) create(ctx context.Context, obj client.Object) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return p.live.Create(ctx, obj)
+	err := p.live.Create(ctx, obj)
+	if _, secret := obj.(*corev1.Secret); secret {
+		return err // it declares nothing as long as nobody names it
+	}
+	return unanswered(err)
 }
 
 func (p *Provisioner) patch(ctx context.Context, obj client.Object, patch client.Patch) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return p.live.Patch(ctx, obj, patch)
+	return unanswered(p.live.Patch(ctx, obj, patch))
 }
 
 // remove deletes exactly that life of an object; one that is gone already is no error.
@@ -169,10 +173,11 @@ func (p *Provisioner) removeAsIs(ctx context.Context, obj client.Object) error {
 func (p *Provisioner) removeIf(ctx context.Context, obj client.Object, condition client.Preconditions) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	if _, secret := obj.(*corev1.Secret); !secret {
-		p.deletions.note(obj.GetUID())
+	if _, secret := obj.(*corev1.Secret); secret {
+		return client.IgnoreNotFound(p.live.Delete(ctx, obj, condition))
 	}
-	err := client.IgnoreNotFound(p.live.Delete(ctx, obj, condition))
+	p.deletions.note(obj.GetUID())
+	err := unanswered(client.IgnoreNotFound(p.live.Delete(ctx, obj, condition)))
 	if err != nil {
 		// Where nobody said what became of it, whoever watches says that it is gone, if it is.
 		p.deletions.take(obj.GetUID())
@@ -206,13 +211,36 @@ func Unreachable(err error) bool {
 		utilnet.IsHTTP2ConnectionLost(err)
 }
 
+// unansweredError is that of a write of which nobody said what became of it.
+type unansweredError struct{ error }
+
+func (e unansweredError) Unwrap() error { return e.error }
+
+// unanswered marks the error of a write that may have been done all the same.
+func unanswered(err error) error {
+	var op *net.OpError
+	if !Unreachable(err) || apierrors.IsTooManyRequests(err) || errors.As(err, &op) && op.Op == "dial" {
+		return err
+	}
+	return unansweredError{err}
+}
+
+// answered is the error of a write that has been found out not to have been done.
+func answered(err error) error {
+	if open, ok := errors.AsType[unansweredError](err); ok {
+		return open.error
+	}
+	return err
+}
+
 // explain turns an answer of the API server into one of the directory's errors.
 func explain(err error, kind, name string) error {
 	switch {
 	case err == nil:
 		return nil
 	case Unreachable(err):
-		return &directory.UnavailableError{RetryAfter: retryAfter, Err: fmt.Errorf("the Kubernetes API server cannot be reached: %w", err)}
+		_, open := errors.AsType[unansweredError](err)
+		return &directory.UnavailableError{Unanswered: open, RetryAfter: retryAfter, Err: fmt.Errorf("the Kubernetes API server cannot be reached: %w", err)}
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%s %q: %w", kind, name, directory.ErrNotFound)
 	case apierrors.IsAlreadyExists(err):

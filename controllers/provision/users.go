@@ -161,6 +161,7 @@ func (p *Provisioner) declare(ctx context.Context, u directory.NewUser) (made, e
 		if getErr := p.get(context.WithoutCancel(ctx), name, &there); getErr != nil || credentialsOf(&there) != secret.Name {
 			if getErr == nil || apierrors.IsNotFound(getErr) {
 				p.discard(ctx, secret)
+				err = answered(err)
 			}
 			return made{}, explain(err, kindUser, u.Username)
 		}

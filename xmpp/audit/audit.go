@@ -113,7 +113,8 @@ func (c *Config) RecordOnce(ctx context.Context, done Ending, begun time.Time, l
 			return err
 		}
 		if slices.ContainsFunc(recorded, func(have store.AuditEntry) bool {
-			return have.Summary == e.Summary && slices.Contains(strings.Split(have.Details, "\n"), line)
+			lines := strings.Split(have.Details, "\n")
+			return have.Summary == e.Summary && slices.Contains(lines, line) && !slices.Contains(lines, unknownResult)
 		}) {
 			return nil
 		}

@@ -224,16 +224,17 @@ func TestRecordOnce(t *testing.T) {
 		{Time: begun.Add(-time.Hour), Username: "root", Summary: "edited user jana", Details: line}, // an earlier one
 		{Time: begun, Username: "root", Summary: "edited user jana", Details: "name = Jana"},
 		{Time: begun, Username: "tobias", Summary: "edited user jana", Details: line},
+		{Time: begun, Username: "root", Summary: "edited user jana", Details: line + "\nresult = unknown"}, // when it was asked for
 	}
 	for range 2 {
 		if err := c.RecordOnce(t.Context(), e, begun, line); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(log.entries) != 4 {
+	if len(log.entries) != 5 {
 		t.Fatalf("%+v", log.entries)
 	}
-	if got := log.entries[3]; got.Username != "root" || got.Via != "REST" || got.Address != "192.0.2.1" || got.Details != "renamed from = mira\nleft = x" || got.Ended != "7" {
+	if got := log.entries[4]; got.Username != "root" || got.Via != "REST" || got.Address != "192.0.2.1" || got.Details != "renamed from = mira\nleft = x" || got.Ended != "7" {
 		t.Errorf("%+v", got)
 	}
 	log.err = errors.New("disk on fire")
@@ -272,6 +273,50 @@ func TestEndsAreTold(t *testing.T) {
 		}
 		if last := log.entries[len(log.entries)-1]; last.Ended != holder.UID || holder.UID == "" {
 			t.Errorf("%s: %+v", identity, last)
+		}
+	}
+}
+
+// away is a proposer whose answers are lost on the way, before or after the deed.
+type away struct {
+	directory.Proposer
+	err error
+}
+
+func (a *away) UpdateUser(context.Context, directory.Actor, string, directory.UserUpdate) error {
+	return a.err
+}
+
+func (a *away) DeleteUser(context.Context, directory.Actor, string) error { return a.err }
+
+// Every change by REST and XMPP is recorded (the reference's §13, Audit): also one of which nobody knows whether it was made.
+func TestUnansweredWishes(t *testing.T) {
+	log, ctx := &memory{}, t.Context()
+	lost := &away{}
+	proposer := audit.Proposals(lost, audit.Config{Log: log, Domain: domain, UID: func(directory.Kind, string) string { return "7" }})
+	locked, name := true, "Mira"
+	for _, via := range []string{audit.ViaREST, audit.ViaXMPP} {
+		by := directory.Actor{Via: via, Name: "root@" + domain, Address: "192.0.2.1:4711"}
+		lost.err = fmt.Errorf("user: %w", &directory.UnavailableError{Unanswered: true, Err: errors.New("the connection broke off")})
+		if err := proposer.UpdateUser(ctx, by, "mira", directory.UserUpdate{DisplayName: &name, Locked: &locked}); !errors.Is(err, lost.err) {
+			t.Errorf("%s: %v", via, err)
+		}
+		if err := proposer.DeleteUser(ctx, by, "mira"); !errors.Is(err, lost.err) {
+			t.Errorf("%s: %v", via, err)
+		}
+		for _, e := range log.entries {
+			if e.Username != "root" || e.Via != via || e.Address != "192.0.2.1" || e.Ended != "" {
+				t.Errorf("%+v", e)
+			}
+		}
+		want := []string{"edited user mira: name = Mira, result = unknown", "locked out user mira: result = unknown", "deleted user mira: result = unknown"}
+		if got := log.taken(); !slices.Equal(got, want) {
+			t.Errorf("%s: recorded %q, want %q", via, got, want)
+		}
+		// What was never sent has not been done.
+		lost.err = &directory.UnavailableError{Err: errors.New("connection refused")}
+		if err := proposer.DeleteUser(ctx, by, "mira"); !errors.Is(err, lost.err) || len(log.entries) != 0 {
+			t.Errorf("%s: %v, recorded %v", via, err, log.taken())
 		}
 	}
 }

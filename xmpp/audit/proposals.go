@@ -11,7 +11,8 @@ import (
 )
 
 // Proposals passes wishes on to a proposer and records those that came true, but for what comes through REST: its handlers do that themselves. What is
-// written and not yet in force has come true.
+// written and not yet in force has come true. Where nobody said what became of a wish, it is recorded with that, whichever way it came: that this program
+// made a change is in no other entry.
 func Proposals(to directory.Proposer, c Config) directory.Proposer { return &proposals{to, c} }
 
 type proposals struct {
@@ -27,9 +28,18 @@ func (p *proposals) settle(ctx context.Context, by directory.Actor, err error, d
 	return p.end(ctx, by, "", err, deeds...)
 }
 
+// unknownResult is the detail of a wish of which nobody said what became of it.
+const unknownResult = "result = unknown"
+
 // end is settle for what a resource has gone by, of that UID: the log takes no note of its end any more.
 func (p *proposals) end(ctx context.Context, by directory.Actor, uid string, err error, deeds ...deed) error {
-	if by.Via != ViaREST && took(err) {
+	switch {
+	case directory.Unanswered(err):
+		for i := range deeds {
+			deeds[i].details = append(deeds[i].details, unknownResult)
+		}
+		p.record(ctx, by, "", deeds...)
+	case by.Via != ViaREST && took(err):
 		p.record(ctx, by, uid, deeds...)
 	}
 	return err

@@ -54,6 +54,8 @@ func (e *ManagedError) Error() string {
 
 // UnavailableError tells that nothing declared can be changed at the moment.
 type UnavailableError struct {
+	// Unanswered says that what was asked for may have been done all the same: nobody said what became of it.
+	Unanswered bool
 	// RetryAfter is a good time to try again.
 	RetryAfter time.Duration
 	// Err is the cause.
@@ -68,6 +70,12 @@ func (e *UnavailableError) Error() string {
 }
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// Unanswered says of a change's error that the change may have been made all the same.
+func Unanswered(err error) bool {
+	e, ok := errors.AsType[*UnavailableError](err)
+	return ok && e.Unanswered
+}
 
 // LimitError refuses a list that would become too long.
 type LimitError struct {
