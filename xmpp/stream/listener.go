@@ -119,8 +119,9 @@ func (l *Listener) admit(raw net.Conn) {
 func (l *Listener) turnAway(raw net.Conn, why meter.Reason) {
 	l.cfg.Meter.Refuse(why)
 	if l.cfg.Mode == StartTLS {
-		// RFC 6120 §4.9.1.2, §4.9.3.17. A new connection takes that much at once; if it does not, it hears nothing.
-		_ = raw.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		// RFC 6120 §4.9.1.2, §4.9.3.17. A new connection takes that much at once; if it does not, it hears nothing. A busy machine takes longer than that
+		// from setting the deadline to writing.
+		_ = raw.SetWriteDeadline(time.Now().Add(time.Second))
 		b := append(newHeader(l.cfg.Domain, nil), "<stream:error><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"...)
 		_, _ = raw.Write(append(b, endTag...))
 	}
