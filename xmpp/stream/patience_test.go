@@ -46,6 +46,7 @@ func TestPatience(t *testing.T) {
 	many("10")
 	session.c.Close(nil)
 	c.expect("<message id='10'/></stream:stream>")
+	c.Conn.Close()
 	waitClosed(t, session)
 }
 

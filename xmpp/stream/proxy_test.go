@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -163,7 +164,10 @@ func TestProxied(t *testing.T) {
 		one := "PROXY TCP4 192.0.2.1 198.51.100.7 1 5222\r\n"
 		first := s.dialFrom(t, "127.0.0.9", one)
 		eventually(t, "the first is counted", func() bool { _, ok := s.cfg.Gate.held()["192.0.2.1"]; return ok })
-		if got := s.dialFrom(t, "127.0.0.8", one).rest(); mode == StartTLS && !strings.Contains(got, "<resource-constraint ") || mode == DirectTLS && got != "" {
+		second := s.dialFrom(t, "127.0.0.8", one)
+		got := second.rest()
+		second.Conn.Close()
+		if mode == StartTLS && !strings.Contains(got, "<resource-constraint ") || mode == DirectTLS && got != "" {
 			t.Errorf("the second: %q", got)
 		}
 		other := s.dialFrom(t, "127.0.0.9", "PROXY TCP4 192.0.2.2 198.51.100.7 1 5222\r\n")
@@ -236,12 +240,17 @@ func TestProxyHeaderOfStrangers(t *testing.T) {
 // TestProxyThatIsSilent: the time to log in counts from the connection, not from the header.
 func TestProxyThatIsSilent(t *testing.T) {
 	both(t, func(t *testing.T, mode Mode) {
-		s := newServer(t, mode, proxies("127.0.0.8/31"), limit(func(l *Limits) { l.NegotiationTimeout = 100 * time.Millisecond }))
+		var limits atomic.Pointer[Limits]
+		short := DefaultLimits()
+		short.NegotiationTimeout = 100 * time.Millisecond
+		limits.Store(short)
+		s := newServer(t, mode, proxies("127.0.0.8/31"), func(c *Config) { c.Limits = limits.Load })
 		for _, first := range []string{"", "PROXY", "PROXY TCP4 ", v2(1, 0x11, four)[:14]} {
 			if got := s.dialFrom(t, "127.0.0.8", first).rest(); got != "" {
 				t.Errorf("%q is answered by %q", first, got)
 			}
 		}
+		limits.Store(DefaultLimits())
 		waiting := s.dialFrom(t, "127.0.0.8", "PROXY ")
 		eventually(t, "it is connected", func() bool { return s.Connections() == 1 })
 		s.stop()

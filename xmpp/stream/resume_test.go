@@ -122,9 +122,11 @@ func TestLostOrEnded(t *testing.T) {
 				}
 				return nil
 			}
+			made := make(chan *session, 1) // it may be over before a slow test asks for it by name
+			s.backend.onBind = func(_ *Conn, s *session) *stanza.Error { made <- s; return nil }
 			cl := s.connect(t)
 			cl.bind(username, "balcony")
-			session := s.backend.session(t, "juliet@example.org/balcony")
+			session := <-made
 			c.end(cl, session)
 			go func() { _, _ = io.Copy(io.Discard, cl.Conn); cl.Conn.Close() }()
 			waitClosed(t, session)
