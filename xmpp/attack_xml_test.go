@@ -230,9 +230,9 @@ func (c *raw) answered() {
 func TestAttack11Rates(t *testing.T) {
 	h := generous(t)
 	h.set(directory.KeyStanzaRate, "20")
-	h.set(directory.KeyFloodTime, "100ms")
+	h.set(directory.KeyFloodTime, "100ms") // and however slowly they are read, there are too many for that long
 	c := h.user(t, "mira")
-	if _, err := io.WriteString(c.conn, strings.Repeat("<presence to='chat.example'/>", 140)); err != nil {
+	if _, err := io.WriteString(c.conn, strings.Repeat("<presence to='chat.example'/>", 3000)); err != nil {
 		t.Fatal(err)
 	}
 	c.dies("a flood", "policy-violation")
