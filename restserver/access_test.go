@@ -315,36 +315,38 @@ func TestForwardedFor(t *testing.T) {
 
 // An address that fails too often waits, also for a right guess; others don't notice.
 func TestFailedAttemptsSlowDown(t *testing.T) {
-	w := staffed(t)
-	failed := 0
-	for range 100 {
-		got := w.send("GET", "/users", "", authorization("guess"), from("203.0.113.9"))
-		if got.Code == 429 {
-			if after, err := strconv.Atoi(got.Header().Get("Retry-After")); err != nil || after < 1 || after > 60 {
-				t.Errorf("Retry-After %q", got.Header().Get("Retry-After"))
+	synctest.Test(t, func(t *testing.T) { // no time passes, in which another attempt would be allowed
+		w := staffed(t)
+		failed := 0
+		for range 100 {
+			got := w.send("GET", "/users", "", authorization("guess"), from("203.0.113.9"))
+			if got.Code == 429 {
+				if after, err := strconv.Atoi(got.Header().Get("Retry-After")); err != nil || after < 1 || after > 60 {
+					t.Errorf("Retry-After %q", got.Header().Get("Retry-After"))
+				}
+				break
 			}
-			break
+			failed++
+			if got.Code != 401 {
+				t.Fatalf("status %d", got.Code)
+			}
 		}
-		failed++
-		if got.Code != 401 {
-			t.Fatalf("status %d", got.Code)
+		if failed < 5 || failed > 50 {
+			t.Errorf("%d attempts were judged", failed)
 		}
-	}
-	if failed < 5 || failed > 50 {
-		t.Errorf("%d attempts were judged", failed)
-	}
-	w.wantError(429, "TooManyRequestsException", tooManyAttempts, users, "GET", "/users", "", from("203.0.113.9"))
-	w.wantError(401, notAuthorised, unauthorised, users, "GET", "/users", "", from("203.0.113.9"), authorization(""))
-	if got := w.send("GET", "/users", "", from("203.0.113.10")); got.Code != 200 {
-		t.Errorf("another address: %d", got.Code)
-	}
-	// Only what was judged is in the log, without what was tried.
-	if n := len(w.audit.summaries()); n != failed {
-		t.Errorf("%d audit entries for %d failures", n, failed)
-	}
-	if strings.Contains(w.audit.text()+w.log.String(), "guess") {
-		t.Error("the log repeats what was tried")
-	}
+		w.wantError(429, "TooManyRequestsException", tooManyAttempts, users, "GET", "/users", "", from("203.0.113.9"))
+		w.wantError(401, notAuthorised, unauthorised, users, "GET", "/users", "", from("203.0.113.9"), authorization(""))
+		if got := w.send("GET", "/users", "", from("203.0.113.10")); got.Code != 200 {
+			t.Errorf("another address: %d", got.Code)
+		}
+		// Only what was judged is in the log, without what was tried.
+		if n := len(w.audit.summaries()); n != failed {
+			t.Errorf("%d audit entries for %d failures", n, failed)
+		}
+		if strings.Contains(w.audit.text()+w.log.String(), "guess") {
+			t.Error("the log repeats what was tried")
+		}
+	})
 }
 
 // Failures side by side are paid for as well, and successes cost nothing.

@@ -142,7 +142,7 @@ func (c *client) say(room, body string) {
 // sees takes what has come up to the first stanza with all the parts, waiting for it if need be: the store has goroutines of its own.
 func (c *client) sees(parts ...string) (found string) {
 	c.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		c.mu.Lock()
 		i := slices.IndexFunc(c.got, func(s string) bool {
 			return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(s, part) })

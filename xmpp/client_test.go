@@ -271,7 +271,7 @@ func (p *peer) ended() error {
 	}
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func eventually(t testing.TB, what string, ok func() bool, state ...func() string) {
 	t.Helper()

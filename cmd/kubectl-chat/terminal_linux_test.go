@@ -72,7 +72,7 @@ func (x *terminal) echoes() bool {
 // types waits for a prompt, and until nothing that is typed would show, and types a line.
 func (x *terminal) types(prompt, line string) {
 	x.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for !strings.HasSuffix(x.shows(), prompt) || x.echoes() {
 		select {
 		case <-deadline:

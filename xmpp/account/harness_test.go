@@ -240,6 +240,9 @@ func (g *gatekeeper) say(err error) {
 	g.refuse = err
 }
 
+// patience is how long a test waits for what has to happen.
+const patience = time.Minute
+
 // world is a server without sockets.
 type world struct {
 	t       testing.TB
@@ -273,6 +276,7 @@ func (w *world) start() {
 	}
 	w.sb = core.New(core.Config{Directory: w.dir})
 	w.offline = NewOffline(OfflineConfig{Directory: w.dir, Store: w.store})
+	w.offline.patience = time.Hour // a slow test is no client that does not acknowledge
 	w.sb.UseMailboxes(w.offline)
 	w.last = NewLastSeen(LastConfig{Switchboard: w.sb, Directory: w.dir, Store: w.store})
 	w.rosters = New(Config{Switchboard: w.sb, Directory: w.dir, Store: w.store, Proposer: w.gate, Offline: w.offline, Last: w.last})
@@ -540,7 +544,7 @@ func (c *client) seesInAnyOrder(expected ...string) {
 func (c *client) awaits(expected ...string) {
 	c.t.Helper()
 	got := []string{}
-	for end := time.Now().Add(10 * time.Second); len(got) < len(expected); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); len(got) < len(expected); time.Sleep(time.Millisecond) {
 		if got = append(got, c.take()...); time.Now().After(end) {
 			break
 		}
@@ -562,7 +566,7 @@ func (c *client) hasRoster(expected ...string) {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

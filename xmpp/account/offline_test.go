@@ -25,7 +25,7 @@ func (c *client) chat(to, body string) {
 func (c *client) bodies(n int) []string {
 	c.t.Helper()
 	out := []string{}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		for _, xml := range c.raw() {
 			if !strings.HasPrefix(xml, "<message") {
 				continue

@@ -304,7 +304,7 @@ func TestSharedAndPersonal(t *testing.T) {
 func (c *client) awaitsAll(expected ...string) {
 	c.t.Helper()
 	got := []string{}
-	for end := time.Now().Add(10 * time.Second); len(got) < len(expected) && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); len(got) < len(expected) && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		got = append(got, c.take()...)
 	}
 	slices.Sort(got)

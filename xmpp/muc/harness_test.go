@@ -25,7 +25,7 @@ const (
 	domain = "chat.example"
 	lounge = "lounge@conference." + domain
 	// A test that waits for longer than this waits in vain.
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 // faulty is the store, which can be made to wait or to fail.

@@ -116,7 +116,7 @@ func (w *world) awaits(who jid.JID, parts ...string) string {
 	w.t.Helper()
 	c := w.wires[who]
 	var last []string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		c.mu.Lock()
 		last = append([]string(nil), c.sent...)
 	stanzas:
@@ -242,7 +242,7 @@ func TestRoomGoesWithItsLastOccupant(t *testing.T) {
 		t.Fatalf("the room is %+v", r)
 	}
 	w.send(crone, "<presence type='unavailable' to='coven@conference.chat.example/firstwitch'></presence>")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := w.dir.WaitGone(ctx, directory.KindRoom, "coven@conference", ""); err != nil {
 		t.Fatal(err)
@@ -317,7 +317,7 @@ func TestRoomThatNobodyLeftStays(t *testing.T) {
 	declare("cave", 1, false)
 	w.enter(crone, "cave", "firstwitch")
 	w.send(crone, "<presence type='unavailable' to='cave@conference.chat.example/firstwitch'></presence>")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := w.dir.WaitGone(ctx, directory.KindRoom, "cave@conference", ""); err != nil {
 		t.Fatal(err)

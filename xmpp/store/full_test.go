@@ -44,7 +44,7 @@ func (c *chatter) expect(s string) string {
 			c.read = after
 			return before + s
 		}
-		c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		c.conn.SetReadDeadline(time.Now().Add(time.Minute))
 		n, err := c.conn.Read(buf)
 		if c.read += string(buf[:n]); n == 0 {
 			c.t.Fatalf("waiting for %q: %v after %q", s, err, c.read)
@@ -123,7 +123,7 @@ func TestServerOnFullDisk(t *testing.T) {
 		cancel()
 		must(t, <-done)
 	}()
-	for end := time.Now().Add(10 * time.Second); server.Addr(stream.DirectTLS) == nil; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); server.Addr(stream.DirectTLS) == nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the server does not listen")
 		}

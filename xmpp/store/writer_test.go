@@ -66,7 +66,7 @@ func block(t *testing.T, s *store.Store) (release func()) {
 // queued returns once so many writes wait for the writer.
 func queued(t *testing.T, s *store.Store, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); s.Queued() < n; runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); s.Queued() < n; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d writes queued, want %d", s.Queued(), n)
 		}

@@ -115,7 +115,7 @@ func TestAKilledSupervisorLeavesNothingThatTheNextCannotEnd(t *testing.T) {
 	if _, err := EndLeftovers(pids); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); !gone(child) && runs(child, path); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !gone(child) && runs(child, path); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d still runs", child)
 		}
