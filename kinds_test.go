@@ -2,14 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -17,10 +19,17 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/hack/testenv"
 )
+
+// TestMain keeps the Kubernetes client from complaining, with a stack, that nobody has told it where to log.
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(m.Run())
+}
 
 // TestStartWithoutAKind: a server whose cluster lacks a kind waits for it, is not ready, and says which one it is: in the log, in the readiness probe and
 // in the metric.
@@ -63,9 +72,14 @@ func TestStartWithoutAKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ports, err := testenv.FreePorts(2)
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := &options{
 		namespace: namespace, domain: "chat.example", secretName: "chat-operator", node: "here", dataDir: t.TempDir(), kubernetes: operator.Config,
-		xmpp: off, xmpps: "127.0.0.1:0", rest: off, restTLS: off, profiles: off, probes: freeAddress(t), metrics: freeAddress(t),
+		xmpp: off, xmpps: "127.0.0.1:0", rest: off, restTLS: off, profiles: off,
+		probes: fmt.Sprintf("127.0.0.1:%d", ports[0]), metrics: fmt.Sprintf("127.0.0.1:%d", ports[1]),
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	log := &messages{}
@@ -99,7 +113,7 @@ func TestStartWithoutAKind(t *testing.T) {
 		{"the metric", func() string { return get("http://" + o.metrics + "/metrics") }, []string{"\nchat_operator_schema_missing 1\n", "\nchat_operator_ready 0\n"}},
 		{"the log", log.String, []string{says}},
 	} {
-		deadline := time.Now().Add(time.Minute)
+		deadline := time.Now().Add(3 * time.Minute)
 		for text := c.text(); !containsAll(text, c.says); text = c.text() {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s does not say %q:\n%s", c.what, c.says, text)
@@ -116,15 +130,4 @@ func containsAll(text string, parts []string) bool {
 		}
 	}
 	return true
-}
-
-// freeAddress gives an address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // stopTimeout is how long the controller manager may take to end before it is killed.
-const stopTimeout = 10 * time.Second
+const stopTimeout = time.Minute
 
 // controllerManager is a running kube-controller-manager.
 type controllerManager struct {

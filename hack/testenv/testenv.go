@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/hack/internal/localkube"
 )
 
 // Options say what a suite needs beyond an API server with the chat resources.
@@ -95,7 +99,8 @@ func Start(opts Options) (_ *Environment, err error) {
 			Scheme:                   scheme,
 			CRDDirectoryPaths:        []string{filepath.Join(root, "config", "crd", "bases")},
 			ErrorIfCRDPathMissing:    true,
-			ControlPlaneStartTimeout: 90 * time.Second,
+			CRDInstallOptions:        envtest.CRDInstallOptions{MaxTime: startLimit},
+			ControlPlaneStartTimeout: startLimit,
 			ControlPlaneStopTimeout:  stopGrace,
 		},
 	}
@@ -105,10 +110,18 @@ func Start(opts Options) (_ *Environment, err error) {
 		}
 	}()
 
+	// envtest's own choice is among the ports that outgoing connections get: another program may have it before a server listens there, or while the
+	// API server is away.
+	ports, err := FreePorts(2)
+	if err != nil {
+		return nil, err
+	}
 	plane := &e.envtest.ControlPlane
-	plane.Etcd = &envtest.Etcd{Path: binaries["etcd"], Out: opts.Output, Err: opts.Output}
+	plane.Etcd = &envtest.Etcd{Path: binaries["etcd"], Out: opts.Output, Err: opts.Output,
+		URL: &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))}}
 	plane.KubectlPath = binaries["kubectl"]
 	server := plane.GetAPIServer()
+	server.SecureServing.Address, server.SecureServing.Port = "127.0.0.1", strconv.Itoa(ports[1])
 	server.Path = binaries["kube-apiserver"]
 	server.Out, server.Err = opts.Output, opts.Output
 	// A folder of our own outlives a stop, and with it the certificates: clients go on when the server is back.
@@ -137,33 +150,39 @@ func Start(opts Options) (_ *Environment, err error) {
 	return e, nil
 }
 
+// startLimit is far more than anything here needs to start.
+const startLimit = 3 * time.Minute
+
 // stopGrace is how long a server may take to end before it is killed. An API server with open watches would wait a minute for them.
 const stopGrace = time.Second
 
+// goneWithin is how long a server that was killed may take to be gone, on a machine that has much else to do.
+const goneWithin = time.Minute
+
 // Stop ends the servers and removes their data.
 func (e *Environment) Stop() error {
-	return errors.Join(e.manager.stop(), e.StopAPIServer(), e.envtest.Stop(), os.RemoveAll(e.dir))
+	return errors.Join(e.manager.stop(), e.StopAPIServer(), untilGone(e.envtest.Stop), os.RemoveAll(e.dir))
 }
 
 // StopAPIServer ends the API server; etcd keeps running. Connections break and new ones are refused.
-func (e *Environment) StopAPIServer() error {
-	var errs []error
-	// envtest reports a server that had to be killed as an error, and not whether it is gone then: asking again tells.
-	for range 5 {
-		err := e.envtest.ControlPlane.APIServer.Stop()
-		if err == nil {
-			return nil
+func (e *Environment) StopAPIServer() error { return untilGone(e.envtest.ControlPlane.APIServer.Stop) }
+
+// untilGone stops servers. envtest reports one that had to be killed as an error, and not whether it is gone then: asking again tells.
+func untilGone(stop func() error) error {
+	for end := time.Now().Add(goneWithin); ; time.Sleep(stopGrace / 10) {
+		if err := stop(); err == nil || time.Now().After(end) {
+			return err
 		}
-		errs = append(errs, err)
-		time.Sleep(stopGrace / 10)
 	}
-	return errors.Join(errs...)
 }
 
 // StartAPIServer starts the API server again, with the same address, certificates and data, and returns once it is healthy.
 func (e *Environment) StartAPIServer() error {
 	return e.envtest.ControlPlane.APIServer.Start()
 }
+
+// FreePorts finds n ports of 127.0.0.1 that nobody listens on, nor gets by chance.
+func FreePorts(n int) ([]int, error) { return localkube.FreePorts(n) }
 
 // AddUser makes a user of these groups; RBAC decides what they may do.
 func (e *Environment) AddUser(name string, groups ...string) (User, error) {
