@@ -24,7 +24,7 @@ var _ = Describe("chat-operator check", Ordered, ContinueOnFailure, func() {
 	BeforeAll(func() {
 		s = newServer("check")
 		s.applyUser("probe", "the probe's word")
-		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "chatuser/probe")
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "chatuser/probe")
 		file := func(name, content string) string {
 			path := filepath.Join(work, name)
 			Expect(os.WriteFile(path, []byte(content), 0o600)).To(Succeed())
@@ -35,7 +35,7 @@ var _ = Describe("chat-operator check", Ordered, ContinueOnFailure, func() {
 
 	run := func(xmpp, passwordFile string, more ...string) (string, error) {
 		out, err := exec.Command(operator, append([]string{
-			"check", "--xmpp=" + xmpp, "--domain=" + domain, "--user=probe", "--password-file=" + passwordFile, "--timeout=5s",
+			"check", "--xmpp=" + xmpp, "--domain=" + domain, "--user=probe", "--password-file=" + passwordFile, "--timeout=60s",
 		}, more...)...).CombinedOutput()
 		return string(out), err
 	}

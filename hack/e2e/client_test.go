@@ -128,7 +128,7 @@ func (c *chatClient) close() {
 	_ = c.session.Close()
 	select {
 	case <-c.ended:
-	case <-time.After(limit):
+	case <-time.After(10 * time.Second): // the server may be gone
 	}
 	_ = c.session.Conn().Close()
 }

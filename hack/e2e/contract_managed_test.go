@@ -38,7 +38,7 @@ kind: SystemProperty
 metadata: {name: xmpp.muc.service.workshop.hidden}
 spec: {inBandPolicy: Deny, value: "true"}
 `)
-		c.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "chatuser/mira", "chatuser/otto", "chatgroup/ops", "chatroom/atrium", "systemproperty/a.motto")
+		c.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "chatuser/mira", "chatuser/otto", "chatgroup/ops", "chatroom/atrium", "systemproperty/a.motto")
 		generations := func() string {
 			return c.kubectl("get", "chatusers,chatgroups,chatrooms,systemproperties", "--output=jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.generation}\n{end}")
 		}

@@ -28,7 +28,7 @@ var _ = Describe("Manifests that are kept in Git", func() {
 		Expect(kinds).To(ContainElements("ChatUser", "ChatGroup", "ChatRoom", "SystemProperty"))
 		for _, how := range [][]string{nil, {"--server-side", "--force-conflicts"}} {
 			s.kubectl(append(append([]string{"apply"}, how...), files...)...)
-			s.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "--all", "chatusers,chatgroups,chatrooms,systemproperties")
+			s.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "--all", "chatusers,chatgroups,chatrooms,systemproperties")
 			// Its exit status is 1 when there is a difference.
 			out, err := tryKubectl(s.namespace, "", append(append([]string{"diff"}, how...), files...)...)
 			Expect(err).NotTo(HaveOccurred(), "kubectl diff %v", how)

@@ -63,7 +63,7 @@ kind: SystemProperty
 metadata: {name: greeting}
 spec: {key: greeting, value: hello}
 `)
-		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "--all", "chatusers,chatrooms,chatgroups,systemproperties")
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "--all", "chatusers,chatrooms,chatgroups,systemproperties")
 		mira, tobias := s.login("mira", "mira's word"), s.login("tobias", "tobias's word")
 		mira.enter(lobby, "Mira")
 		tobias.enter(lobby, "Tobias")

@@ -91,7 +91,7 @@ var _ = Describe("kubectl chat", Ordered, ContinueOnFailure, func() {
 			"properties": []map[string]string{{"key": "console.order", "value": "7"}}})).To(status(201))
 		Expect(s.call("POST", "/users", user("ines", secretWord))).To(status(201))
 		s.apply("apiVersion: chat-operator.io/v1alpha1\nkind: ChatRoom\nmetadata: {name: lobby}\nspec: {displayName: The Lobby, membersOnly: false}\n")
-		s.kubectl("wait", "--for=condition=Ready", "--timeout=20s", "chatuser/mira", "chatroom/lobby")
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "chatuser/mira", "chatuser/tobias", "chatuser/ines", "chatroom/lobby")
 	})
 	AfterAll(func() {
 		for _, secret := range []string{s.restSecret(), secretWord} {
@@ -143,13 +143,15 @@ var _ = Describe("kubectl chat", Ordered, ContinueOnFailure, func() {
 
 	It("says what is not ready and why", func() {
 		s.apply("apiVersion: chat-operator.io/v1alpha1\nkind: ChatUser\nmetadata: {name: nobody}\nspec: {credentials: {secretRef: {name: not-there}}}\n")
-		s.kubectl("wait", "--for=condition=Ready=false", "--timeout=20s", "chatuser/nobody")
+		s.kubectl("wait", "--for=condition=Ready=false", "--timeout=60s", "chatuser/nobody")
 		Expect(p.of(s, "status")).To(MatchRegexp(`(?m)^chatuser/nobody +SecretNotFound +\S+ +\S.*not-there`))
 		s.kubectl("delete", "chatuser", "nobody")
 	})
 
 	It("sends messages to a user, to everybody and into a room", func() {
 		mira, tobias := s.login("mira", secretWord), s.login("tobias", secretWord)
+		// The server may be about to forget those of before.
+		Eventually(func() int { return strings.Count(p.of(s, "sessions", "--output=name"), "\n") }, limit).Should(Equal(2))
 		Expect(p.of(s, "send", "mira@"+domain, "tea", "is ready")).To(Equal("sent to mira\n"))
 		mira.hear("tea is ready")
 		Expect(p.of(s, "send", "--all", "back at nine")).To(Equal("sent to everybody who is connected (2 sessions)\n"))
@@ -165,6 +167,7 @@ var _ = Describe("kubectl chat", Ordered, ContinueOnFailure, func() {
 
 	It("closes sessions", func() {
 		tobias := s.login("tobias", secretWord)
+		Eventually(func() int { return strings.Count(p.of(s, "sessions", "tobias", "--output=name"), "\n") }, limit).Should(Equal(1))
 		full := tobias.session.LocalAddr().String()
 		Expect(p.fails(s, "", "kick", full)).To(ContainSubstring("kubectl chat kick tobias"))
 		Expect(p.of(s, "kick", "tobias")).To(Equal("tobias: 1 session closed\n"))

@@ -158,7 +158,7 @@ var _ = Describe("The same user by REST", Ordered, ContinueOnFailure, func() {
 
 	It("refuses to change what a manifest declares, and says who declares it", func() {
 		s.apply("apiVersion: chat-operator.io/v1alpha1\nkind: ChatUser\nmetadata: {name: declared}\nspec: {displayName: From Git}\n")
-		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "chatuser/declared")
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "chatuser/declared")
 		a := s.call("PUT", "/users/declared", map[string]any{"name": "From REST"})
 		Expect(a).To(And(HaveField("Status", 409), HaveField("Body", ContainSubstring("kubectl"))))
 		Expect(s.call("POST", "/users", user("declared", "a word"))).To(HaveField("Status", 409))

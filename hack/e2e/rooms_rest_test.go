@@ -124,7 +124,7 @@ var _ = Describe("Rooms by REST", Ordered, ContinueOnFailure, func() {
 
 	It("invites people, a group, and those who are not there", func() {
 		s.apply("apiVersion: chat-operator.io/v1alpha1\nkind: ChatGroup\nmetadata: {name: night-shift}\nspec: {groupName: Night Shift, members: [tobias]}\n")
-		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "chatgroup/night-shift")
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "chatgroup/night-shift")
 		invited := func(c *chatClient, reason string) {
 			GinkgoHelper()
 			in := c.next("an invitation (XEP-0045 §7.8.2)", func(in incoming) bool { return in.Room.Invite != nil })
@@ -168,7 +168,7 @@ var _ = Describe("Rooms by REST", Ordered, ContinueOnFailure, func() {
 
 	It("refuses what a manifest declares, says who declares it, and does nothing", func() {
 		s.apply("apiVersion: chat-operator.io/v1alpha1\nkind: ChatRoom\nmetadata: {name: declared}\nspec: {displayName: From Git, affiliations: [{jid: mira@" + domain + ", affiliation: Owner}]}\n")
-		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "chatroom/declared")
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "chatroom/declared")
 		before := s.kubectl("get", "chatroom", "declared", "--output=jsonpath={.metadata.generation}")
 		managed := And(status(http.StatusConflict), HaveField("Body", And(ContainSubstring(`"exception":"ManagedByOther"`), ContainSubstring("kubectl"))))
 		Expect(s.call("PUT", "/chatrooms/declared", map[string]any{"roomName": "declared", "naturalName": "From REST", "owners": []string{"mira"}})).To(managed)

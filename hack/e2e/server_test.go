@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -100,7 +99,7 @@ func (s *server) run(flags ...string) *supervise.Process {
 	p, err := group.Start(supervise.Spec{
 		Name: "chat-operator in " + s.namespace, Path: operator,
 		Log:   filepath.Join(work, fmt.Sprintf("%s-%d.log", s.namespace, s.starts)),
-		Grace: 20 * time.Second,
+		Grace: stopLimit,
 		Args: append([]string{
 			"--kubeconfig=" + kubeconfig, "--namespace=" + s.namespace, "--domain=" + domain, "--data-dir=" + s.dir,
 			"--xmpp-bind-address=" + s.xmpp, "--xmpps-bind-address=" + s.xmpps, "--rest-bind-address=" + s.rest,

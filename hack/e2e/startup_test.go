@@ -76,7 +76,7 @@ var _ = Describe("A start that cannot succeed", Ordered, ContinueOnFailure, func
 			"--rest-tls-bind-address=127.0.0.1:0", "--health-probe-bind-address=0"},
 			filepath.Join(s.dir, "chat.db"))
 		s.applyUser("mira", "mira's word")
-		s.kubectl("wait", "--for=condition=Ready", "--timeout=10s", "chatuser/mira")
+		s.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "chatuser/mira")
 		s.login("mira", "mira's word")
 	})
 })
