@@ -76,7 +76,7 @@ var _ = Describe("The definitions", func() {
 						err = fmt.Errorf("%w: %s", err, out)
 					}
 					return err
-				}).WithTimeout(10 * time.Second).Should(Succeed())
+				}).WithTimeout(time.Minute).Should(Succeed())
 				Expect(string(out)).NotTo(ContainSubstring("<no description>"))
 				for name := range rootSchema(crd).Properties[part].Properties {
 					Expect(string(out)).To(MatchRegexp(`(?m)^  `+name+`\t`), "explain %s.%s", crd.Spec.Names.Singular, part)

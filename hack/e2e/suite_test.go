@@ -104,6 +104,11 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 	crds := filepath.Join(root, "config", "crd", "bases")
 	kubectl("default", "", "apply", "--server-side", "--kustomize="+filepath.Join(root, "config", "cluster"))
 	kubectl("default", "", "wait", "--for=condition=Established", "--timeout=60s", "--filename="+crds)
+	// Whoever asks for all kinds at once, as kubectl does, is told of them a moment later.
+	Eventually(func() error {
+		_, err := tryKubectl("default", "", "get", "chatusers,chatgroups,chatrooms,systemproperties")
+		return err
+	}, limit).Should(Succeed())
 })
 
 var _ = SynchronizedAfterSuite(func() {}, func() { Expect(os.RemoveAll(programs)).To(Succeed()) })

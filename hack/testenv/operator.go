@@ -8,10 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // OperatorUser is the operator's service account in that namespace, with the Roles of config/rbac bound to it there and no
@@ -66,7 +72,51 @@ func (e *Environment) apply(ctx context.Context, folder, namespace string) ([]*u
 			return nil, fmt.Errorf("create the %s of config/%s: %w", o.GetKind(), folder, err)
 		}
 	}
+	for _, o := range objects {
+		if o.GetKind() == "Role" {
+			if err := awaitRights(ctx, c, o, objects); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return objects, nil
+}
+
+// awaitRights waits until whom a Role is bound to may do what it allows: the API server takes up rights a moment after it has stored them.
+func awaitRights(ctx context.Context, c client.Client, o *unstructured.Unstructured, all []*unstructured.Unstructured) error {
+	var role rbacv1.Role
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &role); err != nil {
+		return err
+	}
+	rule := role.Rules[0]
+	for _, other := range all {
+		var binding rbacv1.RoleBinding
+		if other.GetKind() != "RoleBinding" {
+			continue
+		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(other.Object, &binding); err != nil {
+			return err
+		}
+		if binding.RoleRef.Kind != "Role" || binding.RoleRef.Name != role.Name {
+			continue
+		}
+		review := authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               "system:serviceaccount:" + role.Namespace + ":" + binding.Subjects[0].Name,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: role.Namespace, Verb: rule.Verbs[0], Group: rule.APIGroups[0], Resource: rule.Resources[0]},
+		}}
+		if len(rule.ResourceNames) > 0 {
+			review.Spec.ResourceAttributes.Name = rule.ResourceNames[0]
+		}
+		err := wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, startLimit, true, func(ctx context.Context) (bool, error) {
+			asked := review.DeepCopy()
+			err := c.Create(ctx, asked)
+			return asked.Status.Allowed, err
+		})
+		if err != nil {
+			return fmt.Errorf("wait for the rights of the Role %s: %w", role.Name, err)
+		}
+	}
+	return nil
 }
 
 // bindIn lets a RoleBinding speak of the service account of that namespace, as kustomize does in an installation.

@@ -21,6 +21,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -142,12 +144,47 @@ func Start(opts Options) (_ *Environment, err error) {
 	if e.Admin, err = e.AddUser("admin", "system:masters"); err != nil {
 		return nil, err
 	}
+	if err := e.awaitKinds(); err != nil {
+		return nil, err
+	}
 	if opts.ControllerManager {
 		if e.manager, err = startControllerManager(binaries["kube-controller-manager"], e.Admin.Kubeconfig, opts.Output); err != nil {
 			return nil, err
 		}
 	}
 	return e, nil
+}
+
+// awaitKinds waits until whoever asks for all kinds at once, as kubectl does, is told of those of chat: that is a moment after each is served.
+func (e *Environment) awaitKinds() error {
+	asks, err := discovery.NewDiscoveryClientForConfig(e.Admin.Config)
+	if err != nil {
+		return err
+	}
+	err = wait.PollUntilContextTimeout(context.Background(), 50*time.Millisecond, startLimit, true, func(context.Context) (bool, error) {
+		_, lists, err := asks.ServerGroupsAndResources()
+		if err != nil {
+			return false, nil //nolint:nilerr // not all of it is there yet
+		}
+		kinds := map[string]bool{}
+		for _, list := range lists {
+			for i := range list.APIResources {
+				if list.GroupVersion == v1alpha1.GroupVersion.String() {
+					kinds[list.APIResources[i].Kind] = true
+				}
+			}
+		}
+		for _, crd := range e.envtest.CRDInstallOptions.CRDs {
+			if !kinds[crd.Spec.Names.Kind] {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the kinds of config/crd: %w", err)
+	}
+	return nil
 }
 
 // startLimit is far more than anything here needs to start.

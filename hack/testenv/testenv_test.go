@@ -80,7 +80,7 @@ var _ = Describe("A test environment", func() {
 		again := user("", "")
 		Eventually(func() error {
 			return c.Get(ctx, client.ObjectKeyFromObject(mira), again)
-		}).WithContext(ctx).WithTimeout(20 * time.Second).Should(Succeed())
+		}).WithContext(ctx).WithTimeout(time.Minute).Should(Succeed())
 		Expect(again.UID).To(Equal(mira.UID))
 
 		before, err := env.Writes(operator.Name)
@@ -97,7 +97,7 @@ var _ = Describe("A test environment", func() {
 		Expect(admin.Delete(ctx, ns)).To(Succeed())
 		Eventually(func() bool {
 			return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(ns), ns))
-		}).WithContext(ctx).WithTimeout(60 * time.Second).Should(BeTrue())
+		}).WithContext(ctx).WithTimeout(3 * time.Minute).Should(BeTrue())
 	})
 
 	It("has a kubectl and kubeconfigs for it", func(ctx context.Context) {
