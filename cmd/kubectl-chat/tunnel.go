@@ -255,7 +255,7 @@ func (t *tunnel) dial(_ context.Context, _, address string) (net.Conn, error) {
 const (
 	// maxTrouble bounds what is read of an explanation, and troubleWithin how long it may come after the data has ended.
 	maxTrouble    = 1 << 10
-	troubleWithin = time.Second
+	troubleWithin = 5 * time.Second
 )
 
 // tunnelConn is a connection through a tunnel.
