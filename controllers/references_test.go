@@ -90,14 +90,14 @@ var _ = Describe("What names a deleted user or group", func() {
 		Expect(naming(false)).NotTo(BeEmpty())
 		Expect(rows(ctx)).To(Equal(1))
 		restart(ctx)
-		Eventually(func() []string { return naming(false) }, time.Minute).Should(BeEmpty())
+		Eventually(func() []string { return naming(false) }, 3*time.Minute).Should(BeEmpty())
 		Eventually(rows).WithArguments(ctx).Should(BeZero())
 
 		By("a group")
 		Expect(dying(ctx, 3).DeleteGroup(ctx, restActor, "Ops")).To(Succeed())
 		Expect(naming(true)).NotTo(BeEmpty())
 		restart(ctx)
-		Eventually(func() []string { return naming(true) }, time.Minute).Should(BeEmpty())
+		Eventually(func() []string { return naming(true) }, 3*time.Minute).Should(BeEmpty())
 		Eventually(rows).WithArguments(ctx).Should(BeZero())
 	})
 

@@ -300,7 +300,7 @@ var _ = Describe("A renamed user", func() {
 			Live: m.client(live), Namespace: op.namespace, Directory: op.directory, Identities: m, Key: installation.Data[controllers.InstallationKey],
 		}).RenameUser(ctx, restActor, from, to, directory.UserUpdate{})
 		Expect(err).To(MatchError(errDead))
-		Eventually(func() []string { return accounts(from, to) }, time.Minute).Should(Equal([]string{to}))
+		Eventually(func() []string { return accounts(from, to) }, 3*time.Minute).Should(Equal([]string{to}))
 		Eventually(func(g Gomega) {
 			var u v1alpha1.ChatUser
 			g.Expect(kube.Get(ctx, client.ObjectKey{Namespace: op.namespace, Name: to}, &u)).To(Succeed())

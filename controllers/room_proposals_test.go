@@ -82,7 +82,7 @@ var _ = Describe("A proposal about a room", func() {
 		Expect(made.Spec.Listed).To(BeNil(), "what is so by default is not written")
 		becomes(ctx, made, v1alpha1.ReasonActive)
 		Expect(passwords(ctx)).To(HaveLen(1))
-		Eventually(func() bool { return metav1.IsControlledBy(&passwords(ctx)[0], made) }, 10*time.Second).Should(BeTrue())
+		Eventually(func() bool { return metav1.IsControlledBy(&passwords(ctx)[0], made) }).Should(BeTrue())
 
 		By("another password, in another Secret")
 		Expect(op.provision.UpdateRoom(ctx, owner, "lobby@conference", directory.RoomUpdate{Password: new("open")})).To(Succeed())
@@ -321,8 +321,8 @@ var _ = Describe("Names that mean nobody", func() {
 		Eventually(resolved(r, &r.Status.CommonStatus)).Should(HavePrefix("False UnknownMembers: Not there (yet): group night, mira@" + domain + "."))
 		create(ctx, passwordSecret(op.namespace, "s", "pencil"), chatUser(op.namespace, "mira", "s"),
 			&v1alpha1.ChatGroup{ObjectMeta: metav1.ObjectMeta{Namespace: op.namespace, Name: "night"}})
-		Eventually(resolved(g, &g.Status.CommonStatus), 10*time.Second).Should(Equal(
+		Eventually(resolved(g, &g.Status.CommonStatus)).Should(Equal(
 			"True AllResolved: Everybody of this server who is named exists. Nobody looks whether there is anybody of other domains than " + domain + ": ada@other.example."))
-		Eventually(resolved(r, &r.Status.CommonStatus), 10*time.Second).Should(Equal("True AllResolved: Everybody who is named exists."))
+		Eventually(resolved(r, &r.Status.CommonStatus)).Should(Equal("True AllResolved: Everybody who is named exists."))
 	})
 })

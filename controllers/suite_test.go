@@ -53,7 +53,7 @@ func TestControllers(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	SetDefaultEventuallyTimeout(10 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	log := funcr.New(func(prefix, args string) { fmt.Fprintln(GinkgoWriter, prefix, args) }, funcr.Options{})
 	ctrllog.SetLogger(log)
@@ -139,7 +139,7 @@ func start(ctx context.Context, namespace string, o options) *operator {
 	op.leadership, err = controllers.Setup(running, manager, controllers.Options{
 		Namespace: namespace, SecretName: op.secretName, Directory: op.directory, Store: op.store, Provision: op.provision, Audit: op.store, Node: "chat-0",
 		InstallationKey: installation.Key, RESTSecrets: o.restSecrets, Endpoint: provision.Endpoint{Host: domain, Port: 5222},
-		LeaderElect: o.leaderElect, LeaseTiming: controllers.LeaseTiming{LeaseDuration: 3 * time.Second, RenewDeadline: 2 * time.Second, RetryPeriod: 200 * time.Millisecond},
+		LeaderElect: o.leaderElect, LeaseTiming: controllers.LeaseTiming{LeaseDuration: 12 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 200 * time.Millisecond},
 		Metrics: metrics.NewSet(op.registry), Clock: o.clock, Log: log,
 	})
 	Expect(err).NotTo(HaveOccurred())
@@ -151,12 +151,12 @@ func start(ctx context.Context, namespace string, o options) *operator {
 		once.Do(func() {
 			op.watches.open()
 			cancel()
-			Eventually(ended, 30*time.Second).Should(Receive(BeNil()))
+			Eventually(ended).Should(Receive(BeNil()))
 			Expect(op.store.Close()).To(Succeed())
 		})
 	}
 	DeferCleanup(op.stop)
-	Eventually(op.directory.Synced(), 20*time.Second).Should(BeClosed())
+	Eventually(op.directory.Synced()).Should(BeClosed())
 	return op
 }
 
