@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,6 +57,7 @@ type Environment struct {
 	Admin User
 
 	dir     string
+	starter *starter
 	envtest *envtest.Environment
 	manager *controllerManager
 
@@ -73,7 +75,8 @@ type User struct {
 	Kubeconfig string
 }
 
-// Start starts the control plane and installs the chat resources. A suite calls Stop when it is done.
+// Start starts the control plane and installs the chat resources. A suite calls Stop when it is done. Where setpriv is there, which Linux has, the servers
+// also end with a process that does not come to that.
 func Start(opts Options) (_ *Environment, err error) {
 	root, err := repositoryRoot()
 	if err != nil {
@@ -96,6 +99,7 @@ func Start(opts Options) (_ *Environment, err error) {
 		Kubectl: binaries["kubectl"],
 		Scheme:  scheme,
 		dir:     dir,
+		starter: newStarter(),
 		envtest: &envtest.Environment{
 			UseExistingCluster:       new(bool),
 			Scheme:                   scheme,
@@ -118,6 +122,11 @@ func Start(opts Options) (_ *Environment, err error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range serverNames(opts.ControllerManager) {
+		if binaries[name], err = leash(dir, binaries[name]); err != nil {
+			return nil, err
+		}
+	}
 	plane := &e.envtest.ControlPlane
 	plane.Etcd = &envtest.Etcd{Path: binaries["etcd"], Out: opts.Output, Err: opts.Output,
 		URL: &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))}}
@@ -138,8 +147,8 @@ func Start(opts Options) (_ *Environment, err error) {
 			return nil, err
 		}
 	}
-	if _, err := e.envtest.Start(); err != nil {
-		return nil, fmt.Errorf("start the control plane of %s: %w", filepath.Dir(binaries["etcd"]), err)
+	if err := e.starter.do(func() error { _, err := e.envtest.Start(); return err }); err != nil {
+		return nil, fmt.Errorf("start the control plane of %s: %w", filepath.Dir(e.Kubectl), err)
 	}
 	if e.Admin, err = e.AddUser("admin", "system:masters"); err != nil {
 		return nil, err
@@ -148,7 +157,10 @@ func Start(opts Options) (_ *Environment, err error) {
 		return nil, err
 	}
 	if opts.ControllerManager {
-		if e.manager, err = startControllerManager(binaries["kube-controller-manager"], e.Admin.Kubeconfig, opts.Output); err != nil {
+		if err := e.starter.do(func() error {
+			e.manager, err = startControllerManager(binaries["kube-controller-manager"], e.Admin.Kubeconfig, opts.Output)
+			return err
+		}); err != nil {
 			return nil, err
 		}
 	}
@@ -198,6 +210,7 @@ const goneWithin = time.Minute
 
 // Stop ends the servers and removes their data.
 func (e *Environment) Stop() error {
+	defer e.starter.end()
 	return errors.Join(e.manager.stop(), e.StopAPIServer(), untilGone(e.envtest.Stop), os.RemoveAll(e.dir))
 }
 
@@ -215,7 +228,7 @@ func untilGone(stop func() error) error {
 
 // StartAPIServer starts the API server again, with the same address, certificates and data, and returns once it is healthy.
 func (e *Environment) StartAPIServer() error {
-	return e.envtest.ControlPlane.APIServer.Start()
+	return e.starter.do(e.envtest.ControlPlane.APIServer.Start)
 }
 
 // FreePorts finds n ports of 127.0.0.1 that nobody listens on, nor gets by chance.
@@ -263,9 +276,9 @@ func (e *Environment) NewNamespace(ctx context.Context, prefix string) (string, 
 	return ns.Name, nil
 }
 
-// binaryNames are the programs that Start needs, in the order in which they are missed.
-func binaryNames(controllerManager bool) []string {
-	names := []string{"etcd", "kube-apiserver", "kubectl"}
+// serverNames are the programs that Start runs.
+func serverNames(controllerManager bool) []string {
+	names := []string{"etcd", "kube-apiserver"}
 	if controllerManager {
 		names = append(names, "kube-controller-manager")
 	}
@@ -284,7 +297,7 @@ func findBinaries(root string, controllerManager bool) (map[string]string, error
 	}
 	found := map[string]string{}
 	var missing []string
-	for _, name := range binaryNames(controllerManager) {
+	for _, name := range slices.Insert(serverNames(controllerManager), 2, "kubectl") {
 		path := filepath.Join(dir, name)
 		if info, err := os.Stat(path); err != nil || info.IsDir() {
 			missing = append(missing, name)
