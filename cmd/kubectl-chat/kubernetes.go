@@ -76,9 +76,11 @@ func (k *kubernetes) list(ctx context.Context, resource, selector string, into r
 	return nil
 }
 
+type kind struct{ name, resource string }
+
 // kinds are those of chat resources, with how addresses call them, in the order of tables.
-var kinds = []struct{ name, resource string }{
-	{"ChatUser", "chatusers"}, {"ChatGroup", "chatgroups"}, {"ChatRoom", "chatrooms"}, {"SystemProperty", "systemproperties"},
+func kinds() []kind {
+	return []kind{{"ChatUser", "chatusers"}, {"ChatGroup", "chatgroups"}, {"ChatRoom", "chatrooms"}, {"SystemProperty", "systemproperties"}}
 }
 
 // chatResource is a resource of any of them, as far as they are alike.
@@ -95,7 +97,7 @@ type chatResource struct {
 // chatResources reads the chat resources of a namespace, or of all namespaces where that is empty, in the order of kinds. A limit is that of each kind.
 func (k *kubernetes) chatResources(ctx context.Context, namespace string, options metav1.ListOptions) ([]chatResource, error) {
 	var all []chatResource
-	for _, kind := range kinds {
+	for _, kind := range kinds() {
 		answer := k.chat.Get().Namespace(namespace).Resource(kind.resource).VersionedParams(&options, k.codec).Do(ctx)
 		if err := answer.Error(); err != nil {
 			return nil, k.explain("list "+kind.resource, err)

@@ -144,8 +144,8 @@ func (s *status) resources(ctx context.Context, k *kubernetes) error {
 		return err
 	}
 	counts := map[string]*kindStatus{}
-	s.Resources = make([]kindStatus, len(kinds))
-	for i, kind := range kinds {
+	s.Resources = make([]kindStatus, len(kinds()))
+	for i, kind := range kinds() {
 		s.Resources[i] = kindStatus{Kind: kind.name, Reasons: map[string]int{}}
 		counts[kind.name] = &s.Resources[i]
 	}
