@@ -140,7 +140,7 @@ func upToTLS(conn net.Conn) bool {
 func checkFails(t *testing.T, address string, more ...string) string {
 	t.Helper()
 	var out bytes.Buffer
-	err := runCheck(t.Context(), append([]string{"--xmpp", address, "--domain", "chat.example", "--user", "mira", "--password-file", "none", "--timeout", "10s"}, more...), &out)
+	err := runCheck(t.Context(), append([]string{"--xmpp", address, "--domain", "chat.example", "--user", "mira", "--password-file", "none", "--timeout", "1m"}, more...), &out)
 	if err == nil || out.Len() > 0 {
 		t.Fatalf("%v\n%s", err, out.String())
 	}

@@ -253,7 +253,8 @@ func (c *Cluster) adminClient() (*http.Client, error) {
 func (c *Cluster) binary(name string) string { return filepath.Join(c.cfg.Binaries, name) }
 
 func (c *Cluster) spec(name string, args []string) supervise.Spec {
-	return supervise.Spec{Name: name, Path: c.binary(name), Args: args, Log: filepath.Join(c.cfg.Dir, "logs", name+".log")}
+	// A machine that has much else to do takes a while to end them.
+	return supervise.Spec{Name: name, Path: c.binary(name), Args: args, Log: filepath.Join(c.cfg.Dir, "logs", name+".log"), Grace: 30 * time.Second}
 }
 
 // The Services of a cluster with a node; the API server's own has the first address (kubernetes.default).
