@@ -148,9 +148,16 @@ type server struct {
 	stop     func() // ends Serve and waits for it
 }
 
+// patientLimits are those by default, but for clients that are slow because the machine is.
+func patientLimits() *Limits {
+	l := DefaultLimits()
+	l.NegotiationTimeout = 10 * patience
+	return l
+}
+
 // limit changes the limits of a server.
 func limit(f func(*Limits)) func(*Config) {
-	l := DefaultLimits()
+	l := patientLimits()
 	f(l)
 	return func(c *Config) { c.Limits = func() *Limits { return l } }
 }
@@ -191,6 +198,7 @@ func newServerOn(t testing.TB, ln net.Listener, mode Mode, change ...func(*Confi
 		"romeo":  {Username: "romeo", Secret: auth.NewPasswordSecret(password, salt)},
 		"locked": {Username: "locked", Secret: auth.NewPasswordSecret(password, salt), Locked: true},
 	}}
+	limits := patientLimits()
 	cert := newCertificate(t, 1)
 	s.roots.AddCert(cert.Leaf)
 	cfg := Config{
@@ -202,6 +210,7 @@ func newServerOn(t testing.TB, ln net.Listener, mode Mode, change ...func(*Confi
 		Backend:      s.backend,
 		Log:          slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		CloseTimeout: patience,
+		Limits:       func() *Limits { return limits },
 	}
 	for _, f := range change {
 		f(&cfg)

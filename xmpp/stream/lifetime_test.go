@@ -318,7 +318,7 @@ func TestReceiveEndsTheStream(t *testing.T) {
 func TestNegotiationTimeout(t *testing.T) {
 	both(t, func(t *testing.T, mode Mode) {
 		var limits atomic.Pointer[Limits]
-		limits.Store(DefaultLimits())
+		limits.Store(patientLimits())
 		s := newServer(t, mode, func(c *Config) { c.Limits, c.CloseTimeout = limits.Load, 300*time.Millisecond })
 		bound := s.connect(t)
 		bound.bind(username, "x")
@@ -398,7 +398,7 @@ type idling struct {
 func newIdling(t *testing.T) *idling {
 	t.Helper()
 	s := &idling{}
-	s.limits.Store(DefaultLimits())
+	s.limits.Store(patientLimits())
 	s.server = newServer(t, DirectTLS, func(c *Config) { c.Limits = s.limits.Load })
 	return s
 }
@@ -406,7 +406,7 @@ func newIdling(t *testing.T) *idling {
 // patient is a client that may be silent for so long.
 func (s *idling) patient(t *testing.T, idle time.Duration) *client {
 	t.Helper()
-	l := DefaultLimits()
+	l := patientLimits()
 	l.IdleTimeout = idle
 	s.limits.Store(l)
 	c := s.connect(t)

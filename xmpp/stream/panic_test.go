@@ -124,7 +124,7 @@ func TestPanicWhileWriting(t *testing.T) {
 func TestPanicWhileReading(t *testing.T) {
 	both(t, func(t *testing.T, mode Mode) {
 		var armed atomic.Bool
-		limits := DefaultLimits()
+		limits := patientLimits()
 		s := newServer(t, mode, func(c *Config) {
 			c.Limits = func() *Limits {
 				if armed.CompareAndSwap(true, false) {

@@ -250,7 +250,7 @@ func TestProxyThatIsSilent(t *testing.T) {
 				t.Errorf("%q is answered by %q", first, got)
 			}
 		}
-		limits.Store(DefaultLimits())
+		limits.Store(patientLimits())
 		waiting := s.dialFrom(t, "127.0.0.8", "PROXY ")
 		eventually(t, "it is connected", func() bool { return s.Connections() == 1 })
 		s.stop()
