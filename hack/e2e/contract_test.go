@@ -139,6 +139,11 @@ func (c *contract) reset() {
 		Expect(kube.DeleteAllOf(ctx, kind.object, client.InNamespace(c.namespace))).To(Succeed())
 		Eventually(func() string { return c.call("GET", kind.list, nil).Header.Get("X-Total-Count") }, limit).Should(Equal(kind.remaining), kind.list)
 	}
+	// Of properties no list tells. What happens to them is seen in its order: once this one is in force, those of before are not.
+	c.run(inJSON,
+		row{"POST", "/system/properties", property("the.last", "x"), 201, none},
+		row{"DELETE", "/system/properties/the.last", none, 200, none},
+	)
 }
 
 // run sends the requests of rows one after the other and tells of all answers that are not as they have to be.
