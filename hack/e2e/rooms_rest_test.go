@@ -201,17 +201,33 @@ var _ = Describe("Rooms by REST", Ordered, ContinueOnFailure, func() {
 		for i := range rooms {
 			rooms[i] = map[string]any{"roomName": fmt.Sprintf("bulk%03d", i), "persistent": true, "owners": []string{"mira"}}
 		}
-		begin := time.Now()
-		a := s.call("POST", "/chatrooms/bulk?servicename=workshop", map[string]any{"chatRooms": rooms})
-		AddReportEntry("a thousand rooms took", time.Since(begin).String())
-		Expect(a).To(status(http.StatusOK))
 		var results struct {
 			Success, Failure, Other []struct{ RoomName, Message string }
 		}
-		Expect(json.Unmarshal([]byte(a.Body), &results)).To(Succeed())
+		call := func(rooms []map[string]any) {
+			GinkgoHelper()
+			begin := time.Now()
+			a := s.call("POST", "/chatrooms/bulk?servicename=workshop", map[string]any{"chatRooms": rooms})
+			AddReportEntry(fmt.Sprintf("%d rooms took", len(rooms)), time.Since(begin).String())
+			Expect(a).To(status(http.StatusOK))
+			results.Success, results.Failure, results.Other = nil, nil, nil
+			Expect(json.Unmarshal([]byte(a.Body), &results)).To(Succeed())
+		}
+		call(rooms)
+		if len(results.Failure) == 0 {
+			Expect(results.Success).To(HaveLen(1000))
+			Expect(results.Success[999].RoomName).To(Equal("bulk999"))
+		}
+		// One call has 45 seconds, in which a busy machine makes fewer: those are told, and made when they are asked for again.
+		for i := 1; len(results.Failure) > 0 && i < attempts; i++ {
+			Expect(results.Failure).To(HaveEach(HaveField("Message", ContainSubstring("try again later"))))
+			var again []map[string]any
+			for _, one := range results.Failure {
+				again = append(again, map[string]any{"roomName": one.RoomName, "persistent": true, "owners": []string{"mira"}})
+			}
+			call(again)
+		}
 		Expect(results.Failure).To(BeEmpty())
-		Expect(results.Success).To(HaveLen(1000))
-		Expect(results.Success[999].RoomName).To(Equal("bulk999"))
 		mira := s.login("mira", "mira's word")
 		Expect(mira.enter("bulk999@workshop."+domain, "mira").Room.Item.Affiliation).To(Equal("owner"))
 		page := s.call("GET", "/chatrooms?servicename=workshop&type=all&limit=1&offset=999", nil)
