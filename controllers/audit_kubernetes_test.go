@@ -2,8 +2,10 @@ package controllers_test
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -120,6 +122,40 @@ var _ = Describe("The audit log", func() {
 			"test REST: edited group ops, description = On call, result = unknown",
 			"test REST: locked out user mira, result = unknown",
 			"test REST: deleted group ops, result = unknown",
+		))
+	})
+
+	It("tells of changes that were made in part", func(ctx SpecContext) {
+		op := start(ctx, newNamespace(ctx, "partly"), options{})
+		proposer := audit.Proposals(op.provision, audit.Config{Log: op.store, Domain: domain, Node: "chat-0"})
+		partly := And(MatchError(directory.ErrPartly), MatchError(directory.Unanswered, "Unanswered"))
+		Expect(proposer.CreateUser(ctx, restActor, newUser("mira", "pencil"))).To(Succeed())
+		users := func(r *http.Request, method string) bool {
+			return r.Method == method && strings.Contains(r.URL.Path, "/chatusers")
+		}
+
+		// The API server goes away between the password and what else is to change.
+		var rewritten atomic.Bool
+		refused := func(r *http.Request) bool {
+			if strings.Contains(r.URL.Path, "/secrets/") && r.Method != http.MethodGet {
+				rewritten.Store(true)
+			}
+			return users(r, http.MethodGet) && rewritten.Load()
+		}
+		op.watches.refused.Store(&refused)
+		Expect(proposer.UpdateUser(ctx, restActor, "mira", directory.UserUpdate{DisplayName: new("Mira"), Password: new("another")})).To(partly)
+
+		// It goes away between two accounts of one call, and what was made cannot be taken back.
+		var made atomic.Int32
+		refused = func(r *http.Request) bool {
+			return users(r, http.MethodDelete) || users(r, http.MethodPost) && made.Add(1) > 1
+		}
+		Expect(proposer.CreateUsers(ctx, restActor, []directory.NewUser{newUser("ann", "pencil"), newUser("ben", "pencil")})).To(partly)
+		op.watches.refused.Store(nil)
+		Expect(recorded(ctx, op)).To(ContainElements(
+			"test REST: edited user mira, name = Mira, password = changed, result = unknown",
+			"test REST: created new user ann, result = unknown",
+			"test REST: created new user ben, result = unknown",
 		))
 	})
 })

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -186,8 +188,10 @@ func (o *operator) metric(name string) float64 {
 
 // gate holds watches back, as a slow network or a busy API server does, and loses answers, as a connection does that breaks off.
 type gate struct {
-	// losing has the answers to changes of declarations not arrive. The changes are made.
+	// losing has answers not arrive that say that declarations are changed.
 	losing atomic.Bool
+	// refused says of which requests no connection comes about; nil: of none.
+	refused atomic.Pointer[func(*http.Request) bool]
 
 	mu     sync.Mutex
 	opened chan struct{} // closed while the gate is open
@@ -233,8 +237,11 @@ type gated struct {
 }
 
 func (g gated) RoundTrip(r *http.Request) (*http.Response, error) {
+	if refused := g.gate.refused.Load(); refused != nil && (*refused)(r) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	}
 	response, err := g.next.RoundTrip(r)
-	if err == nil && g.gate.losing.Load() && r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, "/apis/"+v1alpha1.Group+"/") && !strings.HasSuffix(r.URL.Path, "/status") {
+	if err == nil && g.gate.losing.Load() && r.Method != http.MethodGet && response.StatusCode < http.StatusBadRequest && strings.HasPrefix(r.URL.Path, "/apis/"+v1alpha1.Group+"/") && !strings.HasSuffix(r.URL.Path, "/status") {
 		return nil, errors.Join(io.ErrUnexpectedEOF, response.Body.Close())
 	}
 	if err == nil && r.URL.Query().Get("watch") != "" {

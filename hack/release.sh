@@ -7,7 +7,7 @@ if ! [[ $version =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]]; then
   echo "VERSION=$version is no version of a release: write v1.2.3 or v1.2.3-rc.1"
   exit 1
 fi
-if ! git diff --quiet HEAD --; then
+if [ -n "$(git status --porcelain)" ]; then
   echo "the working tree is not that of commit $(git rev-parse --short HEAD), which the release would name as its own: commit what has changed"
   exit 1
 fi

@@ -295,7 +295,7 @@ func deleteRoom(c *call) (answer, error) {
 	}
 	// What comes after the deletion, the purge of the data, can fail by itself.
 	now, there := c.server.Rooms.Room(identity)
-	if took(err) || !errors.Is(err, directory.ErrNotFound) && (!there || now.UID != info.UID) {
+	if took(err) || (!there || now.UID != info.UID) && !errors.Is(err, directory.ErrNotFound) && !directory.Unanswered(err) {
 		c.recordEnd(info.UID, "destroyed MUC room "+info.RoomName, detail("service", info.Service))
 	}
 	if err != nil {

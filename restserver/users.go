@@ -338,7 +338,7 @@ func deleteUser(c *call) (answer, error) {
 	err = c.server.Proposer.DeleteUser(c.ctx, c.actor(), u.Username)
 	// What comes after the deletion, the purge of the data, can fail by itself.
 	now, there := c.server.Directory.User(u.Username)
-	if took(err) || (!there || now.UID != u.UID) && !errors.Is(err, directory.ErrNotFound) {
+	if took(err) || (!there || now.UID != u.UID) && !errors.Is(err, directory.ErrNotFound) && !directory.Unanswered(err) {
 		c.recordEnd(u.UID, "deleted user "+u.Username)
 	}
 	if err := c.userTrouble(err); err != nil {

@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -72,7 +71,7 @@ func (p *Provisioner) finishRename(
 	if _, again := p.directory.Holder(directory.KindUser, from); again {
 		left = []string{fmt.Sprintf("There is a new account %q: what names it is not renamed.", from)}
 	} else if left, err = p.nameAnew(ctx, by, from, to); err != nil {
-		return left, fmt.Errorf("%q is %q now, and is renamed elsewhere in a moment: %w", from, to, errors.Join(directory.ErrNotYetActive, err))
+		return left, fmt.Errorf("%q is %q now, and is renamed elsewhere in a moment: %w: %v", from, to, directory.ErrNotYetActive, err) //nolint:errorlint // of the cause only the text: the account is renamed
 	}
 	if record != nil && now.Annotations[v1alpha1.RenamedFromAnnotation] != "" {
 		if err := record(ctx, Renaming{By: p.askedBy(&now, uid), From: from, To: to, UID: uid, Begun: now.CreationTimestamp.Time, Left: left}); err != nil {

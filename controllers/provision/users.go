@@ -91,7 +91,9 @@ func (p *Provisioner) CreateUsers(ctx context.Context, by directory.Actor, users
 	}
 	group.Wait()
 	if err := first(errs); err != nil {
-		p.takeBack(ctx, written)
+		if !p.takeBack(ctx, written) || slices.ContainsFunc(errs, directory.Unanswered) {
+			err = fmt.Errorf("%w: %w", directory.ErrPartly, err)
+		}
 		return err
 	}
 
@@ -106,7 +108,9 @@ func (p *Provisioner) CreateUsers(ctx context.Context, by directory.Actor, users
 	if errors.Is(err, directory.ErrExists) {
 		// An older resource of another name claims the username: ours is not in
 		// force and must not lie in wait.
-		p.takeBack(ctx, written)
+		if !p.takeBack(ctx, written) {
+			err = fmt.Errorf("%w: %w", directory.ErrPartly, err)
+		}
 	}
 	return err
 }
@@ -170,19 +174,21 @@ func (p *Provisioner) declare(ctx context.Context, u directory.NewUser) (made, e
 	return made{username: u.Username, user: user, secret: secret}, nil
 }
 
-// takeBack deletes what a failed creation has written, the users first.
-func (p *Provisioner) takeBack(ctx context.Context, written []made) {
-	ctx = context.WithoutCancel(ctx)
+// takeBack deletes what a failed creation has written, the users first, and says whether none of them is left.
+func (p *Provisioner) takeBack(ctx context.Context, written []made) bool {
+	ctx, all := context.WithoutCancel(ctx), true
 	for _, m := range written {
 		if m.user == nil {
 			continue
 		}
 		if err := p.remove(ctx, m.user); err != nil {
 			p.log.Error(err, "Could not take a user back whose creation failed", "chatUser", m.user.Name)
+			all = false
 			continue
 		}
 		p.discard(ctx, m.secret)
 	}
+	return all
 }
 
 func newChatUser(namespace, name string, u directory.NewUser, secretName string) *v1alpha1.ChatUser {
@@ -280,6 +286,9 @@ func (p *Provisioner) writeUser(
 	if err != nil {
 		if issued != nil && !Unreachable(err) {
 			p.discard(ctx, issued)
+		}
+		if version != "" {
+			err = fmt.Errorf("the password is changed: %w: %w", directory.ErrPartly, err)
 		}
 		return nil, "", err
 	}

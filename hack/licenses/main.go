@@ -135,7 +135,7 @@ func (p *program) linked() ([]text, error) {
 }
 
 // What files with licenses and notices are called, such as LICENSE-SQLITE, LICENCE.md, COPYING and NOTICE.
-var named = regexp.MustCompile(`(?i)^(un)?(licen[cs]e|copying|notice)s?([.-][^/]*)?$`)
+var named = regexp.MustCompile(`(?i)^(un)?(licen[cs]e|copying|notice|patent)s?([.-][^/]*)?$`)
 
 // textsOf are the files with licenses and notices of a package's folder and of those above it, up to that of its module.
 func textsOf(root, dir string) ([]string, error) {

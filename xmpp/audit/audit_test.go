@@ -289,6 +289,10 @@ func (a *away) UpdateUser(context.Context, directory.Actor, string, directory.Us
 
 func (a *away) DeleteUser(context.Context, directory.Actor, string) error { return a.err }
 
+func (a *away) EnsureGroup(context.Context, directory.Actor, string, directory.GroupUpdate) (bool, error) {
+	return true, a.err
+}
+
 // Every change by REST and XMPP is recorded (the reference's §13, Audit): also one of which nobody knows whether it was made.
 func TestUnansweredWishes(t *testing.T) {
 	log, ctx := &memory{}, t.Context()
@@ -304,14 +308,25 @@ func TestUnansweredWishes(t *testing.T) {
 		if err := proposer.DeleteUser(ctx, by, "mira"); !errors.Is(err, lost.err) {
 			t.Errorf("%s: %v", via, err)
 		}
+		if created, err := proposer.EnsureGroup(ctx, by, "ops", directory.GroupUpdate{}); !created || !errors.Is(err, lost.err) {
+			t.Errorf("%s: %v", via, err)
+		}
 		for _, e := range log.entries {
 			if e.Username != "root" || e.Via != via || e.Address != "192.0.2.1" || e.Ended != "" {
 				t.Errorf("%+v", e)
 			}
 		}
-		want := []string{"edited user mira: name = Mira, result = unknown", "locked out user mira: result = unknown", "deleted user mira: result = unknown"}
+		want := []string{"edited user mira: name = Mira, result = unknown", "locked out user mira: result = unknown", "deleted user mira: result = unknown", "created new group ops: result = unknown"}
 		if got := log.taken(); !slices.Equal(got, want) {
 			t.Errorf("%s: recorded %q, want %q", via, got, want)
+		}
+		// What is written is known to be, whatever follows from it.
+		lost.err = fmt.Errorf("%w: %w", directory.ErrNotYetActive, lost.err)
+		if _, err := proposer.EnsureGroup(ctx, by, "ops", directory.GroupUpdate{}); !errors.Is(err, lost.err) {
+			t.Errorf("%s: %v", via, err)
+		}
+		if got := log.taken(); slices.ContainsFunc(got, func(line string) bool { return strings.Contains(line, "unknown") }) {
+			t.Errorf("%s: recorded %q", via, got)
 		}
 		// What was never sent has not been done.
 		lost.err = &directory.UnavailableError{Err: errors.New("connection refused")}

@@ -12,7 +12,7 @@ import (
 
 // Proposals passes wishes on to a proposer and records those that came true, but for what comes through REST: its handlers do that themselves. What is
 // written and not yet in force has come true. Where nobody said what became of a wish, it is recorded with that, whichever way it came: that this program
-// made a change is in no other entry.
+// made a change is in no other entry, but perhaps that a resource has gone.
 func Proposals(to directory.Proposer, c Config) directory.Proposer { return &proposals{to, c} }
 
 type proposals struct {
@@ -34,7 +34,7 @@ const unknownResult = "result = unknown"
 // end is settle for what a resource has gone by, of that UID: the log takes no note of its end any more.
 func (p *proposals) end(ctx context.Context, by directory.Actor, uid string, err error, deeds ...deed) error {
 	switch {
-	case directory.Unanswered(err):
+	case directory.Unanswered(err) && !took(err):
 		for i := range deeds {
 			deeds[i].details = append(deeds[i].details, unknownResult)
 		}
@@ -257,6 +257,16 @@ func (p *proposals) CreateGroup(ctx context.Context, by directory.Actor, name st
 // UpdateGroup implements directory.Proposer.
 func (p *proposals) UpdateGroup(ctx context.Context, by directory.Actor, name string, u directory.GroupUpdate) error {
 	return p.settle(ctx, by, p.Proposer.UpdateGroup(ctx, by, name, u), deed{Summary(directory.KindGroup, Changed, name), groupDetails(&u)})
+}
+
+// EnsureGroup implements directory.Proposer.
+func (p *proposals) EnsureGroup(ctx context.Context, by directory.Actor, name string, u directory.GroupUpdate) (created bool, err error) {
+	created, err = p.Proposer.EnsureGroup(ctx, by, name, u)
+	change := Changed
+	if created {
+		change = Created
+	}
+	return created, p.settle(ctx, by, err, deed{Summary(directory.KindGroup, change, name), groupDetails(&u)})
 }
 
 // DeleteGroup implements directory.Proposer.

@@ -16,6 +16,8 @@ var (
 	ErrNotYetActive = errors.New("written, but not in force here yet")
 	// ErrConflict: others kept changing the same thing; try again.
 	ErrConflict = errors.New("changed by others at the same time")
+	// ErrPartly: some of what was asked for is done, though it failed.
+	ErrPartly = errors.New("a part of it is done")
 	// ErrTooManyRequests: more changes than are allowed; try again later.
 	ErrTooManyRequests = errors.New("too many changes, try again later")
 )
@@ -71,10 +73,10 @@ func (e *UnavailableError) Error() string {
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// Unanswered says of a change's error that the change may have been made all the same.
+// Unanswered says of a change's error that the change may have been made all the same, wholly or in part.
 func Unanswered(err error) bool {
 	e, ok := errors.AsType[*UnavailableError](err)
-	return ok && e.Unanswered
+	return ok && e.Unanswered || errors.Is(err, ErrPartly)
 }
 
 // LimitError refuses a list that would become too long.

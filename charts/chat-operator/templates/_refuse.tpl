@@ -69,7 +69,6 @@
 {{- define "chat-operator.refuseArgs" -}}
 {{- $given := dict
   "domain" "use the value domain"
-  "host" "generated Secrets name the Service of the release"
   "namespace" "it is the namespace of the release (helm --namespace)"
   "data-dir" "data is on the volume of the value persistence"
   "secret-name" "rights, notes and the test of the release name the Secret chat-operator"
