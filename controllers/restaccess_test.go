@@ -51,6 +51,18 @@ var _ = Describe("Access to the REST API", func() {
 			{Name: "dashboard", Value: "fedcba9876543210", Scope: "read-only"}, {Name: "pipeline", Value: "0123456789abcdef"},
 		}))
 
+		// The installation's own is made anew where it is deleted: another shared secret, and the same key.
+		lost := own.DeepCopy()
+		Expect(kube.Delete(ctx, lost)).To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(kube.Get(ctx, client.ObjectKey{Namespace: namespace, Name: op.secretName}, &own)).To(Succeed())
+			g.Expect(own.UID).NotTo(Equal(lost.UID))
+			g.Expect(secrets.Installation()).To(Equal(string(own.Data["rest-secret"])))
+		}).Should(Succeed())
+		Expect(own.Data["rest-secret"]).NotTo(Equal(lost.Data["rest-secret"]))
+		Expect(own.Data["installation-key"]).To(Equal(lost.Data["installation-key"]))
+		Expect(own.Labels).To(Equal(lost.Labels))
+
 		// One is replaced, another loses its label, the last goes.
 		patch(ctx, first, `{"stringData":{"rest-secret":"another-one-of-16","rest-scope":"users"}}`)
 		patch(ctx, second, `{"metadata":{"labels":{"chat-operator.io/rest-secret":null}}}`)

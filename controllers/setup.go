@@ -134,6 +134,10 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 		return nil, err
 	}
 	sweeper.users, sweeper.rooms = &userProjector.named, &roomProjector.named
+	installation := &installationKeeper{
+		live: mgr.GetAPIReader(), writer: mgr.GetClient(), namespace: o.Namespace, name: o.SecretName, key: o.InstallationKey,
+		log: o.Log.WithName("installation"), gone: make(chan struct{}, 1),
+	}
 	secrets := &secretProjector{
 		directory: o.Directory, saltKey: o.InstallationKey,
 		named: []func(string){userProjector.enqueueNaming, roomProjector.enqueueNaming, propertyProjector.enqueueNaming},
@@ -142,7 +146,10 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 			sweeper.secretSeen(s)
 			o.RESTSecrets.put(s)
 		},
-		gone: o.RESTSecrets.remove,
+		gone: func(name string) {
+			o.RESTSecrets.remove(name)
+			installation.seen(name)
+		},
 	}
 	if err := secrets.register(ctx, mgr.GetCache()); err != nil {
 		return nil, err
@@ -164,7 +171,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) (*Leadership, er
 			leadership: leadership, config: mgr.GetConfig(), namespace: o.Namespace, timing: o.LeaseTiming, log: o.Log.WithName("leadership"),
 		}
 	}
-	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper, renames, deletions, mentions} {
+	for _, runnable := range []manager.Runnable{synced, lead, keeper, sweeper, renames, deletions, mentions, installation} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, err
 		}
