@@ -69,7 +69,27 @@ var _ = Describe("make run", Ordered, SpecPriority(1), func() {
 		}
 	}
 
-	It("is ready with everything that scripts need, keeps its data, and leaves nothing behind on Ctrl-C", func() {
+	// As a terminal does: SIGINT to the whole process group.
+	pressCtrlC := func(p *supervise.Process) {
+		GinkgoHelper()
+		Expect(syscall.Kill(-p.PID(), syscall.SIGINT)).To(Succeed())
+		Eventually(p.Done(), startLimit).Should(BeClosed())
+		Expect(p.ExitCode()).To(BeZero(), p.Tail(20))
+		leavesNothing()
+	}
+	operatorOf := func(env map[string]string) int {
+		GinkgoHelper()
+		pid, err := strconv.Atoi(env["OPERATOR_PID"])
+		Expect(err).NotTo(HaveOccurred())
+		Expect(syscall.Kill(pid, 0)).To(Succeed())
+		return pid
+	}
+
+	// The folder of the second server, and where it has the backup of the first from.
+	var other string
+	var importer *reader.Reader
+
+	It("is ready with everything that scripts need, starts after having been killed, and finds its data", func() {
 		p := up()
 		env := ready(p)
 		Expect(env).To(HaveKeyWithValue("XMPP_DOMAIN", "localhost"))
@@ -79,31 +99,17 @@ var _ = Describe("make run", Ordered, SpecPriority(1), func() {
 		info, err := os.Stat(env["KUBECONFIG"])
 		Expect(err).NotTo(HaveOccurred())
 		Expect(info.Mode().Perm()).To(Equal(os.FileMode(0o600)))
-		pid, err := strconv.Atoi(env["OPERATOR_PID"])
-		Expect(err).NotTo(HaveOccurred())
-		Expect(syscall.Kill(pid, 0)).To(Succeed())
+		operatorOf(env)
 		out, err := exec.Command(filepath.Join(binaries, "kubectl"), "--kubeconfig="+env["KUBECONFIG"], "--namespace=chat", "create", "configmap", "kept").CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(out))
-
-		// As a terminal does: SIGINT to the whole process group.
-		Expect(syscall.Kill(-p.PID(), syscall.SIGINT)).To(Succeed())
-		Eventually(p.Done(), startLimit).Should(BeClosed())
-		Expect(p.ExitCode()).To(BeZero(), p.Tail(20))
-		Expect(syscall.Kill(pid, 0)).To(MatchError(syscall.ESRCH))
-		leavesNothing()
-	})
-
-	It("starts after having been killed, and finds its data", func() {
-		p := up()
-		ready(p)
 		p.Kill()
 		Expect(os.Remove(filepath.Join(dir, "env"))).To(Succeed())
 
 		p = up()
 		ready(p)
 		Eventually(func() string { return p.Tail(100) }, startLimit).Should(ContainSubstring("Ctrl-C stops everything"))
-		env := ready(p)
-		out, err := exec.Command(filepath.Join(binaries, "kubectl"), "--kubeconfig="+env["KUBECONFIG"], "--namespace=chat", "get", "configmap", "kept").CombinedOutput()
+		env = ready(p)
+		out, err = exec.Command(filepath.Join(binaries, "kubectl"), "--kubeconfig="+env["KUBECONFIG"], "--namespace=chat", "get", "configmap", "kept").CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(out))
 
 		By("following the pages for those who begin, to the letter")
@@ -117,40 +123,38 @@ var _ = Describe("make run", Ordered, SpecPriority(1), func() {
 		Expect(second.ExitCode()).To(Equal(1))
 		Expect(second.Tail(5)).To(ContainSubstring(strconv.Itoa(p.PID())))
 
+		By("exporting it, for the next")
+		other = filepath.Join(work, "running-other")
+		importer = newReader("checkout-import", other)
+		export := exec.Command(operator, "export", "--kubeconfig="+env["KUBECONFIG"], "--data-dir="+env["CHAT_DATA_DIR"], "-o", filepath.Join(importer.Dir, "backup.tar.gz"))
+		out, err = export.CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), string(out))
+
 		// SIGTERM to the runner alone.
 		Expect(p.Stop()).To(Succeed())
 		leavesNothing()
 	})
 
-	It("starts the control plane alone, so that a backup can be read in as the page says", func() {
-		p := up()
-		env := ready(p)
-		other := filepath.Join(work, "running-other")
-		r := newReader("checkout-import", other)
-		export := exec.Command(operator, "export", "--kubeconfig="+env["KUBECONFIG"], "--data-dir="+env["CHAT_DATA_DIR"], "-o", filepath.Join(r.Dir, "backup.tar.gz"))
-		out, err := export.CombinedOutput()
-		Expect(err).NotTo(HaveOccurred(), string(out))
-		Expect(p.Stop()).To(Succeed())
-		leavesNothing()
-
+	It("starts the control plane alone, so that a backup can be read in as the page says, keeps its data, and leaves nothing behind on Ctrl-C", func() {
 		dir = other
-		p = up("--control-plane-only")
-		env = ready(p)
+		p := up("--control-plane-only")
+		env := ready(p)
 		Expect(env).NotTo(HaveKey("OPERATOR_PID"))
-		r.Prelude = ". .run/env\nexport PATH=\"$PWD/bin:$PWD/bin/k8s:$PATH\"\n"
-		r.Runs = func(b markdown.Block) bool { return b.Language == "sh" && b.Needs == "control-plane" }
-		r.Follow(filepath.Join("docs", "backup.md"))
-		Expect(p.Stop()).To(Succeed())
+		importer.Prelude = ". .run/env\nexport PATH=\"$PWD/bin:$PWD/bin/k8s:$PATH\"\n"
+		importer.Runs = func(b markdown.Block) bool { return b.Language == "sh" && b.Needs == "control-plane" }
+		importer.Follow(filepath.Join("docs", "backup.md"))
+		pressCtrlC(p)
 
 		By("finding what was read in, and no samples over it")
 		p = up()
 		env = ready(p)
+		pid := operatorOf(env)
 		users, err := exec.Command(filepath.Join(binaries, "kubectl"), "--kubeconfig="+env["KUBECONFIG"], "get", "chatusers", "--output=name").CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(users))
 		Expect(string(users)).To(ContainSubstring("/jun"))
 		Expect(string(users)).NotTo(ContainSubstring("/tobias"))
-		Expect(p.Stop()).To(Succeed())
-		leavesNothing()
+		pressCtrlC(p)
+		Expect(syscall.Kill(pid, 0)).To(MatchError(syscall.ESRCH))
 	})
 
 	It("names a busy port before it starts anything", func() {
