@@ -49,7 +49,7 @@ func (e *Environment) ElectLeaders(ctx context.Context, namespace string) error 
 
 // apply makes what a folder of config/ has in a namespace, where it is not there already.
 func (e *Environment) apply(ctx context.Context, folder, namespace string) ([]*unstructured.Unstructured, error) {
-	c, err := e.Client(e.Admin)
+	c, err := e.admin()
 	if err != nil {
 		return nil, err
 	}

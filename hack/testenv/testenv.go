@@ -63,6 +63,8 @@ type Environment struct {
 
 	audit auditLog
 	users sync.Mutex
+	// admin is the administrator's client. Another would ask anew what kinds there are.
+	admin func() (client.WithWatch, error)
 }
 
 // User is somebody the API server knows.
@@ -153,6 +155,7 @@ func Start(opts Options) (_ *Environment, err error) {
 	if e.Admin, err = e.AddUser("admin", "system:masters"); err != nil {
 		return nil, err
 	}
+	e.admin = sync.OnceValues(func() (client.WithWatch, error) { return e.Client(e.Admin) })
 	if err := e.awaitKinds(); err != nil {
 		return nil, err
 	}
@@ -265,7 +268,7 @@ func (e *Environment) Client(user User) (client.WithWatch, error) {
 
 // NewNamespace makes a namespace whose name begins with prefix. It is left behind: the environment ends with the suite.
 func (e *Environment) NewNamespace(ctx context.Context, prefix string) (string, error) {
-	c, err := e.Client(e.Admin)
+	c, err := e.admin()
 	if err != nil {
 		return "", err
 	}
