@@ -127,9 +127,12 @@ func build(name, module, pkg string) string {
 	}
 	// Without what only a debugger reads, it is linked in two thirds of the time.
 	args := []string{"build", "-ldflags=-w", "-o", path}
-	args = append(args, strings.Fields(os.Getenv("RACE"))...)
-	cmd := exec.Command("go", append(args, pkg)...)
+	race := strings.Fields(os.Getenv("RACE"))
+	cmd := exec.Command("go", append(append(args, race...), pkg)...)
 	cmd.Dir = filepath.Join(root, module)
+	if len(race) == 0 {
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as `make build` has it
+	}
 	out, err := cmd.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "go build %s:\n%s", pkg, out)
 	return path
