@@ -31,7 +31,7 @@ suites=$!
 set -m
 # Without what only a debugger reads a test program is linked in two thirds of the time.
 # shellcheck disable=SC2086
-nice "$go" test -ldflags=-w -timeout "$timeout" $packages &
+GOGC=${GOGC:-400} nice "$go" test -vet=off -ldflags=-w -timeout "$timeout" $packages &
 others=$!
 set +m
 stop() {
