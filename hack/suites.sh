@@ -12,7 +12,7 @@ export GOGC=${GOGC:-400}
 suite() { # FOLDER PROCESSES
   local begin=$SECONDS result=ok
   # shellcheck disable=SC2086
-  "$go" run github.com/onsi/ginkgo/v2/ginkgo run $race -ldflags=-w -procs="$2" -timeout=20m -succinct "./$1" || result=FAIL
+  "$go" run github.com/onsi/ginkgo/v2/ginkgo run $race -vet=off -ldflags=-w -procs="$2" -timeout=20m -succinct "./$1" || result=FAIL
   # As `go test` says it.
   printf '%s  \t%s\t%ss\n' "$result" "./$1" $((SECONDS - begin))
   [ "$result" = ok ]
