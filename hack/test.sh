@@ -23,8 +23,7 @@ if [ -n "$race" ]; then
   exit "$failed"
 fi
 
-# The suites mostly wait, and the others compute: they get what the suites leave of the machine. Of the others some wait as well, so that there are
-# more of them at once than there are processors.
+# The suites mostly wait, and the others compute: they get what the suites leave of the machine.
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 hack/suites.sh >"$out" 2>&1 &
@@ -32,7 +31,7 @@ suites=$!
 set -m
 # Without what only a debugger reads a test program is linked in two thirds of the time.
 # shellcheck disable=SC2086
-GOGC=${GOGC:-400} nice "$go" test -p=$((2 * $(nproc 2>/dev/null || echo 2))) -vet=off -ldflags=-w -timeout "$timeout" $packages &
+GOGC=${GOGC:-400} nice "$go" test -vet=off -ldflags=-w -timeout "$timeout" $packages &
 others=$!
 set +m
 stop() {
