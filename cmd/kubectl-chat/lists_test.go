@@ -170,6 +170,8 @@ func TestStatus(t *testing.T) {
 	w.declare("chatgroups", "ChatGroup", `{"metadata":{"name":"night-shift","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{},"status":{"conditions":[`+
 		`{"type":"Ready","status":"True","reason":"Active","message":"In force.","lastTransitionTime":"2031-03-26T05:00:00Z"},`+
 		`{"type":"MembersResolved","status":"False","reason":"UnknownMembers","message":"Not there (yet): mria.","lastTransitionTime":"2031-04-05T03:00:00Z"}]}}`)
+	w.declare("systemproperties", "SystemProperty", `{"metadata":{"name":"limit","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{},"status":{"conditions":[`+
+		`{"type":"Ready","status":"True","reason":"UnknownKey","message":"No such key: xmpp.limit.sessions.","lastTransitionTime":"2031-04-05T04:58:00Z"}]}}`)
 	w.answer("GET /system/readiness", "")
 	w.answer("GET /openapi.yaml", "openapi: 3.0.1\ninfo:\n  title: REST API\n  version: v1.4.0\n")
 	w.answer("GET /sessions", sessionsOfTwo)
@@ -196,10 +198,11 @@ KIND             TOTAL   READY   REASONS
 ChatUser         3       2       Active 2, SecretNotFound 1
 ChatGroup        1       1       Active 1
 ChatRoom         0       0       -
-SystemProperty   0       0       -
+SystemProperty   1       1       UnknownKey 1
 
 TO LOOK AT              REASON           SINCE   MESSAGE
 chatuser/ines           SecretNotFound   5m      Secret "ines-password" does not exist: create it
+systemproperty/limit    UnknownKey       2m      No such key: xmpp.limit.sessions.
 chatgroup/night-shift   UnknownMembers   120m    Not there (yet): mria.
 `
 	if out != strings.TrimPrefix(want, "\n") {

@@ -71,6 +71,7 @@ type notReady struct {
 	Reason   string    `json:"reason"`
 	Message  string    `json:"message,omitempty"`
 	Since    time.Time `json:"since"`
+	inForce  bool      // but has something to look at
 }
 
 func newStatus(o *options) *cobra.Command {
@@ -157,7 +158,15 @@ func (s *status) resources(ctx context.Context, k *kubernetes) error {
 		}
 		s.Domain = cmp.Or(s.Domain, r.domain())
 	}
-	slices.SortStableFunc(s.NotReady, func(a, b notReady) int { return b.Since.Compare(a.Since) })
+	slices.SortStableFunc(s.NotReady, func(a, b notReady) int {
+		if a.inForce != b.inForce {
+			if b.inForce {
+				return -1 // what is not in force stands first
+			}
+			return 1
+		}
+		return b.Since.Compare(a.Since)
+	})
 	return nil
 }
 
@@ -173,8 +182,8 @@ func (k *kindStatus) add(r *chatResource) {
 // trouble is what keeps a resource from being wholly in force.
 func (r *chatResource) trouble() (notReady, bool) {
 	ready, reason, message, since := readiness(r.Status.Conditions)
-	if ready == string(metav1.ConditionTrue) {
-		c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionMembersResolved)
+	inForce := ready == string(metav1.ConditionTrue)
+	if c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionMembersResolved); inForce && reason != v1alpha1.ReasonUnknownKey {
 		if c == nil || c.Status != metav1.ConditionFalse {
 			return notReady{}, false
 		}
@@ -183,7 +192,7 @@ func (r *chatResource) trouble() (notReady, bool) {
 	if since.IsZero() {
 		since = r.CreationTimestamp
 	}
-	return notReady{Resource: strings.ToLower(r.kind) + "/" + r.Name, Reason: reason, Message: message, Since: since.Time}, true
+	return notReady{Resource: strings.ToLower(r.kind) + "/" + r.Name, Reason: reason, Message: message, Since: since.Time, inForce: inForce}, true
 }
 
 // domain is the server's, as far as the address of a user or a room tells it.

@@ -67,7 +67,7 @@ var _ = Describe("The documentation", Ordered, ContinueOnFailure, func() {
 		Expect(os.Symlink(s.dir, filepath.Join(run, "operator"))).To(Succeed())
 		var env strings.Builder
 		for name, value := range map[string]string{
-			"KUBECONFIG": kubeconfig, "CHAT_DATA_DIR": filepath.Join(run, "operator"), "XMPP_ADDR": s.xmpp, "XMPP_DOMAIN": s.domain, "HEALTH_ADDR": s.health, "METRICS_ADDR": s.metrics, "OPERATOR_PID": strconv.Itoa(s.process.PID()),
+			"KUBECONFIG": kubeconfig, "CHAT_DATA_DIR": filepath.Join(run, "operator"), "XMPP_ADDR": s.xmpp, "XMPPS_ADDR": s.xmpps, "XMPP_DOMAIN": s.domain, "HEALTH_ADDR": s.health, "METRICS_ADDR": s.metrics, "OPERATOR_PID": strconv.Itoa(s.process.PID()),
 			"REST_URL": "http://" + s.rest + "/plugins/restapi/v1", "REST_SECRET": s.restSecret(), "KUBECTL_CHAT_REST_URL": "http://" + s.rest,
 		} {
 			fmt.Fprintf(&env, "export %s='%s'\n", name, value)

@@ -180,19 +180,23 @@ func (rep *report) printServer(out io.Writer, s *settings, kubectl string) {
 // writeEnv writes the file that scripts source. It appears when everything is ready, whole, and holds a secret: for its owner alone.
 func writeEnv(s *settings, rep *report) error {
 	var b strings.Builder
-	vars := [][2]string{{"KUBECONFIG", rep.kubeconfig}, {"CHAT_DATA_DIR", s.dataDir()}, {"XMPP_DOMAIN", s.domain}}
-	if !s.controlPlaneOnly {
-		vars = append(vars, [][2]string{
-			{"XMPP_ADDR", rep.xmppAddr},
-			{"HEALTH_ADDR", s.health.address()},
-			{"METRICS_ADDR", s.metrics.address()},
-			{"REST_URL", rep.restURL},
-			{"REST_SECRET", rep.restSecret},
-			{"KUBECTL_CHAT_REST_URL", rep.restURL}, // where the plugin finds a server that is no Pod
-			{"OPERATOR_PID", fmt.Sprint(rep.operatorPID)},
-		}...)
+	for _, v := range [][2]string{{"KUBECONFIG", rep.kubeconfig}, {"CHAT_DATA_DIR", s.dataDir()}, {"XMPP_DOMAIN", s.domain}} {
+		fmt.Fprintf(&b, "export %s=%s\n", v[0], shellQuote(v[1]))
 	}
-	for _, v := range vars {
+	for _, v := range [][2]string{
+		{"XMPP_ADDR", rep.xmppAddr},
+		{"XMPPS_ADDR", s.xmpps.address()},
+		{"HEALTH_ADDR", s.health.address()},
+		{"METRICS_ADDR", s.metrics.address()},
+		{"REST_URL", rep.restURL},
+		{"REST_SECRET", rep.restSecret},
+		{"KUBECTL_CHAT_REST_URL", rep.restURL}, // where the plugin finds a server that is no Pod
+		{"OPERATOR_PID", fmt.Sprint(rep.operatorPID)},
+	} {
+		if s.controlPlaneOnly { // those of another server, whose file was read before, would lead there
+			fmt.Fprintf(&b, "unset %s\n", v[0])
+			continue
+		}
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], shellQuote(v[1]))
 	}
 	path := filepath.Join(s.dir, "env")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -217,6 +218,21 @@ func TestReportNamesEachPortOfTheOperator(t *testing.T) {
 	for _, line := range []string{"export HEALTH_ADDR='" + s.health.address() + "'\n", "export METRICS_ADDR='" + s.metrics.address() + "'\n"} {
 		if !strings.Contains(string(env), line) {
 			t.Errorf("%q is not in\n%s", line, env)
+		}
+	}
+	// Without a server nothing of another one is left in a shell.
+	s.controlPlaneOnly = true
+	if err := writeEnv(s, rep); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", string(env)+"\n. "+shellQuote(filepath.Join(s.dir, "env"))+"\nenv")
+	left, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"XMPP_ADDR", "XMPPS_ADDR", "HEALTH_ADDR", "METRICS_ADDR", "REST_URL", "REST_SECRET", "KUBECTL_CHAT_REST_URL", "OPERATOR_PID"} {
+		if strings.Contains("\n"+string(left), "\n"+name+"=") {
+			t.Errorf("%s is left of a server before", name)
 		}
 	}
 }
