@@ -8,8 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -131,7 +131,7 @@ func runExport(ctx context.Context, args []string, connect func(*rest.Config) (c
 	if err != nil {
 		return err
 	}
-	out, finish, err := newSink(output, std.Out, time.Now())
+	out, finish, err := newSink(output, std.Out)
 	if err != nil {
 		return err
 	}
@@ -149,15 +149,20 @@ func runExport(ctx context.Context, args []string, connect func(*rest.Config) (c
 	return err
 }
 
+// otherArchives are endings of archives that an export is none of. A folder of such a name would be taken for one.
+var otherArchives = []string{".zip", ".gz", ".bz2", ".tbz", ".tbz2", ".xz", ".txz", ".zst", ".tzst", ".lz4", ".br", ".7z", ".rar"}
+
 // newSink opens what an export is written to. The file of an archive has its name only once it is whole; finish sees to that, and
 // takes away what an export that failed has left.
-func newSink(output string, stdout io.Writer, now time.Time) (_ sink, finish func(error) error, err error) {
+func newSink(output string, stdout io.Writer) (_ sink, finish func(error) error, err error) {
 	compressed := strings.HasSuffix(output, ".tar.gz") || strings.HasSuffix(output, ".tgz")
 	switch {
 	case output == "":
 		return nil, nil, &UsageError{errors.New("-o says where the export goes, and is empty")}
+	case slices.Contains(otherArchives, strings.ToLower(filepath.Ext(output))) && !compressed:
+		return nil, nil, &UsageError{fmt.Errorf("-o %s is the name of an archive that is not written here: those that end in .tar.gz, .tgz or .tar are, and a folder has another name", output)}
 	case output == "-":
-		archive := newTarball(stdout, true, now)
+		archive := newTarball(stdout, true)
 		return archive, func(err error) error { return errors.Join(err, archive.release()) }, nil
 	case !compressed && !strings.HasSuffix(output, ".tar"):
 		f, err := newFolder(output)
@@ -173,7 +178,7 @@ func newSink(output string, stdout io.Writer, now time.Time) (_ sink, finish fun
 	if err != nil {
 		return nil, nil, fmt.Errorf("the file %s cannot be made: %w", output, err)
 	}
-	archive := newTarball(file, compressed, now)
+	archive := newTarball(file, compressed)
 	return archive, func(err error) error {
 		if err = errors.Join(err, archive.release()); err == nil {
 			err = file.Sync()

@@ -3,9 +3,6 @@ package transfer
 import (
 	"context"
 	"fmt"
-	"slices"
-
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/store"
@@ -85,14 +82,20 @@ func (m *importer) merge(table string) store.Merge {
 	return merge
 }
 
+// The passes over what the server is to remember, as their progress names them.
+const (
+	comparing = "comparing "
+	writing   = "writing "
+)
+
 // eachBatch hands out everything that the server is to remember, in the order in which it is written.
-func (m *importer) eachBatch(ctx context.Context, do func(context.Context, *batch) error) error {
-	if err := m.eachPerson(ctx, do); err != nil {
+func (m *importer) eachBatch(ctx context.Context, pass string, do func(context.Context, *batch) error) error {
+	if err := m.eachPerson(ctx, pass, do); err != nil {
 		return err
 	}
 	for _, c := range lineTables() {
 		b := &batch{carrier: c}
-		m.progress.begin(label(c.table), 0)
+		m.progress.begin(pass+label(c.table), 0)
 		err := m.bundle.rows(c.table, m.columns(c.table), func(row store.Row) error {
 			m.progress.step()
 			if err := checkRow(&c, row); err != nil {
@@ -117,7 +120,7 @@ func (m *importer) eachBatch(ctx context.Context, do func(context.Context, *batc
 	return nil
 }
 
-func (m *importer) eachPerson(ctx context.Context, do func(context.Context, *batch) error) error {
+func (m *importer) eachPerson(ctx context.Context, pass string, do func(context.Context, *batch) error) error {
 	batches := map[string]*batch{}
 	var order []*batch
 	for _, c := range carriers() {
@@ -131,7 +134,7 @@ func (m *importer) eachPerson(ctx context.Context, do func(context.Context, *bat
 		b.add(row)
 		return m.full(ctx, b, do)
 	}
-	m.progress.begin("people", 0)
+	m.progress.begin(pass+"people", 0)
 	taken := false
 	err := m.bundle.people(pieReader{
 		note: m.notes.add,
@@ -305,18 +308,17 @@ func (m *importer) writeData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_ = there.each(func(folder string, o client.Object) error {
-		if identity, ok := chatName(o); ok && slices.Contains([]string{kindUsers, kindRooms}, folder) {
-			uids[identity] = string(o.GetUID())
+	for identity, claimants := range there.claims() {
+		if keepsData(identity.kind) {
+			uids[identity] = string(claimants[0].GetUID())
 		}
-		return nil
-	})
+	}
 	if m.rooms, err = m.store.RoomOwners(ctx); err != nil {
 		return err
 	}
 	m.report.forgetData()
 	rooms := false
-	return m.eachBatch(ctx, func(ctx context.Context, b *batch) error {
+	return m.eachBatch(ctx, writing, func(ctx context.Context, b *batch) error {
 		if b.carrier.room != "" && !rooms {
 			if m.rooms, err = m.store.RoomOwners(ctx); err != nil {
 				return err

@@ -35,6 +35,8 @@ type exporter struct {
 	out      sink
 
 	declared *resources
+	// users are those who hold the names of users: others who claim one are not in force.
+	users    map[string]*v1alpha1.ChatUser
 	snapshot *store.Snapshot
 	tables   map[string]store.Table
 	// lost counts what was left out, since it cannot be read.
@@ -79,6 +81,8 @@ func (e *exporter) run(ctx context.Context) (err error) {
 	if !e.secrets {
 		e.declared.withoutSecrets(e.notes.add)
 	}
+	claims := e.declared.claims()
+	e.declare(claims)
 	credentials := e.credentials()
 	e.declared.portable(e.notes.add)
 	e.progress.begin("resources", e.declared.count())
@@ -95,7 +99,7 @@ func (e *exporter) run(ctx context.Context) (err error) {
 	// Last, so that what was not finished does not look like an export.
 	if err := putIndex(e.out, index{
 		Format: formatVersion, Source: sourceBackup, Domain: e.domain, Tables: store.TablesVersion(),
-		Secrets: e.secrets, Resources: true, Data: true,
+		Secrets: e.secrets, Resources: true, Data: true, Claims: contested(claims),
 	}); err != nil {
 		return err
 	}
@@ -119,6 +123,16 @@ func (r *resources) domain() string {
 		}
 	}
 	return ""
+}
+
+// declare keeps who holds the names of users.
+func (e *exporter) declare(claims map[name][]client.Object) {
+	e.users = map[string]*v1alpha1.ChatUser{}
+	for identity, claimants := range claims {
+		if u, ok := claimants[0].(*v1alpha1.ChatUser); ok {
+			e.users[identity.name] = u
+		}
+	}
 }
 
 // findGone reads which names are to be purged at once: what is left of them is nobody's.
@@ -153,14 +167,13 @@ type login struct {
 // credentials are those of the Secrets, by username, for the XEP-0227 files.
 func (e *exporter) credentials() map[string]login {
 	list := map[string]login{}
-	for _, u := range e.declared.Users {
+	for username, u := range e.users {
 		name := provision.GeneratedSecretName(u.Name)
 		if u.Spec.Credentials != nil {
 			name = u.Spec.Credentials.SecretRef.Name
 		}
 		secret := e.declared.Secrets[name]
-		username, err := jid.PrepareLocal(u.EffectiveUsername())
-		if secret == nil || err != nil {
+		if secret == nil {
 			continue
 		}
 		var l login
@@ -193,11 +206,7 @@ func (e *exporter) people(ctx context.Context, credentials map[string]login) err
 		}
 	}
 	maps.DeleteFunc(names, func(name string, _ *v1alpha1.ChatUser) bool { return e.gone[directory.KindUser.String()][name] })
-	for _, u := range e.declared.Users {
-		if username, err := jid.PrepareLocal(u.EffectiveUsername()); err == nil {
-			names[username] = u
-		}
-	}
+	maps.Copy(names, e.users)
 	e.progress.begin("people", len(names))
 	writer := peopleWriter{sink: e.out, domain: e.domain}
 	for _, name := range slices.Sorted(maps.Keys(names)) {

@@ -303,7 +303,7 @@ func TestFailedExportsLeaveNothing(t *testing.T) {
 	i := chatter(t)
 	empty := t.TempDir()
 	for _, at := range []string{filepath.Join(t.TempDir(), "new"), empty} {
-		sink, finish, err := newSink(at, nil, when)
+		sink, finish, err := newSink(at, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,6 +46,8 @@ type index struct {
 	// Resources and Data say which halves are in it.
 	Resources bool `json:"resources"`
 	Data      bool `json:"data"`
+	// Claims are the chat names that several resources claim.
+	Claims []claim `json:"claims,omitempty"`
 }
 
 // sink takes the files of an export, each once.
@@ -146,12 +148,15 @@ func (f *folder) finish(err error) error {
 type tarball struct {
 	tar     *tar.Writer
 	closers []io.Closer
-	made    time.Time
 	spool   spool
 }
 
-func newTarball(w io.Writer, compressed bool, made time.Time) *tarball {
-	a := &tarball{made: made}
+// entryTime is when every file of an archive was changed, so that archives of the same things are equal. It is one that no program finds
+// implausible, as some do the beginning of 1970.
+var entryTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func newTarball(w io.Writer, compressed bool) *tarball {
+	a := &tarball{}
 	if compressed {
 		z := gzip.NewWriter(w)
 		a.closers = []io.Closer{z}
@@ -166,7 +171,7 @@ func (a *tarball) put(name string, content []byte) error {
 }
 
 func (a *tarball) copy(name string, size int64, from io.Reader) error {
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: a.made, Format: tar.FormatPAX}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: entryTime, Format: tar.FormatPAX}
 	if err := a.tar.WriteHeader(header); err != nil {
 		return err
 	}

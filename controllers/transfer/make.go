@@ -30,30 +30,31 @@ func (m *importer) makeResources(ctx context.Context, units []unit) error {
 	defer m.progress.end()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	work := make(chan unit)
+	work := make(chan []unit)
 	var mu sync.Mutex // over progress and blocked
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
-			for u := range work {
-				err := m.makeUnit(ctx, u)
-				mu.Lock()
-				m.progress.step()
-				if err != nil && u.main != nil {
-					if identity, ok := chatName(u.main.object); ok && !m.there.has(u.main.object) {
-						m.blocked[identity] = "its resource could not be made"
+			for queue := range work {
+				err := m.makeQueue(ctx, queue, func(u unit, first bool, err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					m.progress.step()
+					if err != nil && first && u.main != nil {
+						if identity, ok := chatName(u.main.object); ok && !m.there.has(u.main.object) {
+							m.blocked[identity] = "its resource could not be made"
+						}
 					}
-				}
-				mu.Unlock()
-				if err != nil && !isRefused(err) {
+				})
+				if err != nil {
 					cancel(err)
 				}
 			}
 		})
 	}
-	for _, u := range units {
+	for _, queue := range queues(units) {
 		select {
-		case work <- u:
+		case work <- queue:
 		case <-ctx.Done():
 		}
 	}
@@ -114,7 +115,7 @@ func (m *importer) makeUnit(ctx context.Context, u unit) error {
 // isRefused says that the API server was reached, and did not want to.
 func isRefused(err error) bool {
 	var refused apierrors.APIStatus
-	return errors.As(err, &refused)
+	return errors.As(err, &refused) || errors.Is(err, errTakesName)
 }
 
 // without counts a resource as failed that is not made, since a Secret that it names was not.
@@ -144,7 +145,7 @@ func (m *importer) carryOut(ctx context.Context, s *step) error {
 	o.SetNamespace(m.namespace)
 	var err error
 	if s.action == create {
-		err = m.live.Create(ctx, o, m.createOptions()...)
+		err = m.create(ctx, s)
 	} else {
 		err = m.replace(ctx, s)
 	}

@@ -42,6 +42,9 @@ type step struct {
 	// without says that it failed with a Secret that it names.
 	without bool
 	err     error
+
+	// after is who has the better claim to the chat name; nil: nobody.
+	after *directory.Ref
 }
 
 // unit is a resource with the Secrets that it names: those are made right before it, since Secrets that nothing names do not last.
@@ -57,7 +60,7 @@ func (m *importer) plan(ctx context.Context) ([]unit, error) {
 		if err := m.blockWaiting(ctx); err != nil {
 			return nil, err
 		}
-		if err := m.eachBatch(ctx, m.compareBatch); err != nil {
+		if err := m.eachBatch(ctx, comparing, m.compareBatch); err != nil {
 			return nil, err
 		}
 	}
@@ -95,17 +98,28 @@ func (m *importer) planResources() []unit {
 		secrets[s.Name] = m.planOne(s, existing(m.there.Secrets, s.Name), "")
 	}
 	units := make([]unit, 0, m.bundle.declared.count())
-	claimed, used := map[string]bool{}, map[string]bool{}
-	_ = m.bundle.declared.each(func(folder string, o client.Object) error {
-		if folder == kindSecrets {
-			return nil
+	claimed, used, absent := map[string]bool{}, map[string]bool{}, map[client.Object]bool{}
+	claims := m.bundle.claims()
+	for _, o := range m.bundle.inOrder(claims) {
+		identity, ok := chatName(o)
+		rivals := claims[identity]
+		if !ok {
+			rivals = []client.Object{o}
 		}
-		identity, _ := chatName(o)
-		s := m.planOne(o, m.lookUp(o), holders[identity])
+		holder := holders[identity]
+		if comesBefore(rivals, holder, o) {
+			holder = "" // it was made by an import that was cut short, and this one takes its turn
+		}
+		s := m.planOne(o, m.lookUp(o), holder)
+		if first := rivals[0]; s.action == create && first != o && absent[first] {
+			// Its name would be that of another one than it was.
+			m.report.add(kindOf(o), func(t *tally) { t.left++; t.made-- }, "%s %q is left out, since %q, which holds its chat name, is", kindOf(o), o.GetName(), first.GetName())
+			s.action = leave
+		}
 		u := unit{main: s}
 		for _, name := range secretsOf(o) {
-			secret, ok := secrets[name]
-			if !ok {
+			secret := secrets[name]
+			if secret == nil {
 				continue
 			}
 			claimed[name] = true
@@ -123,11 +137,13 @@ func (m *importer) planResources() []unit {
 			}
 		}
 		if s.action == leave && !m.there.has(o) {
-			m.blocked[identity] = "its resource is left out"
+			absent[o] = true
+			if rivals[0] == o {
+				m.blocked[identity] = "its resource is left out"
+			}
 		}
 		units = append(units, u)
-		return nil
-	})
+	}
 	// What nothing names has its reason in itself: the installation's own, shared secrets of the REST API.
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		switch s := secrets[name]; {
@@ -159,14 +175,9 @@ func (m *importer) holders() map[name]string { return m.there.holders() }
 
 func (r *resources) holders() map[name]string {
 	list := map[name]string{}
-	_ = r.each(func(folder string, o client.Object) error {
-		if folder != kindSecrets {
-			if identity, ok := chatName(o); ok {
-				list[identity] = o.GetName()
-			}
-		}
-		return nil
-	})
+	for identity, claimants := range r.claims() {
+		list[identity] = claimants[0].GetName()
+	}
 	return list
 }
 

@@ -60,7 +60,7 @@ func (c *claims[E]) put(e E, changed change[E]) []string {
 	switch {
 	case !held:
 		c.hold(identity, e, changed)
-	case ref.before(holder.Resource()):
+	case ref.Before(holder.Resource()):
 		c.unhold(identity, holder, changed)
 		c.addRival(identity, holder)
 		c.hold(identity, e, changed)
@@ -133,7 +133,7 @@ func (c *claims[E]) unhold(identity string, e E, changed change[E]) {
 func (c *claims[E]) addRival(identity string, e E) {
 	list := c.rivals[identity]
 	i, _ := slices.BinarySearchFunc(list, e, func(have, want E) int {
-		if have.Resource().before(want.Resource()) {
+		if have.Resource().Before(want.Resource()) {
 			return -1
 		}
 		return 1

@@ -55,8 +55,8 @@ type Ref struct {
 // Resource returns the reference itself; entries embed Ref and so have it, too.
 func (r *Ref) Resource() *Ref { return r }
 
-// before says whether r has the better claim to an identity than other.
-func (r *Ref) before(other *Ref) bool {
+// Before says whether r has the better claim to an identity than other.
+func (r *Ref) Before(other *Ref) bool {
 	if !r.Created.Equal(other.Created) {
 		return r.Created.Before(other.Created)
 	}
