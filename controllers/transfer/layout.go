@@ -153,7 +153,7 @@ type tarball struct {
 
 // entryTime is when every file of an archive was changed, so that archives of the same things are equal. It is one that no program finds
 // implausible, as some do the beginning of 1970.
-var entryTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+func entryTime() time.Time { return time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 func newTarball(w io.Writer, compressed bool) *tarball {
 	a := &tarball{}
@@ -171,7 +171,7 @@ func (a *tarball) put(name string, content []byte) error {
 }
 
 func (a *tarball) copy(name string, size int64, from io.Reader) error {
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: entryTime, Format: tar.FormatPAX}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: entryTime(), Format: tar.FormatPAX}
 	if err := a.tar.WriteHeader(header); err != nil {
 		return err
 	}
