@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -31,7 +30,6 @@ import (
 	"github.com/chat-operator/chat-operator/xmpp/audit"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/metrics"
-	"github.com/chat-operator/chat-operator/xmpp/store"
 	"github.com/chat-operator/chat-operator/xmpp/stream"
 )
 
@@ -79,7 +77,8 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	}
 	collectAsUsual := collectLess()
 	// Sockets and the database are taken before anything is asked of Kubernetes, so that whoever has them already is named at once; and sockets
-	// before anything is written, so that a start that fails for them leaves nothing behind. Nobody is shown the certificate before all of it runs.
+	// before anything is written, so that a start that fails for them leaves nothing behind. The database comes before the certificate, which may
+	// replace the one of a server that is not this one. Nobody is shown the certificate before all of it runs.
 	var certificate *certificate
 	restListeners, err := o.listenForREST(ctx, func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate.GetCertificate(hello) }, log)
 	if err != nil {
@@ -110,15 +109,12 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
 		return fmt.Errorf("the folder of --data-dir cannot be used: %w", err)
 	}
-	if certificate, err = watchCertificate(o, log); err != nil {
-		return err
-	}
-	data, err := store.Open(ctx, filepath.Join(o.dataDir, "chat.db"), log)
+	data, err := openDatabase(ctx, o, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	if err := data.ClaimDomain(ctx, o.domain); err != nil {
+	if certificate, err = watchCertificate(o, log); err != nil {
 		return err
 	}
 
@@ -132,6 +128,9 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		if ctx.Err() != nil {
 			return nil // asked to stop while waiting
 		}
+		return err
+	}
+	if err := claimDatabase(ctx, data, o); err != nil {
 		return err
 	}
 	mgr, err := controllers.NewManager(o.kubernetes, controllers.ManagerOptions{Namespace: o.namespace, MetricsBindAddress: o.metrics, Log: root})

@@ -32,6 +32,7 @@ type options struct {
 	namespace, domain, secretName string
 	node                          string
 	dataDir, certFile, keyFile    string
+	moveFrom                      string // namespace that the database may be of
 	xmpp, xmpps, rest, restTLS    string // addresses
 	probes, metrics, profiles     string
 	host                          string
@@ -69,6 +70,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	flags.StringVar(&o.host, "host", "", "host name under which programs reach the server, for generated Secrets; empty: the domain")
 	flags.StringVar(&o.secretName, "secret-name", "chat-operator", "Secret with the installation's own keys, made at the first start")
 	flags.StringVar(&o.dataDir, "data-dir", "data", "folder of the database and the self-signed certificate")
+	flags.StringVar(&o.moveFrom, "move-from-namespace", "", "namespace whose server's database this one takes over; empty: a database of another namespace is refused")
 	flags.StringVar(&o.certFile, "tls-cert-file", "", "certificate with its chain (PEM), read anew when it changes; empty: a self-signed one")
 	flags.StringVar(&o.keyFile, "tls-key-file", "", "key of the certificate (PEM)")
 	flags.StringVar(&o.xmpp, "xmpp-bind-address", ":5222", "address for XMPP with STARTTLS; 0: off")

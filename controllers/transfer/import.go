@@ -141,6 +141,9 @@ func (m *importer) run(ctx context.Context) (err error) {
 	if err := m.checkDomain(ctx); err != nil {
 		return err
 	}
+	if err := m.checkOwner(ctx); err != nil {
+		return err
+	}
 	if m.fresh && m.there.count() > len(m.there.Secrets) {
 		m.notes.add(fmt.Sprintf("there are chat resources in namespace %q already, and no database was at %s: if their server remembers something, "+
 			"that is in another folder, which --data-dir names", m.namespace, m.database))
@@ -158,7 +161,11 @@ func (m *importer) run(ctx context.Context) (err error) {
 		return err
 	}
 	if m.store != nil {
-		if err := m.store.ClaimDomain(ctx, m.domain); err != nil {
+		err := m.store.ClaimDomain(ctx, m.domain)
+		if err == nil {
+			err = m.store.ClaimNamespace(ctx, m.namespace, "")
+		}
+		if err != nil {
 			m.nothingMade(plan)
 			return err
 		}
@@ -313,6 +320,18 @@ func (m *importer) checkDomain(ctx context.Context) error {
 			m.domain, m.namespace, there)
 	}
 	return nil
+}
+
+// checkOwner refuses a database of another namespace: its server would have the data, and this one's the resources.
+func (m *importer) checkOwner(ctx context.Context) error {
+	if m.snapshot == nil {
+		return nil
+	}
+	owner, err := m.snapshot.Namespace(ctx)
+	if err == nil && owner != "" && owner != m.namespace {
+		return fmt.Errorf("the database %s is that of the namespace %s, and not of %s: give --namespace=%s, or the folder of the other server with --data-dir", m.database, owner, m.namespace, owner)
+	}
+	return err
 }
 
 // chatName is the chat name that a resource declares, if data is remembered of its kind.

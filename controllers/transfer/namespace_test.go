@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/xmpp/store"
@@ -93,6 +95,39 @@ func TestExportOfAnotherNamespace(t *testing.T) {
 	deserted.declare(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "chat-operator"}, StringData: map[string]string{"rest-secret": "sixteen letters!"}})
 	if said, err := export(deserted.namespace); err != nil {
 		t.Error(err, said)
+	}
+}
+
+// What is read in belongs to one namespace, and a database of another is refused before anything is made.
+func TestImportIntoTheDatabaseOfAnotherNamespace(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "export")
+	if err := chatter(t).command("export", Streams{Err: &strings.Builder{}}, "-o", at); err != nil {
+		t.Fatal(err)
+	}
+	to := newInstallation(t)
+	if _, err := to.importFrom(at); err != nil {
+		t.Fatal(err)
+	}
+	to.remember(func(s *store.Store) {
+		if err := s.CheckNamespace(t.Context(), to.namespace, ""); err != nil {
+			t.Error(err)
+		}
+		if err := s.CheckNamespace(t.Context(), "other", ""); !errors.Is(err, store.ErrNamespace) {
+			t.Errorf("after the import, the database is not that of %s: %v", to.namespace, err)
+		}
+	})
+	other := newInstallation(t)
+	other.dataDir = to.dataDir
+	for _, more := range [][]string{{"--dry-run"}, nil} {
+		_, err := other.importFrom(append(more, at)...)
+		if err == nil {
+			t.Fatal("it went well", more)
+		}
+		contains(t, err.Error(), filepath.Join(to.dataDir, "chat.db"), "--namespace="+to.namespace, "not of "+other.namespace, "--data-dir")
+	}
+	var users v1alpha1.ChatUserList
+	if err := other.List(t.Context(), &users, client.InNamespace(other.namespace)); err != nil || len(users.Items) > 0 {
+		t.Errorf("%d users were made, %v", len(users.Items), err)
 	}
 }
 

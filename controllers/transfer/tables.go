@@ -52,7 +52,7 @@ func carriers() []carrier {
 		{table: tableAudit, how: inLines},
 		{table: "archive_dropped", why: "its archives are nobody's any more, and wait to be deleted"},
 		{table: "audited", why: "it knows resources by their uids, which a cluster gives out; the next start fills it without recording anything"},
-		{table: "installation", why: "the domain is in the index, and is that of the server that reads it in"},
+		{table: "installation", why: "the domain is in the index, and is that of the server that reads it in; its namespace is where it is read in"},
 		{table: "counter", why: "it counts the numbers that were given out, which follow from the rows"},
 	}
 }

@@ -63,10 +63,37 @@ var _ = Describe("A start that cannot succeed", Ordered, ContinueOnFailure, func
 		fails([]string{"--data-dir=" + filepath.Join(file, "data")}, file, "--data-dir")
 	})
 
-	It("names the domain that its database is of", func() {
+	It("names the namespace that is not there, and the right one starts in the same folder", func() {
+		fails([]string{"--namespace=startup-misspelled"}, "startup-misspelled")
 		s.start()
 		s.stop()
-		fails([]string{"--domain=other.example"}, filepath.Join(s.dir, "chat.db"), "--domain=chat.example", "chat-operator export")
+	})
+
+	It("names the domain that its database is of, and leaves the certificate that clients trust", func() {
+		selfSigned := []string{"--tls-cert-file=", "--tls-key-file="}
+		s.start(selfSigned...)
+		s.stop()
+		before, err := os.ReadFile(filepath.Join(s.dir, "tls.crt"))
+		Expect(err).NotTo(HaveOccurred())
+		fails(append(selfSigned, "--domain=other.example"), filepath.Join(s.dir, "chat.db"), "--domain=chat.example", "chat-operator export")
+		Expect(os.ReadFile(filepath.Join(s.dir, "tls.crt"))).To(Equal(before))
+	})
+
+	It("names the namespace that its database is of, and starts in another one when it is told to move", func() {
+		s.start()
+		s.stop()
+		other := prepareServer("startup-other")
+		other.dir = s.dir
+		p := other.run()
+		DeferCleanup(p.Stop)
+		Eventually(p.Done(), startLimit).Should(BeClosed(), "the program still runs:\n%s", p.Tail(10))
+		Expect(p.ExitCode()).To(BeNumerically(">", 0))
+		Expect(p.Tail(5)).To(And(ContainSubstring(filepath.Join(s.dir, "chat.db")), ContainSubstring("--namespace=startup,"), ContainSubstring("--move-from-namespace=startup")))
+
+		other.start("--move-from-namespace=startup")
+		other.stop()
+		s.start("--move-from-namespace=startup-other")
+		s.stop()
 	})
 
 	It("names a database that another process uses", func() {

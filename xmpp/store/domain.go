@@ -14,17 +14,11 @@ const (
 	domainPut = `INSERT INTO installation (name, value) VALUES ('domain', $1) ON CONFLICT (name) DO NOTHING`
 )
 
-// ClaimDomain makes the database that of a prepared domain, from now on. It fails with ErrDomain when it is that of another: addresses of that one are
-// everywhere in it.
-func (s *Store) ClaimDomain(ctx context.Context, domain string) error {
+// CheckDomain fails with ErrDomain when the database is that of another domain than a prepared one: addresses of that one are everywhere in it.
+func (s *Store) CheckDomain(ctx context.Context, domain string) error {
 	have := ""
 	err := s.query(ctx, "reading the domain of the database", func(rows *sql.Rows) error { return rows.Scan(&have) }, domainGet)
-	switch {
-	case err != nil:
-		return err
-	case have == "":
-		return s.write(ctx, "keeping the domain of the database", func(t *txn) error { return t.exec(domainPut, domain) })
-	case have != domain:
+	if err == nil && have != "" && have != domain {
 		return &Error{
 			Path: s.path, Kind: ErrDomain,
 			Message: fmt.Sprintf("the database %s is that of the domain %s, and not of %s: give --domain=%s. A server for another domain is another server, with a folder and a namespace "+
@@ -32,7 +26,15 @@ func (s *Store) ClaimDomain(ctx context.Context, domain string) error {
 				s.path, have, domain, have, domain, have),
 		}
 	}
-	return nil
+	return err
+}
+
+// ClaimDomain makes the database that of a prepared domain, from now on. It fails as CheckDomain does.
+func (s *Store) ClaimDomain(ctx context.Context, domain string) error {
+	if err := s.CheckDomain(ctx, domain); err != nil {
+		return err
+	}
+	return s.write(ctx, "keeping the domain of the database", func(t *txn) error { return t.exec(domainPut, domain) })
 }
 
 // Domain is the domain that the database is of; empty: no server with a domain has used it yet.

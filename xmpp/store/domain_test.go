@@ -22,6 +22,7 @@ func TestDomain(t *testing.T) {
 		must(t, err)
 		return domain
 	}
+	must(t, s.CheckDomain(t.Context(), "other.example"))
 	if got := domain(); got != "" {
 		t.Errorf("before it is claimed: %q", got)
 	}

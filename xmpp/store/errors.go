@@ -23,6 +23,8 @@ var (
 	ErrNewer = errors.New("the database is newer than this program")
 	// ErrDomain: the database is that of another domain.
 	ErrDomain = errors.New("the database is of another domain")
+	// ErrNamespace: the database is that of another namespace.
+	ErrNamespace = errors.New("the database is of another namespace")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("the store is closed")
 )
