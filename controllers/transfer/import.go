@@ -329,7 +329,8 @@ func (m *importer) checkOwner(ctx context.Context) error {
 	}
 	owner, err := m.snapshot.Namespace(ctx)
 	if err == nil && owner != "" && owner != m.namespace {
-		return fmt.Errorf("the database %s is that of the namespace %s, and not of %s: give --namespace=%s, or the folder of the other server with --data-dir", m.database, owner, m.namespace, owner)
+		return fmt.Errorf("the database %s is that of the namespace %s, and not of %s: give --namespace=%s, or the folder for this namespace's with --data-dir; "+
+			"--move-aside keeps it under another name, and reads into a new one", m.database, owner, m.namespace, owner)
 	}
 	return err
 }

@@ -123,12 +123,20 @@ func TestImportIntoTheDatabaseOfAnotherNamespace(t *testing.T) {
 		if err == nil {
 			t.Fatal("it went well", more)
 		}
-		contains(t, err.Error(), filepath.Join(to.dataDir, "chat.db"), "--namespace="+to.namespace, "not of "+other.namespace, "--data-dir")
+		contains(t, err.Error(), filepath.Join(to.dataDir, "chat.db"), "--namespace="+to.namespace, "not of "+other.namespace, "--data-dir", "--move-aside")
 	}
 	var users v1alpha1.ChatUserList
 	if err := other.List(t.Context(), &users, client.InNamespace(other.namespace)); err != nil || len(users.Items) > 0 {
 		t.Errorf("%d users were made, %v", len(users.Items), err)
 	}
+	if report, err := other.importFrom("--move-aside", at); err != nil {
+		t.Error(err, report)
+	}
+	other.remember(func(s *store.Store) {
+		if err := s.CheckNamespace(t.Context(), other.namespace, ""); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Nothing at all is said to be nothing, on the way out and on the way in.
