@@ -168,6 +168,12 @@ func TestExtraArgsDoNotContradict(t *testing.T) {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		spelled := []string{"--" + name + "=x", "--" + name, "-" + name + "=x"}[i%3]
 		_, err := template(chart, "chat", "chat", "--set", "domain=chat.example", "--set", "extraArgs={"+spelled+"}")
+		if name == "host" { // of those in generated Secrets, which may name another one than the Service: the last flag counts
+			if err != nil {
+				t.Errorf("%s: %v", spelled, err)
+			}
+			continue
+		}
 		if err == nil || !strings.Contains(err.Error(), "extraArgs has --"+name+", which the chart decides: ") {
 			t.Errorf("%s: %v", spelled, err)
 		}
