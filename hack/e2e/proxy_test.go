@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log"
+	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -74,8 +76,16 @@ func newProxy(identity tls.Certificate) *proxy {
 			http.Error(w, "there is no API server", http.StatusServiceUnavailable) // as what balances load says it
 			return
 		case fails == goesAfter:
-			forward.ServeHTTP(discard{http.Header{}}, r)
-			panic(http.ErrAbortHandler)
+			answer := httptest.NewRecorder()
+			forward.ServeHTTP(answer, r)
+			if answer.Code < http.StatusBadRequest {
+				panic(http.ErrAbortHandler)
+			}
+			// It has not done it, since somebody else had just changed the same thing: whoever asked tries again.
+			maps.Copy(w.Header(), answer.Header())
+			w.WriteHeader(answer.Code)
+			_, _ = w.Write(answer.Body.Bytes())
+			return
 		case fails == lingers:
 			<-r.Context().Done()
 			return

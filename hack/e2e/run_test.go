@@ -168,7 +168,7 @@ var _ = Describe("make run", Ordered, SpecPriority(1), func() {
 	})
 })
 
-// readEnv reads a file of shell assignments with single quotes.
+// readEnv reads a file of shell assignments with single quotes, and of what is to be unset.
 func readEnv(path string) map[string]string {
 	GinkgoHelper()
 	f, err := os.Open(path)
@@ -177,6 +177,10 @@ func readEnv(path string) map[string]string {
 	env := map[string]string{}
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
+		if name, found := strings.CutPrefix(lines.Text(), "unset "); found {
+			delete(env, name)
+			continue
+		}
 		name, value, found := strings.Cut(strings.TrimPrefix(lines.Text(), "export "), "=")
 		if !found {
 			Expect(errors.New(lines.Text())).NotTo(HaveOccurred())
