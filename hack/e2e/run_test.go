@@ -136,6 +136,7 @@ var _ = Describe("make run", Ordered, SpecPriority(1), func() {
 	})
 
 	It("starts the control plane alone, so that a backup can be read in as the page says, keeps its data, and leaves nothing behind on Ctrl-C", func() {
+		Expect(importer).NotTo(BeNil(), "the spec before this one exports what is read in here")
 		dir = other
 		p := up("--control-plane-only")
 		env := ready(p)
