@@ -44,14 +44,18 @@ func (p *Provisioner) PutProperty(ctx context.Context, by directory.Actor, key, 
 func (p *Provisioner) writeProperty(ctx context.Context, by directory.Actor, key, value string, mustExist bool) (now *v1alpha1.SystemProperty, err error) {
 	unlock := p.LockName(directory.KindProperty, key)
 	defer unlock()
-	name, held, err := p.propertyResource(ctx, key)
-	if err != nil {
-		return nil, err
+	name, held := v1alpha1.EncodeName(key), false
+	if mustExist {
+		if name, held, err = p.propertyResource(ctx, key); err != nil {
+			return nil, err
+		}
+		if !held {
+			return nil, fmt.Errorf("property %q: %w", key, directory.ErrNotFound)
+		}
+	} else if holder, ok := p.directory.Holder(directory.KindProperty, key); ok {
+		name, held = holder.Name, true
 	}
-	if !held && mustExist {
-		return nil, fmt.Errorf("property %q: %w", key, directory.ErrNotFound)
-	}
-	if !held {
+	if !held { // as far as is known here: the API server says so where it is there all the same
 		now = &v1alpha1.SystemProperty{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: p.namespace, Name: name,

@@ -24,7 +24,6 @@ func (c *contract) midway() {
 			at     string // the method of the request to the API server that fails
 			goes   departure
 		}{
-			{"POST", false, false, "GET", goesBefore},
 			{"POST", false, false, "POST", goesBefore},
 			{"POST", false, false, "POST", goesAfter},
 			{"POST", false, true, "POST", goesAfter},
