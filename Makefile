@@ -106,11 +106,11 @@ run: $(BIN)/run $(if $(filter current,$(CLUSTER)),,controlplane) build ## Start 
 		-- $(ARGS)
 
 .PHONY: test
-test: controlplane ## Unit tests and suites against a real API server (PACKAGES=./xmpp/... for some)
+test: controlplane $(if $(FLAKY),tools) ## Unit tests and suites against a real API server (PACKAGES=./xmpp/... for some)
 	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE= hack/test.sh $(PACKAGES)
 
 .PHONY: race
-race: controlplane ## The same under the race detector, which takes a C compiler, where there are goroutines (PACKAGES=./xmpp/... for some)
+race: controlplane $(if $(FLAKY),tools) ## The same under the race detector, which takes a C compiler, where there are goroutines (PACKAGES=./xmpp/... for some)
 	@[ -n "$(RACE)" ] || { echo "No C compiler is here, which the race detector takes: nothing was run."; exit 0; }; \
 		KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE="$(RACE)" RACE_PACKAGES="$(RACE_PACKAGES)" hack/test.sh $(PACKAGES)
 
@@ -130,7 +130,7 @@ endif
 	@$(GO) test -c -tags cluster -o $(BIN)/cluster.test ./hack/cluster/suite
 	@[ -t 1 ] || export GINKGO_NO_COLOR=TRUE; export IMG='$(IMG)' PATH="$(ASSETS):$(abspath $(BIN)):$$PATH"; cd hack/cluster/suite && \
 		exec $(if $(filter current,$(CLUSTER)),,$(abspath $(BIN))/cluster run --dir=$(abspath .run-e2e) $(CLUSTER_FLAGS) --) \
-		$(abspath $(BIN))/cluster.test -test.timeout=25m -ginkgo.timeout=24m -ginkgo.v $(if $(FOCUS),-ginkgo.focus='$(FOCUS)')
+		$(abspath $(BIN))/cluster.test -test.timeout=25m -ginkgo.timeout=24m -ginkgo.v $(if $(FLAKY),-ginkgo.flake-attempts=2) $(if $(FOCUS),-ginkgo.focus='$(FOCUS)')
 
 .PHONY: older
 older: ARCH = $(shell $(GO) env GOARCH)
@@ -229,7 +229,7 @@ generate: tools ## All generated files: deepcopy, custom resources, the chart's 
 	@hack/chart.sh
 
 .PHONY: tools
-tools: $(BIN)/.tools ## controller-gen, kustomize and crd-ref-docs, into bin/
+tools: $(BIN)/.tools ## controller-gen, kustomize, crd-ref-docs, kubeconform and gotestsum, into bin/
 $(BIN)/.tools: hack/tools/go.mod hack/tools/go.sum
 	@echo "Building the tools of hack/tools (once)"
 	@mkdir -p $(BIN)

@@ -35,6 +35,7 @@ import (
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
 	"github.com/chat-operator/chat-operator/controllers"
 	"github.com/chat-operator/chat-operator/controllers/provision"
+	"github.com/chat-operator/chat-operator/hack/flaky"
 	"github.com/chat-operator/chat-operator/hack/testenv"
 	"github.com/chat-operator/chat-operator/xmpp/directory"
 	"github.com/chat-operator/chat-operator/xmpp/metrics"
@@ -53,6 +54,8 @@ func TestControllers(t *testing.T) {
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "controllers")
 }
+
+var _ = ReportAfterSuite("flaky specs", func(suite Report) { Expect(flaky.Tell(suite)).To(Succeed()) })
 
 var _ = BeforeSuite(func() {
 	SetDefaultEventuallyTimeout(time.Minute)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The two suites against a real API server side by side, each in several processes that have an API server of their own: mostly they wait.
+# With FLAKY=FILE a spec that fails is tried once more; FILE tells of those that pass then.
 # With RACE=-race they, and the programs that they build and run, have the race detector. Told to end, it ends them first, with the servers that they started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +13,7 @@ export GOGC=${GOGC:-400}
 suite() { # FOLDER PROCESSES
   local begin=$SECONDS result=ok
   # shellcheck disable=SC2086
-  "$go" run github.com/onsi/ginkgo/v2/ginkgo run $race -vet=off -ldflags=-w -procs="$2" -timeout=20m -succinct "./$1" || result=FAIL
+  "$go" run github.com/onsi/ginkgo/v2/ginkgo run $race ${FLAKY:+--flake-attempts=2} -vet=off -ldflags=-w -procs="$2" -timeout=20m -succinct "./$1" || result=FAIL
   # As `go test` says it.
   printf '%s  \t%s\t%ss\n' "$result" "./$1" $((SECONDS - begin))
   [ "$result" = ok ]

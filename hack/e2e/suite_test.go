@@ -21,6 +21,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/chat-operator/chat-operator/api/v1alpha1"
+	"github.com/chat-operator/chat-operator/hack/flaky"
 	"github.com/chat-operator/chat-operator/hack/internal/localkube"
 	"github.com/chat-operator/chat-operator/hack/internal/supervise"
 )
@@ -54,6 +55,8 @@ func TestEndToEnd(t *testing.T) {
 	reporter.Succinct = !reporter.Verbose && !reporter.VeryVerbose
 	RunSpecs(t, "End to end", suite, reporter)
 }
+
+var _ = ReportAfterSuite("flaky specs", func(suite Report) { Expect(flaky.Tell(suite)).To(Succeed()) })
 
 // The suite may run in several processes (hack/test.sh), each with a control plane of its own. What they test is built once.
 var _ = SynchronizedBeforeSuite(func() []byte {

@@ -18,6 +18,8 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/chat-operator/chat-operator/hack/flaky"
 )
 
 const (
@@ -44,6 +46,8 @@ func TestCluster(t *testing.T) {
 	suite, reporter := GinkgoConfiguration()
 	RunSpecs(t, "The charts in a cluster", suite, reporter)
 }
+
+var _ = ReportAfterSuite("flaky specs", func(suite Report) { Expect(flaky.Tell(suite)).To(Succeed()) })
 
 var _ = BeforeSuite(func() {
 	var err error
