@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,17 +19,11 @@ const ring = 1 << 13
 
 // Pairs are sessions that talk, each to one other.
 type Pairs struct {
+	course
 	target *Target
 	pairs  []*pair
-	begun  time.Time
-	failed chan error // the first failure
-	ending atomic.Bool
-	since  atomic.Int64 // times of messages that were due from then on are kept
 	wg     sync.WaitGroup
 }
-
-// never is later than anything that is due.
-const never = math.MaxInt64
 
 // pair is one that writes and one that reads.
 type pair struct {
@@ -87,8 +80,8 @@ func (t *Target) StartPairs(ctx context.Context, n, window int) (*Pairs, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &Pairs{target: t, begun: time.Now(), failed: make(chan error, 1)}
-	p.since.Store(never)
+	p := &Pairs{target: t}
+	p.begin()
 	for i := range n {
 		one := newPair(sessions[2*i], sessions[2*i+1], t.JID(2*i+1), window)
 		p.pairs = append(p.pairs, one)
@@ -96,19 +89,6 @@ func (t *Target) StartPairs(ctx context.Context, n, window int) (*Pairs, error) 
 	}
 	return p, nil
 }
-
-func (p *Pairs) fail(err error) {
-	if err == nil || p.ending.Load() {
-		return
-	}
-	select {
-	case p.failed <- err:
-	default:
-	}
-}
-
-// clock is time since the pairs were started, by the monotonic clock.
-func (p *Pairs) clock() time.Duration { return time.Since(p.begun) }
 
 // read takes messages until the connection ends: all of them, each once, in the order in which they were sent.
 func (p *pair) read(all *Pairs) error {
@@ -168,38 +148,12 @@ func (p *Pairs) received() (n int) {
 	return n
 }
 
-// drain waits until everything sent has arrived.
-func (p *Pairs) drain(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		missing := 0
-		for _, one := range p.pairs {
-			missing += int(one.sent.Load() - one.received.Load())
-		}
-		if missing == 0 {
-			return nil
-		}
-		select {
-		case err := <-p.failed:
-			return err
-		case <-ctx.Done():
-			return fmt.Errorf("%d messages have not arrived", missing)
-		case <-time.After(5 * time.Millisecond):
-		}
+// missing are the messages that were sent and have not arrived.
+func (p *Pairs) missing() (n int) {
+	for _, one := range p.pairs {
+		n += int(one.sent.Load() - one.received.Load())
 	}
-}
-
-// wait lets work go on for a time.
-func (p *Pairs) wait(ctx context.Context, d time.Duration) error {
-	select {
-	case err := <-p.failed:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
+	return n
 }
 
 // Closed sends as fast as the window of each pair lets it: what has not arrived takes a place in it.
@@ -233,7 +187,7 @@ func (p *Pairs) Closed(ctx context.Context, warm, d time.Duration) (Cost, error)
 	}
 	close(stop)
 	senders.Wait()
-	return cost, errors.Join(err, p.drain(ctx, 10*time.Second))
+	return cost, errors.Join(err, p.drain(ctx, 10*time.Second, p.missing))
 }
 
 // Latency is how long messages took.
@@ -269,7 +223,7 @@ func (p *Pairs) Open(ctx context.Context, rate int, warm, d time.Duration) (Late
 			return errors.Join(err, <-sent)
 		}
 	})
-	err = errors.Join(err, p.drain(ctx, 20*time.Second))
+	err = errors.Join(err, p.drain(ctx, 20*time.Second, p.missing))
 	p.since.Store(never)
 	for _, one := range p.pairs {
 		l.Micros = append(l.Micros, one.took...)

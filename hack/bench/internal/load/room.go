@@ -22,15 +22,12 @@ const roomRing = 1 << 10
 
 // Room is a chat room with the sessions of accounts in it, all of whom read, and some of whom write as well.
 type Room struct {
+	course
 	target    *Target
 	addr      string
-	begun     time.Time
 	occupants []*occupant
 	senders   []*sender
-	failed    chan error // the first failure
-	ending    atomic.Bool
 	readers   sync.WaitGroup
-	since     atomic.Int64 // times of messages that were due from then on are kept
 }
 
 // occupant is one session in the room.
@@ -104,8 +101,8 @@ func (t *Target) Enter(ctx context.Context, name string, from, n, senders, windo
 	if err != nil {
 		return nil, Joining{}, err
 	}
-	r := &Room{target: t, addr: name + "@" + roomService + t.Client.Domain, begun: time.Now(), failed: make(chan error, 1)}
-	r.since.Store(never)
+	r := &Room{target: t, addr: name + "@" + roomService + t.Client.Domain}
+	r.begin()
 	for i, conn := range sessions {
 		r.occupants = append(r.occupants, &occupant{
 			room: r, conn: conn, joined: make(chan struct{}), ready: make(chan struct{}), full: make(chan struct{}), next: make([]uint64, senders),
@@ -175,18 +172,6 @@ func (r *Room) await(ctx context.Context, what <-chan struct{}, missing string) 
 		return fmt.Errorf("%s: %w", missing, ctx.Err())
 	}
 }
-
-func (r *Room) fail(err error) {
-	if err == nil || r.ending.Load() {
-		return
-	}
-	select {
-	case r.failed <- err:
-	default:
-	}
-}
-
-func (r *Room) clock() time.Duration { return time.Since(r.begun) }
 
 // read takes what the session gets until its connection ends: each message once, and those of one sender in the order in which they were sent.
 func (o *occupant) read() error {
@@ -288,37 +273,12 @@ func (r *Room) received() (n int) {
 	return n
 }
 
-// drain waits until everything sent is through.
-func (r *Room) drain(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		missing := 0
-		for _, s := range r.senders {
-			missing += int(s.sent.Load() - s.done.Load())
-		}
-		if missing == 0 {
-			return nil
-		}
-		select {
-		case err := <-r.failed:
-			return err
-		case <-ctx.Done():
-			return fmt.Errorf("%d messages have not come to all occupants", missing)
-		case <-time.After(5 * time.Millisecond):
-		}
+// missing are the messages that were sent and have not come to all occupants.
+func (r *Room) missing() (n int) {
+	for _, s := range r.senders {
+		n += int(s.sent.Load() - s.done.Load())
 	}
-}
-
-func (r *Room) wait(ctx context.Context, d time.Duration) error {
-	select {
-	case err := <-r.failed:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
+	return n
 }
 
 // flood has the senders send as fast as their windows let them, until what it returns is called.
@@ -360,7 +320,7 @@ func (r *Room) Closed(ctx context.Context, warm, d time.Duration) (Cost, error) 
 		cost.Units = r.received() - before
 	}
 	stop()
-	return cost, errors.Join(err, r.drain(ctx, 30*time.Second))
+	return cost, errors.Join(err, r.drain(ctx, 30*time.Second, r.missing))
 }
 
 // Open sends by timetable, whatever the server does, rate messages a second; see [Pairs.Open]. The times are those of deliveries.
@@ -385,7 +345,7 @@ func (r *Room) Open(ctx context.Context, rate float64, warm, d time.Duration) (L
 		}
 	})
 	l.Cost = cost
-	err = errors.Join(err, r.drain(ctx, 30*time.Second))
+	err = errors.Join(err, r.drain(ctx, 30*time.Second, r.missing))
 	r.since.Store(never)
 	for _, o := range r.occupants {
 		l.Micros = append(l.Micros, o.took...)
@@ -402,5 +362,5 @@ func (r *Room) Flood(ctx context.Context, while func() error) error {
 	stop := r.flood()
 	err := while()
 	stop()
-	return errors.Join(err, r.drain(ctx, 30*time.Second))
+	return errors.Join(err, r.drain(ctx, 30*time.Second, r.missing))
 }
