@@ -22,6 +22,7 @@ import (
 
 	"github.com/xdg-go/scram"
 
+	"github.com/chat-operator/chat-operator/controllers/transfer"
 	"github.com/chat-operator/chat-operator/xmpp/auth"
 	"github.com/chat-operator/chat-operator/xmpp/jid"
 )
@@ -60,7 +61,7 @@ func runCheck(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&c.restSecretFile, "rest-secret-file", "", "file with the shared secret of the REST API")
 	flags.BoolVar(&c.justInstalled, "just-installed", false, "server and account were just made: try again also where the server's name or the login is not known yet")
 	flags.DurationVar(&patience, "timeout", time.Minute, "how long to try again")
-	if err := flags.Parse(args); err != nil {
+	if err := transfer.ParseFlags(flags, args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || c.xmpp == "" || c.domain == "" || c.user == "" || c.passwordFile == "" {

@@ -76,6 +76,9 @@ func TestCheckEndsAtOnce(t *testing.T) {
 	if got := checkFails(t, "127.0.0.1"); !strings.Contains(got, "HOST:PORT") {
 		t.Error(got)
 	}
+	if got := checkFails(t, "127.0.0.1:5222", "--just-instaled"); got != "there is no flag --just-instaled; it resembles --just-installed. Run `chat-operator check --help` for what there is" {
+		t.Error(got)
+	}
 }
 
 // serve answers each connection in a way that a test gives, and counts them.

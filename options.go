@@ -89,7 +89,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	flags.Var(level{&o.logLevel}, "log-level", logLevels)
 	tell := flags.Bool("version", false, "print the version and end")
 	config.RegisterFlags(flags)
-	if err := flags.Parse(args); err != nil {
+	if err := transfer.ParseFlags(flags, args); err != nil {
 		return nil, err
 	}
 	if *tell {

@@ -31,15 +31,9 @@ func TestCommandsAreNamed(t *testing.T) {
 
 // What would fail for ever, or with words of a library, is refused at once.
 func TestOptionsThatAreRefused(t *testing.T) {
-	stderr := os.Stderr
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	os.Stderr = null // where package flag prints all that there is
-	t.Cleanup(func() { os.Stderr = stderr; null.Close() })
 	for option, want := range map[string]string{
 		"--log-level=warning": "choose debug, info, warn or error",
+		"--namepsace=chat":    "there is no flag --namepsace; it resembles --namespace. Run `chat-operator --help` for what there is",
 		"--secret-name=":      "--secret-name \"\" is no name of a Secret",
 		"--secret-name=a/b":   "--secret-name \"a/b\" is no name of a Secret",
 		"--namespace=a/b":     "--namespace \"a/b\" is no name of a namespace",

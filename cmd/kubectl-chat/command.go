@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/chat-operator/chat-operator/xmpp/similar"
 )
 
 // Variables that give flags their defaults.
@@ -55,7 +58,7 @@ func newCommand(o *options) *cobra.Command {
 		},
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(o.In)
@@ -71,12 +74,7 @@ func newCommand(o *options) *cobra.Command {
 	flags.BoolVar(&o.insecure, "rest-insecure-skip-tls-verify", false, "Do not check the certificate of the server behind --rest-url")
 	flags.StringVar(&o.auth, "auth", envOr(envAuth, authSecret), "How to log in to the REST API: secret, or token, which sends your Kubernetes token to the chat server ("+envAuth+")")
 
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		if text := err.Error(); strings.HasSuffix(text, " in -A") || strings.HasSuffix(text, " --all-namespaces") {
-			return errors.New("a chat server is that of one namespace: name it with --namespace")
-		}
-		return err
-	})
+	root.SetFlagErrorFunc(explainFlag)
 
 	root.AddCommand(
 		newUsers(o), newSessions(o), newRooms(o), newStatus(o),
@@ -84,6 +82,39 @@ func newCommand(o *options) *cobra.Command {
 	)
 	o.completeFlags(root)
 	return root
+}
+
+// explainFlag says what is wrong with the flags of a command, and where they are listed.
+func explainFlag(cmd *cobra.Command, err error) error {
+	text := err.Error()
+	if strings.HasSuffix(text, " in -A") || strings.HasSuffix(text, " --all-namespaces") {
+		return errors.New("a chat server is that of one namespace: name it with --namespace")
+	}
+	if name, found := strings.CutPrefix(text, "unknown flag: --"); found {
+		var known []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+		text = fmt.Sprintf("there is no flag --%s", name)
+		if flag := similar.To(name, known); flag != "" {
+			text += "; it resembles --" + flag
+		}
+	}
+	return fmt.Errorf("%s. Run `%s --help` for what there is", text, cmd.CommandPath())
+}
+
+// noSuchCommand refuses the first word after kubectl chat, which none of the commands has taken.
+func noSuchCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, c := range root.Commands() {
+		known = append(known, c.Name())
+	}
+	text := fmt.Sprintf("there is no command %q", args[0])
+	if name := similar.To(args[0], known); name != "" {
+		text += "; it resembles " + name
+	}
+	return fmt.Errorf("%s. Run `%s --help` for what there is", text, root.CommandPath())
 }
 
 // newVersion says what the flag --version says: people try both.

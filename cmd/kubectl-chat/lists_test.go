@@ -341,6 +341,22 @@ func TestAllNamespaces(t *testing.T) {
 	w.fails([]string{"users", "--al"}, "--al")
 }
 
+func TestMisspelledWords(t *testing.T) {
+	w := newWorld(t)
+	for words, want := range map[string]string{
+		"users --namepsace=chat": "there is no flag --namepsace; it resembles --namespace. Run `kubectl chat users --help` for what there is",
+		"status --outptu json":   "there is no flag --outptu; it resembles --output. Run `kubectl chat status --help` for what there is",
+		"--unheard-of":           "there is no flag --unheard-of. Run `kubectl chat --help` for what there is",
+		"users -z":               "unknown shorthand flag: 'z' in -z. Run `kubectl chat users --help` for what there is",
+		"statsu":                 `there is no command "statsu"; it resembles status. Run ` + "`kubectl chat --help` for what there is",
+		"restart mira":           `there is no command "restart". Run ` + "`kubectl chat --help` for what there is",
+	} {
+		if out, errOut, err := w.run(strings.Fields(words)...); err == nil || err.Error() != want || out+errOut != "" {
+			t.Errorf("%s: %v\n%s%s", words, err, out, errOut)
+		}
+	}
+}
+
 // The command that releases held purges is there for whoever comes hours later: an Event is kept for one.
 func TestHeldPurges(t *testing.T) {
 	held := 12

@@ -66,7 +66,7 @@ func newCommon(name, usage string, out io.Writer) *common {
 
 // parse reads the flags; what is left are arguments, of which there may be so many.
 func (c *common) parse(args []string, most int) error {
-	if err := c.flags.Parse(args); err != nil {
+	if err := ParseFlags(c.flags, args); err != nil {
 		return &UsageError{err}
 	}
 	if c.flags.NArg() > most {
