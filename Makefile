@@ -99,11 +99,15 @@ help: ## This list
 	@printf '\nVariables stand at the top of the Makefile.\n'
 
 .PHONY: run
-run: $(BIN)/run $(if $(filter current,$(CLUSTER)),,controlplane) build ## Start a chat server with a Kubernetes of its own, on loopback (CLUSTER=current: in the cluster of KUBECONFIG)
+run: run-variables $(if $(filter current,$(CLUSTER)),,controlplane) build ## Start a chat server with a Kubernetes of its own, on loopback (CLUSTER=current: in the cluster of KUBECONFIG)
 	@exec $(BIN)/run up --cluster=$(CLUSTER) --dir=$(RUN_DIR) --binaries=$(ASSETS) --operator=$(BIN)/chat-operator \
 		--namespace=$(NAMESPACE) --domain=$(DOMAIN) --samples=$(SAMPLES) --log-level=$(LOG_LEVEL) \
 		$(if $(filter false,$(OPERATOR)),--control-plane-only) $(if $(filter free,$(PORTS)),--free-ports) $(PORT_FLAGS) \
 		-- $(ARGS)
+
+.PHONY: run-variables
+run-variables: $(BIN)/run
+	@$(BIN)/run variables 'CLUSTER=$(CLUSTER)' 'SAMPLES=$(SAMPLES)' 'OPERATOR=$(OPERATOR)' 'PORTS=$(PORTS)'
 
 .PHONY: test
 test: controlplane $(if $(FLAKY),tools) ## Unit tests and suites against a real API server (PACKAGES=./xmpp/... for some)

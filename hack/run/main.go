@@ -15,6 +15,7 @@ import (
 const usage = `usage:
   run controlplane [flags]   build etcd, kube-apiserver, kube-controller-manager and kubectl, unless they are up to date
   run up [flags]             start the control plane and the operator, until SIGINT or SIGTERM
+  run variables NAME=VALUE…  refuse what a variable of the Makefile does not take, before anything is built
   run ports                  print flags for up that give it free ports, for tests that run beside others
 `
 
@@ -28,6 +29,8 @@ func main() {
 			err = buildControlPlane(ctx, os.Args[2:], os.Stderr)
 		case "up":
 			err = up(ctx, stop, os.Args[2:], os.Stdout)
+		case "variables":
+			err = checkVariables(os.Args[2:])
 		case "ports":
 			err = freePorts(os.Stdout)
 		}

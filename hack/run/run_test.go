@@ -47,6 +47,34 @@ func TestSettingsComeFromFlags(t *testing.T) {
 	}
 }
 
+func TestVariablesOfTheMakefile(t *testing.T) {
+	for _, c := range []struct{ given, want string }{
+		{"CLUSTER=locl", "CLUSTER=locl is not understood: CLUSTER is local, which starts a control plane, or current, which uses that of KUBECONFIG"},
+		{"SAMPLES=maybe", "SAMPLES=maybe is not understood: SAMPLES is true or false"},
+		{"OPERATOR=no", "OPERATOR=no is not understood: OPERATOR is true or false, which starts the control plane alone"},
+		{"OPERATOR=", "OPERATOR= is not understood: OPERATOR is true or false, which starts the control plane alone"},
+		{"PORTS=freee", "PORTS=freee is not understood: PORTS is free, which finds free ports; without it they are those of the Makefile"},
+	} {
+		if err := checkVariables([]string{c.given}); err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v", c.given, err)
+		}
+	}
+	for _, given := range []string{"CLUSTER=local SAMPLES=true OPERATOR=true PORTS=", "CLUSTER=current SAMPLES=false OPERATOR=false PORTS=free"} {
+		if err := checkVariables(strings.Split(given, " ")); err != nil {
+			t.Errorf("%s: %v", given, err)
+		}
+	}
+	// What make run is told is looked at before anything else is done.
+	out, err := exec.Command("make", "-C", "../..", "-n", "run", "CLUSTER=locl", "SAMPLES=maybe", "OPERATOR=no", "PORTS=freee").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checks, builds := strings.Index(string(out), "bin/run variables 'CLUSTER=locl' 'SAMPLES=maybe' 'OPERATOR=no' 'PORTS=freee'"), strings.Index(string(out), "bin/chat-operator .")
+	if checks < 0 || builds < checks {
+		t.Errorf("make run does\n%s", out)
+	}
+}
+
 func TestFreePortsAreForWhatIsNotGiven(t *testing.T) {
 	s, err := parseSettings([]string{"--free-ports", "--xmpp-port=15222"})
 	if err != nil {
