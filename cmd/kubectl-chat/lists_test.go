@@ -302,6 +302,35 @@ func TestStatusOfANamespaceWithoutAServer(t *testing.T) {
 	}
 }
 
+// What all resources wait for is said once, whether there is a server to wait for or not.
+func TestStatusWhileNobodyLooks(t *testing.T) {
+	w := newWorld(t)
+	w.declareNothing()
+	w.objects[pods] = `{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[]}`
+	w.declare("chatusers", "ChatUser", `{"metadata":{"name":"ines","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{}}`,
+		`{"metadata":{"name":"noor","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{}}`)
+	w.declare("chatrooms", "ChatRoom", `{"metadata":{"name":"lobby","creationTimestamp":"2031-03-26T05:00:00Z"},"spec":{},
+		"status":{"conditions":[{"type":"Ready","status":"False","reason":"NameConflict","message":"another room has this name","lastTransitionTime":"2031-04-04T05:00:00Z"}]}}`)
+	const table = `
+TO LOOK AT       REASON         SINCE   MESSAGE
+chatroom/lobby   NameConflict   24h     another room has this name
+chatuser/ines    Pending        10d     
+chatuser/noor    Pending        10d     
+`
+	out, _, _ := w.run("status")
+	if want := "\nThe operator has not looked at 2 resources yet: is it running?\n" + table; !strings.HasSuffix(out, want) {
+		t.Errorf("%s\ndoes not end with\n%s", out, want)
+	}
+	if out, _, _ = w.run("status", "-o", "json"); strings.Count(out, notLookedAt) != 2 {
+		t.Errorf("programs are not told of each:\n%s", out)
+	}
+	delete(w.objects, statefulSet)
+	out, _, _ = w.run("status")
+	if want := "\nNo chat server serves namespace chat, where 2 resources wait: choose its namespace with --namespace\n" + table; !strings.HasSuffix(out, want) {
+		t.Errorf("%s\ndoes not end with\n%s", out, want)
+	}
+}
+
 // Who applies resources into a namespace that has no server is told so by the status of the server, if they may look there.
 func TestResourcesElsewhere(t *testing.T) {
 	w := newWorld(t)

@@ -131,11 +131,16 @@ func (o *options) status(ctx context.Context, k *kubernetes) (*status, error) {
 	if errors.As(err, &none) {
 		for i := range s.NotReady {
 			if s.NotReady[i].Message == notLookedAt {
-				s.NotReady[i].Message = fmt.Sprintf("no chat server serves namespace %s: choose its namespace with --namespace", k.namespace)
+				s.NotReady[i].Message = s.unservedHere()
 			}
 		}
 	}
 	return s, err
+}
+
+// unservedHere is the message of resources where there is no server to look at them.
+func (s *status) unservedHere() string {
+	return fmt.Sprintf("no chat server serves namespace %s: choose its namespace with --namespace", s.Namespace)
 }
 
 // resources counts what is declared.
@@ -412,11 +417,35 @@ func (s *status) write(out io.Writer, p *output) error {
 		return err
 	}
 	fmt.Fprintln(out)
+	waiting := s.sayOnce(out)
 	troubled := table{heads: []string{"TO LOOK AT", "REASON", "SINCE", "MESSAGE"}}
 	for _, n := range s.NotReady {
+		if n.Message == waiting {
+			n.Message = ""
+		}
 		troubled.rows = append(troubled.rows, []string{n.Resource, n.Reason, p.age(n.Since), n.Message})
 	}
 	return troubled.write(out, false, !p.noHeaders)
+}
+
+// sayOnce says what several resources wait for, which is the same for all of them, and gives the message that need not stand with each.
+func (s *status) sayOnce(out io.Writer) (message string) {
+	for message, sentence := range map[string]string{
+		notLookedAt:      "The operator has not looked at %s yet: is it running?\n\n",
+		s.unservedHere(): "No chat server serves namespace " + show(s.Namespace) + ", where %s wait: choose its namespace with --namespace\n\n",
+	} {
+		n := 0
+		for i := range s.NotReady {
+			if s.NotReady[i].Message == message {
+				n++
+			}
+		}
+		if n > 1 {
+			fmt.Fprintf(out, sentence, count(n, "resource"))
+			return message // no status has both
+		}
+	}
+	return ""
 }
 
 func (s *server) write(line func(head, format string, args ...any), p *output, namespace string) {
