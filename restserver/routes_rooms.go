@@ -21,6 +21,8 @@ func roomRoutes() []*route {
 	invitations := queryParameter{name: "sendInvitations", kind: "boolean", initial: "false", description: "Whether those who get an affiliation are invited."}
 	expand := queryParameter{name: "expandGroups", kind: "boolean", initial: "false", description: "Whether members of groups stand in the lists of users, too."}
 	query := func(more ...queryParameter) []queryParameter { return append([]queryParameter{service}, more...) }
+	anyService := service
+	anyService.description = "The chat service. One that is not there is made, with its name as description."
 	inRoom := func(more ...string) []string { return append([]string{noService, noRoom}, more...) }
 
 	room := &route{path: "chatrooms/{roomName}", operations: []operation{
@@ -29,7 +31,7 @@ func roomRoutes() []*route {
 		}},
 		{method: put, handle: updateRoom, takes: true, doc: doc{
 			id: "updateMUCRoom", tag: "Chat room", summary: "Replaces a chat room: what the body leaves out has its default; one that is missing is created",
-			query: query(invitations), takes: "MUCRoomEntity", errors: []string{illegal, forbidden, conflict},
+			query: []queryParameter{anyService, invitations}, takes: "MUCRoomEntity", errors: []string{illegal, forbidden, conflict},
 		}},
 		{method: remove, handle: deleteRoom, doc: doc{
 			id: "deleteMUCRoom", tag: "Chat room", summary: "Deletes a chat room with what was said in it", query: query(), errors: inRoom(illegal),
@@ -52,14 +54,14 @@ func roomRoutes() []*route {
 					queryParameter{name: "search", kind: "string", description: "A part of the name or of the natural name, in any letter case."}, expand),
 			}},
 			{method: post, handle: createRoom, takes: true, doc: doc{
-				id: "createMUCRoom", tag: "Chat room", summary: "Creates a chat room", query: query(invitations), takes: "MUCRoomEntity",
+				id: "createMUCRoom", tag: "Chat room", summary: "Creates a chat room", query: []queryParameter{anyService, invitations}, takes: "MUCRoomEntity",
 				errors: []string{illegal, forbidden, conflict, exists},
 			}},
 		}},
 		// A room may be called that as well.
 		{path: "chatrooms/bulk", also: room, operations: []operation{
 			{method: post, handle: createRooms, takes: true, answers: true, most: maxListBody, doc: doc{
-				id: "createMUCRooms", tag: "Chat room", summary: "Creates several chat rooms; those that are there stay as they are", query: query(invitations),
+				id: "createMUCRooms", tag: "Chat room", summary: "Creates several chat rooms; those that are there stay as they are", query: []queryParameter{anyService, invitations},
 				takes: "MUCRoomEntities", answers: "RoomCreationResultEntities", errors: []string{illegal}, status: http.StatusOK,
 			}},
 		}},

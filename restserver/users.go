@@ -159,6 +159,8 @@ func (c *call) declareUsers(users []directory.NewUser, several bool, resource st
 func (c *call) newUser(e entity.User) (directory.NewUser, error) {
 	username, valid := prepareUsername(e.Username, c.server.Domain)
 	switch {
+	case e.Unnamed:
+		return directory.NewUser{}, badRequest(couldNotCreateUser+", because username is missing", "users")
 	case strings.TrimSpace(e.Username) == "":
 		return directory.NewUser{}, badRequest(couldNotCreateUser, "users")
 	case !valid:

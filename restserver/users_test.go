@@ -76,9 +76,12 @@ func TestCreateUserOldDialect(t *testing.T) {
 func TestCreateUserRefusals(t *testing.T) {
 	const illegal = "IllegalArgumentException"
 	w := newWorld(t)
-	for _, body := range []string{`{}`, `{"username":"","password":"x"}`, `{"username":null,"password":"x"}`, `{"username":"  ","password":"x"}`,
-		`<user><password>x</password></user>`, `{"users":[]}`, `null`} {
+	for _, body := range []string{`{"username":"","password":"x"}`, `{"username":"  ","password":"x"}`, `<user><username/><password>x</password></user>`, `{"users":[]}`, `null`} {
 		w.wantError(400, illegal, "Could not create new user", "users", "POST", "/users", body)
+	}
+	for _, body := range []string{`{}`, `{"name":"mira","password":"x"}`, `{"username":null,"password":"x"}`, `<user><password>x</password></user>`,
+		`{"users":[{"username":"mira","password":"x"},{"password":"x"}]}`} {
+		w.wantError(400, illegal, "Could not create new user, because username is missing", "users", "POST", "/users", body)
 	}
 	w.wantError(400, illegal, "Could not create new user", "users", "POST", "/users", "", header("Content-Type", formatJSON))
 	w.wantError(400, illegal, "Could not create new user", "users", "POST", "/users", "")

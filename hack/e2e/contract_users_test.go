@@ -37,7 +37,7 @@ func (c *contract) users() {
 			row{"POST", "/users", both{`<user><username></username><password>x</password></user>`, `{"username":"","password":"x"}`}, 400,
 				failure("IllegalArgumentException", "Could not create new user", "users")},
 			row{"POST", "/users", both{`<user><password>x</password></user>`, `{"password":"x"}`}, 400,
-				failure("IllegalArgumentException", "Could not create new user", "users")},
+				failure("IllegalArgumentException", "Could not create new user, because username is missing", "users")},
 			row{"POST", "/users", both{`<user><username>mira</username></user>`, `{"username":"mira"}`}, 400,
 				failure("PasswordIsNull", "Could not create new user, because password is null", "mira")},
 			row{"POST", "/users", both{`<user><username>mi ra</username><password>x</password></user>`, `{"username":"mi ra","password":"x"}`}, 400, noSuchName},

@@ -55,7 +55,9 @@ func TestUserNotations(t *testing.T) {
 
 func TestUserFields(t *testing.T) {
 	for body, want := range map[string]entity.User{
-		`{}`: {},
+		`{}`:                            {Unnamed: true},
+		`{"username":null,"name":"jo"}`: {Unnamed: true, Name: ptr("jo")},
+		`{"username":""}`:               {},
 		// What a PHP client sends for "none", and what it sends for a list of none.
 		`{"username":"jo","name":false,"properties":{}}`: {Username: "jo"},
 		`{"username":"jo","name":true,"email":7}`:        {Username: "jo", Name: ptr("true"), Email: ptr("7")},

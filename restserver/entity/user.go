@@ -3,6 +3,8 @@ package entity
 // User is an account: root "user". The password is read and never written.
 type User struct {
 	Username string
+	// Unnamed says that a request has no username, not even an empty one.
+	Unnamed bool
 	// Name, Email and Password are nil when a request doesn't have them.
 	Name, Email, Password *string
 	// Properties of a request without them are none: they replace the old ones.
@@ -65,8 +67,10 @@ func (b *Body) Users() (list []User, several bool, err error) {
 }
 
 func readUser(o *object) User {
+	username := o.text("username")
 	u := User{
-		Username: value(o.text("username")),
+		Username: value(username),
+		Unnamed:  username == nil,
 		Name:     o.text("name"),
 		Email:    o.text("email"),
 		Password: o.text("password"),
