@@ -30,6 +30,9 @@ func (e *refusedError) Error() string {
 		return "the password is wrong, or there is no such account, or somebody between here and the server ends TLS (" + said + ")"
 	case e.has(auth.AccountDisabled):
 		return "the account is locked (" + said + ")"
+	case e.has(auth.TemporaryAuthFailure):
+		return "too many logins from this address have failed, and for a while the server looks at no password, not even the right one: wait, and end what logs in from here " +
+			"with a wrong one (" + said + ")"
 	case e.has(stanza.StreamHostUnknown):
 		return "the server has another domain than that of --domain (" + said + ")"
 	}
@@ -43,8 +46,11 @@ type answerError struct {
 }
 
 func (e *answerError) Error() string {
-	if e.status == http.StatusUnauthorized {
+	switch e.status {
+	case http.StatusUnauthorized:
 		return "the secret is not the one that opens it, or it is closed to this address (the answer is " + e.text + ")"
+	case http.StatusTooManyRequests:
+		return "too many calls from this address came with a wrong secret, and for a while none is looked at: wait (the answer is " + e.text + ")"
 	}
 	return "the answer is " + e.text
 }

@@ -60,6 +60,18 @@ func TestCheckTriesAgainOnlyWhatIsTemporary(t *testing.T) {
 			t.Errorf("%s: tried again with --just-installed is %t", name, got)
 		}
 	}
+	for text, want := range map[string]string{
+		(&refusedError{
+			conditions: []string{auth.TemporaryAuthFailure, "text"},
+			said:       []string{"failure", "temporary-auth-failure", "text Too many logins have failed. Try again in 64 seconds."},
+		}).Error(): "too many logins from this address have failed, and for a while the server looks at no password, not even the right one: wait, and end what logs in from here " +
+			"with a wrong one (the server answers: failure, temporary-auth-failure, text Too many logins have failed. Try again in 64 seconds.)",
+		(&answerError{429, "429 Too Many Requests"}).Error(): "too many calls from this address came with a wrong secret, and for a while none is looked at: wait (the answer is 429 Too Many Requests)",
+	} {
+		if text != want {
+			t.Errorf("got %q, want %q", text, want)
+		}
+	}
 	if text := refused(auth.NotAuthorized).Error(); !strings.Contains(text, "the password is wrong, or there is no such account") {
 		t.Error(text)
 	}
