@@ -169,9 +169,12 @@ func (k *installationKeeper) remake(ctx context.Context) (again bool) {
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return false
+	case errors.Is(err, errBadInstallation): // somebody's, which is not overwritten
+		k.log.Error(err, "The Secret in place of the installation's, which was deleted, is left as it is: this process goes on with the keys that it has, and the next start fails", "secret", k.name)
+		return false
 	case err != nil:
-		k.log.Error(err, "The installation's Secret was deleted and cannot be made anew; trying again", "secret", k.name)
-		return !errors.Is(err, errBadInstallation)
+		k.log.Error(err, "The installation's Secret was deleted and cannot be made anew; trying again", "secret", k.name, "in", remakeAfter)
+		return true
 	case made:
 		k.log.Info("The installation's Secret was deleted and is made anew, with another shared secret of the REST API", "secret", k.name)
 	}
