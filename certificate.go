@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
@@ -13,41 +18,102 @@ import (
 // certificate is the one that clients are shown, read anew when its files change.
 type certificate struct {
 	*certwatcher.CertWatcher
-	domain string
+	domain            string
+	certFile, keyFile string
+	// notRenewed is why a self-signed one was not renewed at the start; nil: it was, or had not to be.
+	notRenewed *xmpp.NotRenewedError
+	// every is the pause between two looks at the files, of which unreadable is what the last one found.
+	every time.Duration
+	// unreadable is why the files cannot take the place of what is in use; nil: they can, or have.
+	unreadable atomic.Pointer[error]
 }
+
+// lookEvery is how often the watcher reads the files, too, which tells nobody what it finds.
+const lookEvery = 10 * time.Second
 
 // watchCertificate gives the certificate of the files in use. The log says so when clients will not take it, now or after a change.
 func watchCertificate(o *options, log *slog.Logger) (*certificate, error) {
-	certFile, keyFile := o.certFile, o.keyFile
-	if certFile == "" {
+	c := &certificate{domain: o.domain, certFile: o.certFile, keyFile: o.keyFile, every: lookEvery}
+	if c.certFile == "" {
 		var err error
-		if certFile, keyFile, err = xmpp.SelfSigned(o.dataDir, o.domain, time.Now(), log); err != nil {
+		c.certFile, c.keyFile, err = xmpp.SelfSigned(o.dataDir, o.domain, time.Now(), log)
+		if errors.As(err, &c.notRenewed) {
+			log.Warn("The certificate of an earlier start stays in use", "reason", err.Error())
+		} else if err != nil {
 			return nil, err
 		}
 	}
-	if _, err := xmpp.LoadCertificate(certFile, keyFile); err != nil {
+	if _, err := xmpp.LoadCertificate(c.certFile, c.keyFile); err != nil {
 		return nil, err
 	}
-	watcher, err := certwatcher.New(certFile, keyFile)
-	if err != nil {
+	var err error
+	if c.CertWatcher, err = certwatcher.New(c.certFile, c.keyFile); err != nil {
 		return nil, err
 	}
-	watcher.RegisterCallback(func(c tls.Certificate) {
-		if remark := xmpp.CertificateRemark(c.Leaf, o.domain, time.Now()); remark != "" {
-			log.Warn("Chat clients will not take the certificate", "reason", remark, "file", certFile)
+	c.RegisterCallback(func(pair tls.Certificate) {
+		if remark := xmpp.CertificateRemark(pair.Leaf, o.domain, time.Now()); remark != "" {
+			log.Warn("Chat clients will not take the certificate", "reason", remark, "file", c.certFile)
 		}
 	})
-	return &certificate{watcher, o.domain}, nil
+	return c, nil
 }
 
-// remarks say why clients do not take the certificate.
-func (c *certificate) remarks(now time.Time) []string {
-	pair, err := c.GetCertificate(nil)
-	if err != nil || pair == nil {
-		return nil
+// Start reads the files anew whenever they change, until ctx ends.
+func (c *certificate) Start(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		tick := time.NewTicker(c.every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				c.look()
+			}
+		}
+	})
+	defer looking.Wait()
+	defer cancel()
+	return c.CertWatcher.Start(ctx)
+}
+
+// look sees whether the files can be used, as nobody does who is asked for remarks: a disk that hangs must not hold them up.
+func (c *certificate) look() {
+	if _, err := xmpp.LoadCertificate(c.certFile, c.keyFile); err != nil {
+		c.unreadable.Store(&err)
+	} else {
+		c.unreadable.Store(nil)
 	}
-	if remark := xmpp.CertificateRemark(pair.Leaf, c.domain, now); remark != "" {
-		return []string{remark}
+}
+
+// refused says why clients do not take the certificate in use; empty: nothing speaks against it.
+func (c *certificate) refused(now time.Time) string {
+	return xmpp.CertificateRemark(leafOf(c.GetCertificate), c.domain, now)
+}
+
+// stale says why the certificate in use is not the one that should have taken its place by now; empty: there is none.
+func (c *certificate) stale() string {
+	leaf := leafOf(c.GetCertificate)
+	if leaf == nil {
+		return ""
 	}
-	return nil
+	if err := c.unreadable.Load(); err != nil {
+		return fmt.Sprintf("%v; the certificate of before stays in use, until %s", *err, leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	if c.notRenewed != nil && leaf.NotAfter.Equal(c.notRenewed.Until) {
+		return c.notRenewed.Error()
+	}
+	return ""
+}
+
+// remarks are what people should know of the certificate.
+func (c *certificate) remarks(now time.Time) (list []string) {
+	for _, remark := range []string{c.refused(now), c.stale()} {
+		if remark != "" {
+			list = append(list, remark)
+		}
+	}
+	return list
 }

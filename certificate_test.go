@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -31,6 +32,19 @@ func (m *messages) String() string {
 	return m.text.String()
 }
 
+// giveCertificate writes a new certificate for a domain, and its key, into the files of the options.
+func giveCertificate(t *testing.T, o *options, domain string) {
+	t.Helper()
+	certFile, keyFile, err := xmpp.SelfSigned(t.TempDir(), domain, time.Now(), slog.New(slog.DiscardHandler))
+	for from, to := range map[string]string{certFile: o.certFile, keyFile: o.keyFile} {
+		content, failed := os.ReadFile(from)
+		err = errors.Join(err, failed, os.WriteFile(to, content, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestCertificateForAnotherDomain: a certificate that clients will not take is in the log when it is loaded and when it comes with a change, and among the
 // remarks for as long as it is in use; it does not keep the server from starting.
 func TestCertificateForAnotherDomain(t *testing.T) {
@@ -38,14 +52,7 @@ func TestCertificateForAnotherDomain(t *testing.T) {
 	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
 	give := func(domain string) {
 		t.Helper()
-		certFile, keyFile, err := xmpp.SelfSigned(t.TempDir(), domain, time.Now(), slog.New(slog.DiscardHandler))
-		for from, to := range map[string]string{certFile: o.certFile, keyFile: o.keyFile} {
-			content, failed := os.ReadFile(from)
-			err = errors.Join(err, failed, os.WriteFile(to, content, 0o600))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		giveCertificate(t, o, domain)
 	}
 	give("www.example")
 	log := &messages{}
@@ -84,5 +91,90 @@ func TestCertificateForAnotherDomain(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the log after a change: %s", log)
 		}
+	}
+}
+
+// TestCertificateThatCannotBeRead: files that cannot take the place of the certificate in use are remarked upon for as long as they cannot, and clients
+// take the one in use.
+func TestCertificateThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
+	giveCertificate(t, o, o.domain)
+	c, err := watchCertificate(o, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := "; the certificate of before stays in use, until " + leafOf(c.GetCertificate).NotAfter.UTC().Format(time.RFC3339)
+	for what, spoil := range map[string]func() error{
+		"cannot be used":  func() error { return os.WriteFile(o.certFile, []byte("-----BEGIN CERT"), 0o600) },
+		"cannot be read:": func() error { return os.Remove(o.keyFile) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		c.look()
+		if got := c.remarks(time.Now()); len(got) != 1 || !strings.Contains(got[0], what) || !strings.HasSuffix(got[0], until) {
+			t.Errorf("remarks: %q, want %q and %q in one", got, what, until)
+		}
+		if valid(c, time.Now()) != 1 {
+			t.Error("the metric says that clients do not take the one in use")
+		}
+		giveCertificate(t, o, o.domain)
+		c.look()
+		if got := c.remarks(time.Now()); got != nil {
+			t.Errorf("with files that can be used: %q", got)
+		}
+	}
+}
+
+// TestCertificateIsLookedAt: somebody looks at the files for as long as the program runs, and no longer.
+func TestCertificateIsLookedAt(t *testing.T) {
+	dir := t.TempDir()
+	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
+	giveCertificate(t, o, o.domain)
+	c, err := watchCertificate(o, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.every = time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Start(ctx) }()
+	remarks := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); len(c.remarks(time.Now())) != n; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("remarks: %q, want %d", c.remarks(time.Now()), n)
+			}
+		}
+	}
+	if err := os.WriteFile(o.certFile, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	remarks(1)
+	giveCertificate(t, o, o.domain)
+	remarks(0)
+	stop()
+	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// TestCertificateThatIsNotRenewed: the remark about a self-signed one that could not be replaced goes with it.
+func TestCertificateThatIsNotRenewed(t *testing.T) {
+	dir := t.TempDir()
+	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
+	giveCertificate(t, o, o.domain)
+	c, err := watchCertificate(o, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.notRenewed = &xmpp.NotRenewedError{Until: leafOf(c.GetCertificate).NotAfter}
+	if got := c.remarks(time.Now()); len(got) != 1 || !strings.Contains(got[0], "the self-signed TLS certificate runs out at ") {
+		t.Errorf("remarks: %q", got)
+	}
+	c.notRenewed.Until = c.notRenewed.Until.Add(-time.Hour) // that of the one before
+	if got := c.remarks(time.Now()); got != nil {
+		t.Errorf("remarks upon another certificate: %q", got)
 	}
 }

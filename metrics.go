@@ -66,7 +66,7 @@ func expiry(certificate getCertificate) float64 {
 
 // valid is 1 while nothing that can be seen in the certificate in use keeps clients from taking it, else 0.
 func valid(certificate *certificate, now time.Time) int {
-	if len(certificate.remarks(now)) > 0 {
+	if certificate.refused(now) != "" {
 		return 0
 	}
 	return 1

@@ -25,8 +25,23 @@ const (
 	selfSignedLeft = 30 * 24 * time.Hour  // with less left, a new one is made
 )
 
+// NotRenewedError says why no other certificate is in the place of a self-signed one that soon expires, and can be used until then.
+type NotRenewedError struct {
+	Until time.Time
+	err   error
+}
+
+func (e *NotRenewedError) Error() string {
+	return fmt.Sprintf("the self-signed TLS certificate runs out at %s, and another could not be kept: %v; mend that and restart the server, which makes another at a start alone",
+		e.Until.UTC().Format(time.RFC3339), e.err)
+}
+
+// Unwrap gives what went wrong.
+func (e *NotRenewedError) Unwrap() error { return e.err }
+
 // SelfSigned gives the files of a self-signed certificate for a domain, kept in a folder between starts, so that clients that
-// pinned it stay content. It makes a new one when there is none that can be used, when it is for another domain, or when it soon expires.
+// pinned it stay content. It makes a new one when there is none that can be used, when it is for another domain, or when it soon expires. Beside a
+// *NotRenewedError, the files are given all the same.
 func SelfSigned(dir, domain string, now time.Time, log *slog.Logger) (certFile, keyFile string, err error) {
 	return selfSigned(dir, domain, now, log, writeFiles)
 }
@@ -53,8 +68,7 @@ func selfSigned(dir, domain string, now time.Time, log *slog.Logger, write func(
 	}
 	if err := write([]newFile{{keyFile, key}, {certFile, cert}}); err != nil {
 		if good {
-			log.Warn("Another self-signed certificate cannot be kept, and the one of an earlier start stays in use", "until", pair.Leaf.NotAfter, "error", err.Error())
-			return certFile, keyFile, nil
+			return certFile, keyFile, &NotRenewedError{pair.Leaf.NotAfter, err}
 		}
 		return "", "", fmt.Errorf("the self-signed certificate cannot be kept: %w", err)
 	}
