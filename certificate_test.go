@@ -116,13 +116,13 @@ func TestCertificateThatCannotBeRead(t *testing.T) {
 		if got := c.remarks(time.Now()); len(got) != 1 || !strings.Contains(got[0], what) || !strings.HasSuffix(got[0], until) {
 			t.Errorf("remarks: %q, want %q and %q in one", got, what, until)
 		}
-		if valid(c, time.Now()) != 1 {
-			t.Error("the metric says that clients do not take the one in use")
+		if valid(c, time.Now()) != 1 || stale(c) != 1 {
+			t.Errorf("the metrics are %d and %d: clients take the one in use, and another should be there", valid(c, time.Now()), stale(c))
 		}
 		giveCertificate(t, o, o.domain)
 		c.look()
-		if got := c.remarks(time.Now()); got != nil {
-			t.Errorf("with files that can be used: %q", got)
+		if got := c.remarks(time.Now()); got != nil || stale(c) != 0 {
+			t.Errorf("with files that can be used: %q, %d", got, stale(c))
 		}
 	}
 }

@@ -53,6 +53,7 @@ func measureProcess(set *metrics.Set, certificate *certificate, h *health, schem
 	set.Gauge(metrics.CertificateExpiry, func() float64 { return expiry(certificate.GetCertificate) })
 	set.Gauge(metrics.CertificateLifetime, func() float64 { return lifetime(certificate.GetCertificate) })
 	set.Count(metrics.CertificateValid, func() int { return valid(certificate, time.Now()) })
+	set.Count(metrics.CertificateStale, func() int { return stale(certificate) })
 }
 
 // expiry is when the certificate in use runs out, in Unix time; 0 where none can be read.
@@ -70,6 +71,14 @@ func valid(certificate *certificate, now time.Time) int {
 		return 0
 	}
 	return 1
+}
+
+// stale is 1 while another certificate should be in the place of the one in use and cannot be, else 0.
+func stale(certificate *certificate) int {
+	if certificate.stale() != "" {
+		return 1
+	}
+	return 0
 }
 
 // lifetime is for how long the certificate in use was issued, in seconds; no number, which compares with nothing, where none can be read.

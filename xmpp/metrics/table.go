@@ -31,6 +31,7 @@ const (
 	CertificateExpiry   = "chat_operator_certificate_expiry_timestamp_seconds"
 	CertificateLifetime = "chat_operator_certificate_lifetime_seconds"
 	CertificateValid    = "chat_operator_certificate_valid"
+	CertificateStale    = "chat_operator_certificate_stale"
 	SchemaMissing       = "chat_operator_schema_missing"
 
 	Sessions                   = "chat_operator_sessions"
@@ -81,6 +82,7 @@ func Table() []Metric {
 		{CertificateExpiry, Gauge, nil, "When the certificate that clients are shown runs out, in Unix time."},
 		{CertificateLifetime, Gauge, nil, "For how long that certificate was issued."},
 		{CertificateValid, Gauge, nil, "1 while that certificate is for the domain and within its time, else 0: then clients refuse it, and /readyz?verbose says why. Who signed it is not looked at."},
+		{CertificateStale, Gauge, nil, "1 while another certificate should be in its place and cannot be: the files cannot be used, or the self-signed one could not be renewed; /readyz?verbose says why. Else 0."},
 		{SchemaMissing, Gauge, nil, "Kinds and fields that this program knows and the cluster's custom resource definitions lack; 0 when they are as new as the program, or have not been compared yet."},
 
 		{Sessions, Gauge, []Label{{"state", "`connected`, `waiting`: for its client to come back"}}, "Sessions of clients."},
