@@ -49,6 +49,9 @@ IMG ?= chat-operator:dev
 ARCH ?= amd64
 DOCKER ?= docker
 
+# Programs, tests and linters are all compiled without C, so that what they share is compiled once; `make race` cannot be.
+export CGO_ENABLED := 0
+
 # --- What follows from it --------------------------------------------------------------------------------------------------------
 BIN := bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -116,7 +119,7 @@ test: controlplane $(if $(FLAKY),tools) ## Unit tests and suites against a real 
 .PHONY: race
 race: controlplane $(if $(FLAKY),tools) ## The same under the race detector, which takes a C compiler, where there are goroutines (PACKAGES=./xmpp/... for some)
 	@[ -n "$(RACE)" ] || { echo "No C compiler is here, which the race detector takes: nothing was run."; exit 0; }; \
-		KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE="$(RACE)" RACE_PACKAGES="$(RACE_PACKAGES)" hack/test.sh $(PACKAGES)
+		CGO_ENABLED=1 KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE="$(RACE)" RACE_PACKAGES="$(RACE_PACKAGES)" hack/test.sh $(PACKAGES)
 
 .PHONY: e2e
 ifneq ($(if $(filter current,$(CLUSTER)),,$(OLDER)),)
@@ -149,11 +152,11 @@ verify: tools lint-tools helm-tool ## Everything that must hold besides the test
 
 .PHONY: build
 build: ## The operator, into bin/
-	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/chat-operator .
+	@$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/chat-operator .
 
 .PHONY: plugin
 plugin: ## The kubectl plugin `kubectl chat`, into bin/ (docs/kubectl-chat.md)
-	@cd cmd/kubectl-chat && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o ../../$(BIN)/kubectl-chat .
+	@cd cmd/kubectl-chat && $(GO) build -ldflags '$(LDFLAGS)' -o ../../$(BIN)/kubectl-chat .
 	@ln -sf kubectl-chat $(BIN)/kubectl_complete-chat
 
 .PHONY: controlplane
@@ -166,18 +169,18 @@ endif
 .PHONY: node
 node: $(BIN)/cluster controlplane $(BIN)/node/.containerd $(BIN)/node/.runc $(BIN)/run ## What a node has besides: kubelet, kube-proxy, kube-scheduler, containerd, runc, into bin/node
 	@$(BIN)/run controlplane --go=$(GO) --module=hack/controlplane --commands=node --bin=$(BIN)/node
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/node/pause ./hack/cluster/pause
+	@$(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/node/pause ./hack/cluster/pause
 
 # Says what the machine lacks before anything large is built.
 .PHONY: $(BIN)/cluster
 $(BIN)/cluster:
-	@CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./hack/cluster
+	@$(GO) build -trimpath -o $@ ./hack/cluster
 	@$@ check
 
 $(BIN)/node/.containerd: hack/tools/containerd/go.mod hack/tools/containerd/go.sum
 	@echo "Building containerd from hack/tools/containerd (once)"
 	@mkdir -p $(BIN)/node
-	@cd hack/tools/containerd && CGO_ENABLED=0 $(GO) build -trimpath -o ../../../$(BIN)/node/ \
+	@cd hack/tools/containerd && $(GO) build -trimpath -o ../../../$(BIN)/node/ \
 		-ldflags "-s -w -X github.com/containerd/containerd/v2/version.Version=$$($(GO) list -m -f '{{.Version}}' github.com/containerd/containerd/v2)" tool
 	@touch $@
 
@@ -191,13 +194,13 @@ $(BIN)/node/.runc: hack/tools/runc/go.mod hack/tools/runc/go.sum
 # Always asked for: the compiler knows best what changed, and answers at once when nothing did.
 .PHONY: $(BIN)/run
 $(BIN)/run:
-	@CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./hack/run
+	@$(GO) build -trimpath -o $@ ./hack/run
 
 .PHONY: image
 image: ## The container image as bin/image/chat-operator-ARCH.tar, without Docker (IMG=name:tag ARCH=arm64)
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/image/linux-$(ARCH)/chat-operator .
+	@GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/image/linux-$(ARCH)/chat-operator .
 	@$(GO) run ./hack/licenses --go=$(GO) --arch=$(ARCH) --output=$(BIN)/image/linux-$(ARCH)/licenses
-	@cd hack/image && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/image/write .
+	@cd hack/image && $(GO) build -trimpath -o ../../$(BIN)/image/write .
 	@$(BIN)/image/write --binary=$(BIN)/image/linux-$(ARCH)/chat-operator --licenses=$(BIN)/image/linux-$(ARCH)/licenses --arch=$(ARCH) --tag=$(IMG) \
 		--version=$(VERSION) --revision=$(REVISION) --created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator-$(ARCH).tar
 	@echo "$(BIN)/image/chat-operator-$(ARCH).tar holds $(IMG) for $(ARCH): load it with 'ctr images import', 'kind load image-archive', 'podman load' or 'docker load'."
@@ -205,10 +208,10 @@ image: ## The container image as bin/image/chat-operator-ARCH.tar, without Docke
 .PHONY: image-index
 image-index: ## One image for amd64 and arm64 as bin/image/chat-operator.tar, for a registry (IMG=name:tag; docs/helm.md)
 	@for arch in amd64 arm64; do \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/image/linux-$$arch/chat-operator .; \
+		GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/image/linux-$$arch/chat-operator .; \
 		$(GO) run ./hack/licenses --go=$(GO) --arch=$$arch --output=$(BIN)/image/linux-$$arch/licenses; \
 	done
-	@cd hack/image && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/image/write .
+	@cd hack/image && $(GO) build -trimpath -o ../../$(BIN)/image/write .
 	@$(BIN)/image/write --binary=$(BIN)/image/linux-amd64/chat-operator,$(BIN)/image/linux-arm64/chat-operator --arch=amd64,arm64 --tag=$(IMG) \
 		--licenses=$(BIN)/image/linux-amd64/licenses,$(BIN)/image/linux-arm64/licenses --version=$(VERSION) --revision=$(REVISION) --created=$(SOURCE_DATE_EPOCH) --output=$(BIN)/image/chat-operator.tar
 	@echo "$(BIN)/image/chat-operator.tar holds $(IMG) for amd64 and arm64: bring it to a registry with 'skopeo copy --all oci-archive:FILE docker://NAME:TAG'."
@@ -253,7 +256,7 @@ helm-tool: $(BIN)/.helm-tool ## Helm, into bin/
 $(BIN)/.helm-tool: hack/tools/helm/go.mod hack/tools/helm/go.sum
 	@echo "Building Helm from hack/tools/helm (once)"
 	@mkdir -p $(BIN)
-	@cd hack/tools/helm && CGO_ENABLED=0 $(GO) build -trimpath -o ../../../$(BIN)/ tool
+	@cd hack/tools/helm && $(GO) build -trimpath -o ../../../$(BIN)/ tool
 	@touch $@
 
 .PHONY: prometheus-tools
@@ -262,7 +265,7 @@ prometheus-tools: $(BIN)/.prometheus-tools ## Prometheus and promtool, into bin/
 $(BIN)/.prometheus-tools: hack/tools/prometheus/go.mod hack/tools/prometheus/go.sum
 	@echo "Building Prometheus from hack/tools/prometheus (once; some minutes)"
 	@mkdir -p $(BIN)
-	@cd hack/tools/prometheus && CGO_ENABLED=0 $(GO) build -trimpath -tags remove_all_sd -o ../../../$(BIN)/ tool
+	@cd hack/tools/prometheus && $(GO) build -trimpath -tags remove_all_sd -o ../../../$(BIN)/ tool
 	@touch $@
 
 .PHONY: release-tools
@@ -270,7 +273,7 @@ release-tools: $(BIN)/.release-tools ## cyclonedx-gomod, into bin/
 $(BIN)/.release-tools: hack/tools/release/go.mod hack/tools/release/go.sum
 	@echo "Building the tools of hack/tools/release (once)"
 	@mkdir -p $(BIN)
-	@cd hack/tools/release && CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o ../../../$(BIN)/ tool
+	@cd hack/tools/release && $(GO) build -trimpath -buildvcs=false -o ../../../$(BIN)/ tool
 	@touch $@
 
 ##@ Develop
@@ -289,7 +292,7 @@ lint: lint-tools ## golangci-lint with import directions and API conventions
 
 .PHONY: bench
 bench: $(BIN)/run controlplane build ## The program against the machine's limit, Prosody and ejabberd: half an hour (BENCHFLAGS="-rounds 1 -n 500 -idle 5s")
-	@cd hack/bench && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/bench .
+	@cd hack/bench && $(GO) build -trimpath -o ../../$(BIN)/bench .
 	@exec $(BIN)/bench -assets $(ASSETS) $(BENCHFLAGS)
 
 .PHONY: test-bench
