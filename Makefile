@@ -49,7 +49,7 @@ IMG ?= chat-operator:dev
 ARCH ?= amd64
 DOCKER ?= docker
 
-# Programs, tests and linters are all compiled without C, so that what they share is compiled once; `make race` cannot be.
+# What is built, tested and linted here is compiled without C, so that it shares what it is made of; only the race detector and runc take C.
 export CGO_ENABLED := 0
 
 # --- What follows from it --------------------------------------------------------------------------------------------------------
@@ -113,11 +113,11 @@ run-variables: $(BIN)/run
 	@$(BIN)/run variables 'CLUSTER=$(CLUSTER)' 'SAMPLES=$(SAMPLES)' 'OPERATOR=$(OPERATOR)' 'PORTS=$(PORTS)'
 
 .PHONY: test
-test: controlplane $(if $(FLAKY),tools) ## Unit tests and suites against a real API server (PACKAGES=./xmpp/... for some)
+test: controlplane ## Unit tests and suites against a real API server (PACKAGES=./xmpp/... for some)
 	@KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE= hack/test.sh $(PACKAGES)
 
 .PHONY: race
-race: controlplane $(if $(FLAKY),tools) ## The same under the race detector, which takes a C compiler, where there are goroutines (PACKAGES=./xmpp/... for some)
+race: controlplane ## The same under the race detector, which takes a C compiler, where there are goroutines (PACKAGES=./xmpp/... for some)
 	@[ -n "$(RACE)" ] || { echo "No C compiler is here, which the race detector takes: nothing was run."; exit 0; }; \
 		CGO_ENABLED=1 KUBEBUILDER_ASSETS=$(ASSETS) GO=$(GO) RACE="$(RACE)" RACE_PACKAGES="$(RACE_PACKAGES)" hack/test.sh $(PACKAGES)
 
@@ -236,7 +236,7 @@ generate: tools ## All generated files: deepcopy, custom resources, the chart's 
 	@hack/chart.sh
 
 .PHONY: tools
-tools: $(BIN)/.tools ## controller-gen, kustomize, crd-ref-docs, kubeconform and gotestsum, into bin/
+tools: $(BIN)/.tools ## controller-gen, kustomize, crd-ref-docs and kubeconform, into bin/
 $(BIN)/.tools: hack/tools/go.mod hack/tools/go.sum
 	@echo "Building the tools of hack/tools (once)"
 	@mkdir -p $(BIN)
@@ -308,7 +308,7 @@ test-image: ## The container image for both architectures, and tests of how it i
 
 .PHONY: test-plugin
 test-plugin: ## Tests of `kubectl chat` by itself; with the program around it, hack/e2e
-	@cd cmd/kubectl-chat && $(GO) test $(RACE) ./...
+	@cd cmd/kubectl-chat && $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) ./...
 
 .PHONY: test-charts
 test-charts: tools helm-tool ## What the Helm charts render, what they refuse, and that config/ says the same

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -125,12 +126,18 @@ func (s *server) start(flags ...string) {
 func (s *server) stop() {
 	GinkgoHelper()
 	AddReportEntry(s.process.Log(), ReportEntryVisibilityFailureOrVerbose, s.process.Tail(60))
-	Expect(s.process.Stop()).To(Succeed())
-	Expect(s.process.ExitCode()).To(BeZero(), "the program's exit status after SIGTERM:\n%s", s.process.Tail(20))
+	stopped := s.process.Stop()
 	log, err := os.ReadFile(s.process.Log())
 	Expect(err).NotTo(HaveOccurred())
-	Expect(string(log)).NotTo(ContainSubstring("DATA RACE"))
+	if found := broken.FindIndex(log); found != nil { // which no other attempt makes good
+		AbortSuite(fmt.Sprintf("%s, from byte %d on:\n%s", s.process.Log(), found[0], log[found[0]:min(len(log), found[0]+20_000)]))
+	}
+	Expect(stopped).To(Succeed())
+	Expect(s.process.ExitCode()).To(BeZero(), "the program's exit status after SIGTERM:\n%s", s.process.Tail(20))
 }
+
+// broken is what the runtime prints of a program that is wrong.
+var broken = regexp.MustCompile(`(?m)^(WARNING: DATA RACE|panic: |fatal error: )`)
 
 func (s *server) restart() {
 	GinkgoHelper()

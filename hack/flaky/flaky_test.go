@@ -3,6 +3,7 @@ package flaky_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/onsi/ginkgo/v2/types"
@@ -34,6 +35,13 @@ func TestTell(t *testing.T) {
 	one := "FLAKY  \tRooms: passes late (attempt 2 passed)\n    expected 201\n    got 503\n    rooms_test.go:7\n"
 	if got, err := os.ReadFile(path); err != nil || string(got) != one+one {
 		t.Errorf("%q, %v, not %q twice", got, err, one)
+	}
+
+	panicked := failure
+	panicked.State, panicked.Failure.ForwardedPanic = types.SpecStatePanicked, "nil map"
+	err := flaky.Tell(types.Report{SpecReports: types.SpecReports{spec("panics first", types.SpecStatePassed, 2, panicked)}})
+	if err == nil || !strings.Contains(err.Error(), "panics first") || !strings.Contains(err.Error(), "nil map") {
+		t.Errorf("a panic before it passed is %v", err)
 	}
 
 	t.Setenv("FLAKY", filepath.Join(path, "below a file"))
