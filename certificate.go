@@ -28,15 +28,18 @@ type certificate struct {
 	unreadable atomic.Pointer[error]
 }
 
+// selfSigner is xmpp.SelfSigned.
+type selfSigner func(dir, domain string, now time.Time, log *slog.Logger) (certFile, keyFile string, err error)
+
 // lookEvery is how often the watcher reads the files, too, which tells nobody what it finds.
 const lookEvery = 10 * time.Second
 
-// watchCertificate gives the certificate of the files in use. The log says so when clients will not take it, now or after a change.
-func watchCertificate(o *options, log *slog.Logger) (*certificate, error) {
+// watchCertificate gives the certificate of the files in use, those of selfSigned where none are given. The log says so when clients will not take it, now or after a change.
+func watchCertificate(o *options, log *slog.Logger, selfSigned selfSigner) (*certificate, error) {
 	c := &certificate{domain: o.domain, certFile: o.certFile, keyFile: o.keyFile, every: lookEvery}
 	if c.certFile == "" {
 		var err error
-		c.certFile, c.keyFile, err = xmpp.SelfSigned(o.dataDir, o.domain, time.Now(), log)
+		c.certFile, c.keyFile, err = selfSigned(o.dataDir, o.domain, time.Now(), log)
 		if errors.As(err, &c.notRenewed) {
 			log.Warn("The certificate of an earlier start stays in use", "reason", err.Error())
 		} else if err != nil {
@@ -51,6 +54,7 @@ func watchCertificate(o *options, log *slog.Logger) (*certificate, error) {
 		return nil, err
 	}
 	c.RegisterCallback(func(pair tls.Certificate) {
+		c.unreadable.Store(nil) // the files have just been read
 		if remark := xmpp.CertificateRemark(pair.Leaf, o.domain, time.Now()); remark != "" {
 			log.Warn("Chat clients will not take the certificate", "reason", remark, "file", c.certFile)
 		}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/chat-operator/chat-operator/xmpp"
 )
 
@@ -56,7 +58,7 @@ func TestCertificateForAnotherDomain(t *testing.T) {
 	}
 	give("www.example")
 	log := &messages{}
-	c, err := watchCertificate(o, slog.New(slog.NewTextHandler(log, nil)))
+	c, err := watchCertificate(o, slog.New(slog.NewTextHandler(log, nil)), xmpp.SelfSigned)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +102,7 @@ func TestCertificateThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
 	giveCertificate(t, o, o.domain)
-	c, err := watchCertificate(o, slog.New(slog.DiscardHandler))
+	c, err := watchCertificate(o, slog.New(slog.DiscardHandler), xmpp.SelfSigned)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,10 +131,11 @@ func TestCertificateThatCannotBeRead(t *testing.T) {
 
 // TestCertificateIsLookedAt: somebody looks at the files for as long as the program runs, and no longer.
 func TestCertificateIsLookedAt(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
 	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
 	giveCertificate(t, o, o.domain)
-	c, err := watchCertificate(o, slog.New(slog.DiscardHandler))
+	c, err := watchCertificate(o, slog.New(slog.DiscardHandler), xmpp.SelfSigned)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,11 +168,22 @@ func TestCertificateThatIsNotRenewed(t *testing.T) {
 	dir := t.TempDir()
 	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
 	giveCertificate(t, o, o.domain)
-	c, err := watchCertificate(o, slog.New(slog.DiscardHandler))
+	files := *o
+	o.certFile, o.keyFile = "", ""
+	old, err := xmpp.LoadCertificate(files.certFile, files.keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.notRenewed = &xmpp.NotRenewedError{Until: leafOf(c.GetCertificate).NotAfter}
+	var log messages
+	c, err := watchCertificate(o, slog.New(slog.NewTextHandler(&log, nil)), func(string, string, time.Time, *slog.Logger) (string, string, error) {
+		return files.certFile, files.keyFile, &xmpp.NotRenewedError{Until: old.Leaf.NotAfter}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "stays in use") {
+		t.Errorf("the log: %s", log.String())
+	}
 	if got := c.remarks(time.Now()); len(got) != 1 || !strings.Contains(got[0], "the self-signed TLS certificate runs out at ") {
 		t.Errorf("remarks: %q", got)
 	}

@@ -31,7 +31,7 @@ func (e *refusedError) Error() string {
 	case e.has(auth.AccountDisabled):
 		return "the account is locked (" + said + ")"
 	case e.has(auth.TemporaryAuthFailure):
-		return "too many logins from this address have failed, and for a while the server looks at no password, not even the right one: wait, and end what logs in from here " +
+		return "too many logins with this account or from this address have failed, and for a while the server refuses even the right password: wait, and end what logs in " +
 			"with a wrong one (" + said + ")"
 	case e.has(stanza.StreamHostUnknown):
 		return "the server has another domain than that of --domain (" + said + ")"

@@ -114,7 +114,7 @@ func run(ctx context.Context, o *options, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	if certificate, err = watchCertificate(o, log); err != nil {
+	if certificate, err = watchCertificate(o, log, xmpp.SelfSigned); err != nil {
 		return err
 	}
 

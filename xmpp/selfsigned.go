@@ -67,8 +67,13 @@ func selfSigned(dir, domain string, now time.Time, log *slog.Logger, write func(
 		return "", "", fmt.Errorf("making a self-signed certificate for %s: %w", domain, err)
 	}
 	if err := write([]newFile{{keyFile, key}, {certFile, cert}}); err != nil {
-		if good {
-			return certFile, keyFile, &NotRenewedError{pair.Leaf.NotAfter, err}
+		// What failed may have come after the files were in their place.
+		if kept, damage := LoadCertificate(certFile, keyFile); good && damage == nil {
+			if kept.Leaf.Equal(pair.Leaf) {
+				return certFile, keyFile, &NotRenewedError{pair.Leaf.NotAfter, err}
+			}
+			log.Warn("A self-signed certificate is made, and may not outlast a loss of power", "error", err.Error(), "file", certFile)
+			return certFile, keyFile, nil
 		}
 		return "", "", fmt.Errorf("the self-signed certificate cannot be kept: %w", err)
 	}

@@ -137,6 +137,26 @@ func TestSelfSignedWithoutSpace(t *testing.T) {
 	}
 }
 
+// TestSelfSignedThatIsLate: where something fails after the new pair is in its place, that is the one in use, and nobody says that it is the old one.
+func TestSelfSignedThatIsLate(t *testing.T) {
+	dir := t.TempDir()
+	first := selfSignedPair(t, dir, "chat.example", time.Now())
+	write := func(list []newFile) error {
+		return errors.Join(writeFiles(list), errors.New("the folder cannot be synced"))
+	}
+	var log bytes.Buffer
+	certFile, keyFile, err := selfSigned(dir, "chat.example", first.Leaf.NotAfter.Add(-24*time.Hour), slog.New(slog.NewTextHandler(&log, nil)), write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := LoadCertificate(certFile, keyFile); err != nil || second.Leaf.Equal(first.Leaf) {
+		t.Errorf("it gives the old pair, %v", err)
+	}
+	if !strings.Contains(log.String(), "the folder cannot be synced") {
+		t.Errorf("the log does not say what failed: %s", &log)
+	}
+}
+
 // TestSelfSignedNames: domains that are no host names of ASCII letters have a certificate, too.
 func TestSelfSignedNames(t *testing.T) {
 	for _, domain := range []string{"b\u00fccher.example", "192.0.2.7", "[2001:db8::7]"} {

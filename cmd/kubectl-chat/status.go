@@ -431,8 +431,8 @@ func (s *status) write(out io.Writer, p *output) error {
 // sayOnce says what several resources wait for, which is the same for all of them, and gives the message that need not stand with each.
 func (s *status) sayOnce(out io.Writer) (message string) {
 	for message, sentence := range map[string]string{
-		notLookedAt:      "The operator has not looked at %s yet: is it running?\n\n",
-		s.unservedHere(): "No chat server serves namespace " + show(s.Namespace) + ", where %s wait: choose its namespace with --namespace\n\n",
+		notLookedAt:      "The operator has not looked at %[1]s yet: is it running?\n\n",
+		s.unservedHere(): "No chat server serves namespace %[2]s, where %[1]s wait: choose its namespace with --namespace\n\n",
 	} {
 		n := 0
 		for i := range s.NotReady {
@@ -441,7 +441,7 @@ func (s *status) sayOnce(out io.Writer) (message string) {
 			}
 		}
 		if n > 1 {
-			fmt.Fprintf(out, sentence, count(n, "resource"))
+			fmt.Fprintf(out, sentence, count(n, "resource"), show(s.Namespace))
 			return message // no status has both
 		}
 	}

@@ -21,7 +21,7 @@ var variables = []variable{
 	{"PORTS", []string{"free", ""}, "free, which finds free ports; without it they are those of the Makefile"},
 }
 
-// checkVariables names each variable whose value says nothing. make itself takes any.
+// checkVariables names each variable whose value is none of those it takes. make itself takes any.
 func checkVariables(given []string) error {
 	var errs []error
 	for _, one := range given {
