@@ -64,8 +64,8 @@ func TestCheckTriesAgainOnlyWhatIsTemporary(t *testing.T) {
 		(&refusedError{
 			conditions: []string{auth.TemporaryAuthFailure, "text"},
 			said:       []string{"failure", "temporary-auth-failure", "text Too many logins have failed. Try again in 64 seconds."},
-		}).Error(): "too many logins from this address have failed, and for a while the server looks at no password, not even the right one: wait, and end what logs in from here " +
-			"with a wrong one (the server answers: failure, temporary-auth-failure, text Too many logins have failed. Try again in 64 seconds.)",
+		}).Error(): "too many logins with this account or from this address have failed, and for a while the server refuses even the right password: wait, and end what " +
+			"logs in with a wrong one (the server answers: failure, temporary-auth-failure, text Too many logins have failed. Try again in 64 seconds.)",
 		(&answerError{429, "429 Too Many Requests"}).Error(): "too many calls from this address came with a wrong secret, and for a while none is looked at: wait (the answer is 429 Too Many Requests)",
 	} {
 		if text != want {
