@@ -34,6 +34,15 @@ func (m *messages) String() string {
 	return m.text.String()
 }
 
+// givenCertificate are the options of a server with a certificate for its domain.
+func givenCertificate(t *testing.T) *options {
+	t.Helper()
+	dir := t.TempDir()
+	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
+	giveCertificate(t, o, o.domain)
+	return o
+}
+
 // giveCertificate writes a new certificate for a domain, and its key, into the files of the options.
 func giveCertificate(t *testing.T, o *options, domain string) {
 	t.Helper()
@@ -99,9 +108,7 @@ func TestCertificateForAnotherDomain(t *testing.T) {
 // TestCertificateThatCannotBeRead: files that cannot take the place of the certificate in use are remarked upon for as long as they cannot, and clients
 // take the one in use.
 func TestCertificateThatCannotBeRead(t *testing.T) {
-	dir := t.TempDir()
-	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
-	giveCertificate(t, o, o.domain)
+	o := givenCertificate(t)
 	c, err := watchCertificate(o, slog.New(slog.DiscardHandler), xmpp.SelfSigned)
 	if err != nil {
 		t.Fatal(err)
@@ -132,9 +139,7 @@ func TestCertificateThatCannotBeRead(t *testing.T) {
 // TestCertificateIsLookedAt: somebody looks at the files for as long as the program runs, and no longer.
 func TestCertificateIsLookedAt(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	dir := t.TempDir()
-	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
-	giveCertificate(t, o, o.domain)
+	o := givenCertificate(t)
 	c, err := watchCertificate(o, slog.New(slog.DiscardHandler), xmpp.SelfSigned)
 	if err != nil {
 		t.Fatal(err)
@@ -165,9 +170,7 @@ func TestCertificateIsLookedAt(t *testing.T) {
 
 // TestCertificateThatIsNotRenewed: the remark about a self-signed one that could not be replaced goes with it.
 func TestCertificateThatIsNotRenewed(t *testing.T) {
-	dir := t.TempDir()
-	o := &options{domain: "chat.example", certFile: filepath.Join(dir, "given.crt"), keyFile: filepath.Join(dir, "given.key")}
-	giveCertificate(t, o, o.domain)
+	o := givenCertificate(t)
 	files := *o
 	o.certFile, o.keyFile = "", ""
 	old, err := xmpp.LoadCertificate(files.certFile, files.keyFile)

@@ -7,7 +7,7 @@ trap 'rm -f "$log"' EXIT
 "$@" 2>&1 | tee "$log"
 status=$?
 [ "$status" != 0 ] && [ -n "${FLAKY:-}" ] || exit "$status"
-! grep -qE 'DATA RACE|^(panic|fatal error|signal): |^goleak: |\[(build|setup) failed\]' "$log" || exit "$status"
+! grep -qE 'DATA RACE|^(panic|fatal error|signal): |found unexpected goroutines|\[(build|setup) failed\]' "$log" || exit "$status"
 echo "== once more: $*"
 "$@" || exit
 {

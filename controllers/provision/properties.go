@@ -44,18 +44,15 @@ func (p *Provisioner) PutProperty(ctx context.Context, by directory.Actor, key, 
 func (p *Provisioner) writeProperty(ctx context.Context, by directory.Actor, key, value string, mustExist bool) (now *v1alpha1.SystemProperty, err error) {
 	unlock := p.LockName(directory.KindProperty, key)
 	defer unlock()
-	name, held := v1alpha1.EncodeName(key), false
-	if mustExist {
-		if name, held, err = p.propertyResource(ctx, key); err != nil {
-			return nil, err
-		}
-		if !held {
-			return nil, fmt.Errorf("property %q: %w", key, directory.ErrNotFound)
-		}
-	} else if holder, ok := p.directory.Holder(directory.KindProperty, key); ok {
-		name, held = holder.Name, true
+	// What is only changed has to be found; to create what is there all the same is refused, which finds it as well.
+	name, held, err := p.propertyResource(ctx, key, mustExist)
+	if err != nil {
+		return nil, err
 	}
-	if !held { // as far as is known here: the API server says so where it is there all the same
+	if !held && mustExist {
+		return nil, fmt.Errorf("property %q: %w", key, directory.ErrNotFound)
+	}
+	if !held {
 		now = &v1alpha1.SystemProperty{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: p.namespace, Name: name,
@@ -96,7 +93,7 @@ func (p *Provisioner) DeleteProperty(ctx context.Context, by directory.Actor, ke
 	if err := p.limits.admit(by); err != nil {
 		return err
 	}
-	name, held, err := p.propertyResource(ctx, key)
+	name, held, err := p.propertyResource(ctx, key, true)
 	if err != nil {
 		return err
 	}
@@ -129,13 +126,13 @@ func (p *Provisioner) DeleteProperty(ctx context.Context, by directory.Actor, ke
 }
 
 // propertyResource finds the resource that declares a property, or the name that
-// one would have.
-func (p *Provisioner) propertyResource(ctx context.Context, key string) (name string, held bool, err error) {
+// one would have; live: also at the API server, in case the projection lags.
+func (p *Provisioner) propertyResource(ctx context.Context, key string, live bool) (name string, held bool, err error) {
 	if holder, ok := p.directory.Holder(directory.KindProperty, key); ok {
 		return holder.Name, true, nil
 	}
 	name = v1alpha1.EncodeName(key)
-	if !p.lookups.allow() {
+	if !live || !p.lookups.allow() {
 		return name, false, nil
 	}
 	var property v1alpha1.SystemProperty
